@@ -13,7 +13,8 @@ function makeTables(): readonly Uint32Array[] {
   for (let k = 1; k < 8; k++) {
     const table = tables[k] as Uint32Array;
     const before = tables[k - 1] as Uint32Array;
-    for (let n = 0; n < 256; n++) table[n] = ((before[n] as number) >>> 8) ^ (first[(before[n] as number) & 0xff] as number);
+    for (let n = 0; n < 256; n++)
+      table[n] = ((before[n] as number) >>> 8) ^ (first[(before[n] as number) & 0xff] as number);
   }
   return tables;
 }
@@ -27,8 +28,14 @@ export function crc32(bytes: Uint8Array): number {
   while (at < end8) {
     crc ^= bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
     crc =
-      t7![crc & 0xff]! ^ t6![(crc >>> 8) & 0xff]! ^ t5![(crc >>> 16) & 0xff]! ^ t4![crc >>> 24]! ^
-      t3![bytes[at + 4]!]! ^ t2![bytes[at + 5]!]! ^ t1![bytes[at + 6]!]! ^ t0![bytes[at + 7]!]!;
+      t7![crc & 0xff]! ^
+      t6![(crc >>> 8) & 0xff]! ^
+      t5![(crc >>> 16) & 0xff]! ^
+      t4![crc >>> 24]! ^
+      t3![bytes[at + 4]!]! ^
+      t2![bytes[at + 5]!]! ^
+      t1![bytes[at + 6]!]! ^
+      t0![bytes[at + 7]!]!;
     at += 8;
   }
   while (at < bytes.length) crc = (crc >>> 8) ^ t0![(crc ^ bytes[at++]!) & 0xff]!;

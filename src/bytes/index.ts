@@ -4,7 +4,14 @@ export { type Clock, systemClock, type TimestampNs } from "./clock.ts";
 export { concatBytes, copyBytes, equalBytes, type OwnedBytes, viewOf } from "./bytes.ts";
 export { crc32 } from "./crc32.ts";
 export { bytesToHex, hexToBytes } from "./hex.ts";
-export { getUint24, getUint48, readUvarint, setUint24, setUint48, uvarintBytes } from "./integers.ts";
+export {
+  getUint24,
+  getUint48,
+  readUvarint,
+  setUint24,
+  setUint48,
+  uvarintBytes,
+} from "./integers.ts";
 export { type CallOptions, collect, mapConcurrent, mapUnordered } from "./pipeline.ts";
 export { type Random, systemRandom } from "./random.ts";
 export { bytesToUtf8, isUtf8, utf8ToBytes } from "./utf8.ts";

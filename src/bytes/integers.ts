@@ -22,7 +22,8 @@ export function setUint48(view: DataView, offset: number, value: number): void {
 
 /** Low group of 7 bits first, the top bit says that more follow. `value` is a safe integer, 0 or more. */
 export function uvarintBytes(value: number): OwnedBytes {
-  if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`varint of ${value}, expected a safe integer of 0 or more`);
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw new RangeError(`varint of ${value}, expected a safe integer of 0 or more`);
   const bytes: number[] = [];
   let rest = value;
   while (rest >= 0x80) {
@@ -34,7 +35,10 @@ export function uvarintBytes(value: number): OwnedBytes {
 }
 
 /** The varint at `offset` and where the next field begins. @throws SEJF_CORRUPT when it is cut off or above 2^53. */
-export function readUvarint(bytes: Uint8Array, offset: number): { readonly value: number; readonly next: number } {
+export function readUvarint(
+  bytes: Uint8Array,
+  offset: number,
+): { readonly value: number; readonly next: number } {
   let value = 0;
   let scale = 1;
   for (let at = offset; at < bytes.byteLength; at++) {

@@ -9,7 +9,9 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-type Settled<R> = { readonly ok: true; readonly value: R } | { readonly ok: false; readonly error: unknown };
+type Settled<R> =
+  | { readonly ok: true; readonly value: R }
+  | { readonly ok: false; readonly error: unknown };
 
 async function settle<R>(promise: Promise<R>): Promise<Settled<R>> {
   try {
@@ -25,12 +27,19 @@ function unwrap<R>(settled: Settled<R>): R {
 }
 
 function checkLimit(limit: number): void {
-  if (!Number.isInteger(limit) || limit < 1) throw new RangeError(`limit is ${limit}, expected an integer of 1 or more`);
+  if (!Number.isInteger(limit) || limit < 1)
+    throw new RangeError(`limit is ${limit}, expected an integer of 1 or more`);
 }
 
-function linkedController(signal: AbortSignal | undefined): { readonly stop: AbortController; readonly both: AbortSignal } {
+function linkedController(signal: AbortSignal | undefined): {
+  readonly stop: AbortController;
+  readonly both: AbortSignal;
+} {
   const stop = new AbortController();
-  return { stop, both: signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]) };
+  return {
+    stop,
+    both: signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]),
+  };
 }
 
 /** Maps with at most `limit` calls under way, in source order. A failure, an abort or the consumer leaving closes the source. */

@@ -12,7 +12,8 @@ const QUOTA_BYTES = 65536;
 export const systemRandom: Random = {
   bytes(length: number): OwnedBytes {
     const bytes = new Uint8Array(length);
-    for (let at = 0; at < length; at += QUOTA_BYTES) crypto.getRandomValues(bytes.subarray(at, at + QUOTA_BYTES));
+    for (let at = 0; at < length; at += QUOTA_BYTES)
+      crypto.getRandomValues(bytes.subarray(at, at + QUOTA_BYTES));
     return bytes;
   },
 };

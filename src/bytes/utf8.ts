@@ -15,7 +15,9 @@ export function bytesToUtf8(bytes: Uint8Array): string {
   try {
     return strict.decode(bytes);
   } catch (error) {
-    throw new SejfError("SEJF_CORRUPT", `text of ${bytes.byteLength} bytes is not UTF-8`, { cause: error });
+    throw new SejfError("SEJF_CORRUPT", `text of ${bytes.byteLength} bytes is not UTF-8`, {
+      cause: error,
+    });
   }
 }
 

@@ -38,7 +38,16 @@ const SYSTEM_CODES: Readonly<Record<string, ErrorCode>> = {
   EROFS: "SEJF_PERMISSION",
 };
 
-const RETRYABLE_SYSTEM_CODES: ReadonlySet<string> = new Set(["EAGAIN", "EBUSY", "EINTR", "EMFILE", "ENFILE", "ETIMEDOUT", "ECONNRESET", "EIO"]);
+const RETRYABLE_SYSTEM_CODES: ReadonlySet<string> = new Set([
+  "EAGAIN",
+  "EBUSY",
+  "EINTR",
+  "EMFILE",
+  "ENFILE",
+  "ETIMEDOUT",
+  "ECONNRESET",
+  "EIO",
+]);
 
 /**
  * Any caught value as a SejfError; ours pass unchanged, system errors keep their cause and get the code that
@@ -49,8 +58,15 @@ export function errorFromUnknown(error: unknown, doing: string): SejfError {
   const message = error instanceof Error ? error.message : String(error);
   const system = systemCode(error);
   const code = (system === undefined ? undefined : SYSTEM_CODES[system]) ?? "SEJF_IO";
-  const hint = code === "SEJF_NO_SPACE" ? "free some space and run the command again; what was flushed is safe" : undefined;
-  return new SejfError(code, `${doing}: ${message}`, { cause: error, hint, retryable: system !== undefined && RETRYABLE_SYSTEM_CODES.has(system) });
+  const hint =
+    code === "SEJF_NO_SPACE"
+      ? "free some space and run the command again; what was flushed is safe"
+      : undefined;
+  return new SejfError(code, `${doing}: ${message}`, {
+    cause: error,
+    hint,
+    retryable: system !== undefined && RETRYABLE_SYSTEM_CODES.has(system),
+  });
 }
 
 function systemCode(error: unknown): string | undefined {

@@ -1,0 +1,10 @@
+#!/bin/sh
+# Everything that must hold before a change lands: types, layer borders, lint, format, tests.
+# `npm test -- PATTERN…` runs only these test files.
+set -eu
+cd "${0%/*}/.."
+tsc -b tsconfig.json tsconfig.test.json
+oxlint --type-aware
+biome format
+if [ $# -eq 0 ]; then set -- 'src/**/*.test.ts' 'test/**/*.test.ts'; fi
+exec node --test --test-concurrency="${SEJF_TEST_CONCURRENCY:-2}" "$@"
