@@ -3,6 +3,7 @@ export { base64ToBytes, base64UrlToBytes, bytesToBase64, bytesToBase64Url } from
 export { type Clock, systemClock, type TimestampNs } from "./clock.ts";
 export { concatBytes, copyBytes, equalBytes, type OwnedBytes, viewOf } from "./bytes.ts";
 export { crc32 } from "./crc32.ts";
+export { goJson, goJsonString } from "./go-json.ts";
 export { bytesToHex, hexToBytes } from "./hex.ts";
 export {
   getUint24,
@@ -14,4 +15,5 @@ export {
 } from "./integers.ts";
 export { type CallOptions, collect, mapConcurrent, mapUnordered } from "./pipeline.ts";
 export { type Random, systemRandom } from "./random.ts";
+export { formatTimestamp, parseTimestamp } from "./timestamps.ts";
 export { bytesToUtf8, isUtf8, utf8ToBytes } from "./utf8.ts";
