@@ -1,0 +1,237 @@
+/**
+ * What a direct content store is asked for and what it answers: its options, the listing entry, and the
+ * administrative half of its interface (everything that `ContentStore` does not have).
+ */
+import type { BlobId, BlobMetadata, BlobStorage, RetentionOptions } from "../blob/index.ts";
+import type { CallOptions, Clock, Random } from "../bytes/index.ts";
+import type { CompressionEngine, CompressorId } from "../compress/index.ts";
+import type { CryptoEngine } from "../crypto/index.ts";
+import type { ContentId, ContentPrefix, ContentRef, ContentStore, RepositoryFormat } from "../format/index.ts";
+
+/** Who writes: goes into session markers. */
+export interface WriterIdentity {
+  readonly username: string;
+  readonly hostname: string;
+}
+
+/** Bounds of the disk cache. Zero means that this part is not kept. */
+export interface CacheLimits {
+  /** Stored bytes of file data (`p` packs). */
+  readonly contentBytes: number;
+  /** Whole `q` packs. */
+  readonly metadataBytes: number;
+  /** Index blobs, as stored and as decrypted files. */
+  readonly indexBytes: number;
+  /** Nothing younger than this is swept, whatever the size. */
+  readonly minimumAgeMs: number;
+  /** How long a listing of index blobs may be used again; 0: never. */
+  readonly listCacheMs: number;
+}
+
+/** What happens inside, for logs. Messages are for people. */
+export interface ContentsEvent {
+  readonly level: "debug" | "info" | "warn";
+  readonly message: string;
+}
+
+export interface DirectContentsOptions {
+  readonly storage: BlobStorage;
+  readonly format: RepositoryFormat;
+  /** The bytes of `kopia.repository` as stored; packs carry a copy where `format.enablePasswordChange` is false. */
+  readonly formatBlob?: Uint8Array | undefined;
+  readonly engine: CryptoEngine;
+  readonly compression: CompressionEngine;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly identity: WriterIdentity;
+  /** Writes fail with SEJF_READ_ONLY. */
+  readonly readOnly?: boolean | undefined;
+  /** Only with `readOnly`: index blobs that cannot be read are left out instead of failing. */
+  readonly permissiveCacheLoading?: boolean | undefined;
+  /** Absent: nothing is kept between runs; big decrypted indexes live in a private temporary folder. */
+  readonly cacheDirectory?: string | undefined;
+  readonly cacheLimits?: Partial<CacheLimits> | undefined;
+  /** The repository's `local-cache-integrity` key; needed with `cacheDirectory`. */
+  readonly cacheKey?: Uint8Array | undefined;
+  /** Object lock of packs and index blobs. */
+  readonly retention?: RetentionOptions | undefined;
+  /** Worker threads of the bulk path; 0: the portable path without threads. Default: as many as fit the machine. */
+  readonly threads?: number | undefined;
+  readonly log?: ((event: ContentsEvent) => void) | undefined;
+  /** Waits between retries; a test brings one that does not wait. */
+  readonly sleep?: ((ms: number, signal?: AbortSignal) => Promise<void>) | undefined;
+}
+
+/** What the index says of a content. */
+export interface ContentInfo {
+  readonly id: ContentId;
+  /** What directories store for it; in a direct repository the same text as `id`. */
+  readonly ref: ContentRef;
+  readonly packId: BlobId;
+  readonly packOffset: number;
+  /** Bytes in the pack, with encryption and error correction. */
+  readonly packedLength: number;
+  /** Plain bytes. */
+  readonly originalLength: number;
+  readonly timestampS: number;
+  readonly deleted: boolean;
+  readonly formatVersion: number;
+  /** 0: stored without compression. */
+  readonly compressionId: CompressorId;
+}
+
+export interface ListContentsOptions extends CallOptions {
+  /** Text that the ID begins with: `k`, `m`, `4535`. */
+  readonly prefix?: string | undefined;
+  /** IDs `from` ≤ id < `before`, in string order. */
+  readonly range?: { readonly from?: string | undefined; readonly before?: string | undefined } | undefined;
+  /** Also contents that are marked deleted. Default false. */
+  readonly includeDeleted?: boolean | undefined;
+}
+
+export interface RewriteOptions extends CallOptions {
+  /** Encodes anew with this compressor (`null`: none); absent: the stored bytes are copied as they are. */
+  readonly compressor?: CompressorId | null | undefined;
+  /** Checks only: nothing is written. */
+  readonly dryRun?: boolean | undefined;
+}
+
+export interface IndexBlobInfo extends BlobMetadata {
+  /** False: superseded by a compacted one and waiting for its deletion. */
+  readonly active: boolean;
+  /** Epoch of an uncompacted or single-epoch index, first epoch of a range; absent with the old manager. */
+  readonly epoch?: number | undefined;
+}
+
+export interface CompactIndexesOptions extends CallOptions {
+  /** Everything is merged, whatever the thresholds. */
+  readonly all?: boolean | undefined;
+  /** Old manager only: deleted entries older than this disappear. Epoch repositories use the watermark. */
+  readonly dropDeletedBeforeS?: number | undefined;
+  /** Old manager only: these contents disappear from the index. */
+  readonly dropContents?: readonly ContentId[] | undefined;
+}
+
+export interface RecoverIndexesOptions extends CallOptions {
+  /** Only these packs; absent: all `p` and `q` packs. */
+  readonly packs?: readonly BlobId[] | undefined;
+  /** Whether an index blob is written, or only counted what would be in it. */
+  readonly commit: boolean;
+}
+
+export interface RecoverIndexesResult {
+  readonly packs: number;
+  readonly contents: number;
+  /** Packs whose local index could not be read. */
+  readonly unreadable: readonly { readonly packId: BlobId; readonly message: string }[];
+  readonly indexBlobs: readonly BlobMetadata[];
+}
+
+export interface SessionInfo {
+  readonly id: string;
+  readonly startTime: string;
+  readonly checkpointTime: string;
+  readonly username: string;
+  readonly hostname: string;
+  readonly blobs: readonly BlobMetadata[];
+}
+
+export interface VerifyContentsOptions extends CallOptions {
+  readonly prefix?: string | undefined;
+  readonly includeDeleted?: boolean | undefined;
+  /** Share of the contents, 0…100, that are read in full and re-hashed; of the others only the pack's length is checked. */
+  readonly fullPercent?: number | undefined;
+  readonly parallel?: number | undefined;
+  readonly onProgress?: ((done: number) => void) | undefined;
+}
+
+export interface ContentProblem {
+  readonly id: ContentId;
+  readonly packId: BlobId;
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface VerifyContentsResult {
+  readonly contents: number;
+  readonly readInFull: number;
+  readonly problems: readonly ContentProblem[];
+  /** More problems were found than are listed. */
+  readonly problemCount: number;
+}
+
+/** Since the store was opened. */
+export interface ContentsStatistics {
+  readonly writtenContents: number;
+  readonly writtenBytes: number;
+  readonly knownContents: number;
+  readonly knownBytes: number;
+  readonly storedPacks: number;
+  readonly storedPackBytes: number;
+  readonly readContents: number;
+  readonly readBytes: number;
+  readonly indexFlushes: number;
+}
+
+/** What one run of index maintenance did. */
+export interface IndexMaintenanceResult {
+  readonly advancedTo?: number | undefined;
+  readonly compactedEpochs: readonly number[];
+  readonly range?: { readonly from: number; readonly to: number } | undefined;
+  readonly deletedBlobs: readonly BlobId[];
+}
+
+export interface IndexMaintenanceOptions extends CallOptions {
+  /** Also deletes superseded index blobs and markers by Kopia's margins. Only the owner of maintenance may. Default false. */
+  readonly cleanup?: boolean | undefined;
+}
+
+/** A repository's contents, read and written without a server. */
+export interface DirectContents extends ContentStore, AsyncDisposable {
+  readonly readOnly: boolean;
+  readonly storage: BlobStorage;
+  readonly format: RepositoryFormat;
+  /** Sees what other clients have published. */
+  refresh(options?: CallOptions): Promise<void>;
+  /** Flushes nothing: what was not flushed is lost. Ends threads, closes files. The storage stays open. */
+  close(): Promise<void>;
+  /** What the index says, of deleted contents too; `undefined` when it does not name it. */
+  info(id: ContentId, options?: CallOptions): Promise<ContentInfo | undefined>;
+  /** Pages in order of IDs, what is not flushed yet included. */
+  list(options?: ListContentsOptions): AsyncIterable<readonly ContentInfo[]>;
+  /** Marks as deleted; nothing happens when it already is. @throws SEJF_CONTENT_NOT_FOUND. */
+  delete(id: ContentId, options?: CallOptions): Promise<void>;
+  /** A deleted content becomes live again, in a new pack; nothing happens when it is live. @throws SEJF_CONTENT_NOT_FOUND. */
+  undelete(id: ContentId, options?: CallOptions): Promise<void>;
+  /** Copies contents into new packs; deleted ones stay deleted. Gives the plain bytes copied. */
+  rewrite(ids: AsyncIterable<readonly ContentId[]> | Iterable<readonly ContentId[]>, options?: RewriteOptions): Promise<{ readonly contents: number; readonly bytes: number }>;
+  /** The name that `write` would give. */
+  contentId(data: Uint8Array, prefix: ContentPrefix): ContentId;
+  verify(options?: VerifyContentsOptions): Promise<VerifyContentsResult>;
+
+  indexBlobs(options?: CallOptions & { readonly includeInactive?: boolean | undefined }): Promise<readonly IndexBlobInfo[]>;
+  /** The write epoch and what surrounds it; `undefined` with the old manager. */
+  epochState(options?: CallOptions): Promise<EpochState | undefined>;
+  compactIndexes(options?: CompactIndexesOptions): Promise<IndexMaintenanceResult>;
+  /** What is due by the format's parameters: advance, compaction of epochs and ranges, and, when asked, cleanup. */
+  maintainIndexes(options?: IndexMaintenanceOptions): Promise<IndexMaintenanceResult>;
+  /** Begins the next epoch, whether or not it is due. */
+  advanceEpoch(options?: CallOptions): Promise<number>;
+  /** Deleted entries up to this time cease to exist. Never moves back. @throws SEJF_UNSUPPORTED with the old manager. */
+  setDeletionWatermark(timestampS: number, options?: CallOptions): Promise<void>;
+  recoverIndexes(options: RecoverIndexesOptions): Promise<RecoverIndexesResult>;
+  /** Markers of running (or crashed) writers. */
+  sessions(options?: CallOptions): Promise<readonly SessionInfo[]>;
+  statistics(): ContentsStatistics;
+}
+
+export interface EpochState {
+  readonly writeEpoch: number;
+  readonly deletionWatermarkS: number | undefined;
+  /** How many uncompacted blobs the write epoch has, and their bytes. */
+  readonly writeEpochBlobs: number;
+  readonly writeEpochBytes: number;
+  readonly activeBlobs: number;
+  readonly ranges: readonly { readonly from: number; readonly to: number }[];
+  readonly singleEpochs: readonly number[];
+}
