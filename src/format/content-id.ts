@@ -19,7 +19,11 @@ export function isContentId(text: string): text is ContentId {
 
 /** @throws SEJF_INVALID_ID. */
 export function parseContentId(text: string): ContentId {
-  if (!isContentId(text)) throw new SejfError("SEJF_INVALID_ID", `${JSON.stringify(text.slice(0, 80))} is not a content ID`);
+  if (!isContentId(text))
+    throw new SejfError(
+      "SEJF_INVALID_ID",
+      `${JSON.stringify(text.slice(0, 80))} is not a content ID`,
+    );
   return text;
 }
 
@@ -51,7 +55,10 @@ export function contentIdToKey(id: ContentId): OwnedBytes {
 export function keyToContentId(key: Uint8Array): ContentId {
   const prefix = key[0] ?? 0;
   if (key.length < 2 || (prefix !== 0 && (prefix < 0x67 || prefix > 0x7a))) {
-    throw new SejfError("SEJF_CORRUPT", `index key of ${key.length} bytes with the prefix byte ${prefix}`);
+    throw new SejfError(
+      "SEJF_CORRUPT",
+      `index key of ${key.length} bytes with the prefix byte ${prefix}`,
+    );
   }
   return contentIdOf(prefix === 0 ? "" : String.fromCharCode(prefix), key.subarray(1));
 }

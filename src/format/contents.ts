@@ -32,7 +32,10 @@ export interface ContentReader {
   /** The plain bytes, re-hashed. @throws SEJF_CONTENT_NOT_FOUND, SEJF_CORRUPT, SEJF_BLOB_NOT_FOUND (its pack is gone). */
   read(ref: ContentRef, options?: CallOptions): Promise<OwnedBytes>;
   /** Any order that is cheapest (grouped by pack, by offset); every result was re-hashed. One failure is a result, not a throw. */
-  readMany(requests: AsyncIterable<readonly ContentRequest[]>, options?: CallOptions): AsyncIterable<readonly ContentResult[]>;
+  readMany(
+    requests: AsyncIterable<readonly ContentRequest[]>,
+    options?: CallOptions,
+  ): AsyncIterable<readonly ContentResult[]>;
   /** What is known without reading it; `undefined` when no index names it or it is deleted. */
   stat(ref: ContentRef, options?: CallOptions): Promise<ContentStat | undefined>;
 }
@@ -52,7 +55,12 @@ export interface ContentRequest {
 
 export type ContentResult =
   | { readonly job: number; readonly ok: true; readonly data: OwnedBytes }
-  | { readonly job: number; readonly ok: false; readonly code: ErrorCode; readonly message: string };
+  | {
+      readonly job: number;
+      readonly ok: false;
+      readonly code: ErrorCode;
+      readonly message: string;
+    };
 
 /** A name or path as the system gave it: text, or the raw bytes where they are not UTF-8. */
 export type LocalName = string | OwnedBytes;
@@ -109,12 +117,21 @@ export type FileResult =
       /** From the open file after the last read: differs from `expected` when the file changed meanwhile. */
       readonly after: LocalStat;
     }
-  | { readonly job: number; readonly ok: false; readonly code: ErrorCode; readonly message: string; readonly vanished: boolean };
+  | {
+      readonly job: number;
+      readonly ok: false;
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly vanished: boolean;
+    };
 
 /** The bulk path of an upload. */
 export interface BulkWriter {
   /** Results in any order, by job; back-pressure by the consumer's and the engine's bounds. One file's failure is a result. */
-  writeFiles(batches: AsyncIterable<FileBatch>, options?: CallOptions): AsyncIterable<readonly FileResult[]>;
+  writeFiles(
+    batches: AsyncIterable<FileBatch>,
+    options?: CallOptions,
+  ): AsyncIterable<readonly FileResult[]>;
 }
 
 /** Small files of one directory to be made by the threads that decrypted them, or one big file. */
@@ -157,17 +174,33 @@ export interface RestoreFileOptions {
 
 export type RestoreResult =
   | { readonly job: number; readonly ok: true; readonly sizeBytes: number }
-  | { readonly job: number; readonly ok: false; readonly code: ErrorCode; readonly message: string };
+  | {
+      readonly job: number;
+      readonly ok: false;
+      readonly code: ErrorCode;
+      readonly message: string;
+    };
 
 export type VerifyResult =
   | { readonly job: number; readonly ok: true; readonly originalLength: number }
-  | { readonly job: number; readonly ok: false; readonly code: ErrorCode; readonly message: string };
+  | {
+      readonly job: number;
+      readonly ok: false;
+      readonly code: ErrorCode;
+      readonly message: string;
+    };
 
 /** The bulk path of a restore, the mirror of `BulkWriter`. */
 export interface BulkReader {
   /** As `readMany`, but the bytes stay where they were decrypted: fetched, decrypted, decompressed, re-hashed, dropped. */
-  verifyMany(requests: AsyncIterable<readonly ContentRequest[]>, options?: CallOptions): AsyncIterable<readonly VerifyResult[]>;
-  restoreFiles(batches: AsyncIterable<RestoreBatch>, options?: CallOptions): AsyncIterable<readonly RestoreResult[]>;
+  verifyMany(
+    requests: AsyncIterable<readonly ContentRequest[]>,
+    options?: CallOptions,
+  ): AsyncIterable<readonly VerifyResult[]>;
+  restoreFiles(
+    batches: AsyncIterable<RestoreBatch>,
+    options?: CallOptions,
+  ): AsyncIterable<readonly RestoreResult[]>;
 }
 
 /** All four: what a repository gives to everything above it. */
