@@ -19,12 +19,12 @@ function makeTables(): readonly Uint32Array[] {
   return tables;
 }
 
-/** The checksum of `bytes`, unsigned. */
-export function crc32(bytes: Uint8Array): number {
+/** The checksum of `bytes` from `start` up to `end`, unsigned. */
+export function crc32(bytes: Uint8Array, start = 0, end: number = bytes.length): number {
   const [t0, t1, t2, t3, t4, t5, t6, t7] = TABLES;
   let crc = 0xffffffff;
-  let at = 0;
-  const end8 = bytes.length - 7;
+  let at = start;
+  const end8 = end - 7;
   while (at < end8) {
     crc ^= bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
     crc =
@@ -38,6 +38,6 @@ export function crc32(bytes: Uint8Array): number {
       t0![bytes[at + 7]!]!;
     at += 8;
   }
-  while (at < bytes.length) crc = (crc >>> 8) ^ t0![(crc ^ bytes[at++]!) & 0xff]!;
+  while (at < end) crc = (crc >>> 8) ^ t0![(crc ^ bytes[at++]!) & 0xff]!;
   return (crc ^ 0xffffffff) >>> 0;
 }

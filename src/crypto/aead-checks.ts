@@ -6,7 +6,8 @@ const NONCE_BYTES = 12;
 
 /** @throws RangeError for a key or nonce of another length: wrong use, not bad data. */
 export function assertAeadKey(key: Uint8Array, nonce: Uint8Array): void {
-  if (key.byteLength !== KEY_BYTES) throw new RangeError(`AEAD key of ${key.byteLength} bytes, expected ${KEY_BYTES}`);
+  if (key.byteLength !== KEY_BYTES)
+    throw new RangeError(`AEAD key of ${key.byteLength} bytes, expected ${KEY_BYTES}`);
   if (nonce.byteLength !== NONCE_BYTES) {
     throw new RangeError(`AEAD nonce of ${nonce.byteLength} bytes, expected ${NONCE_BYTES}`);
   }
@@ -17,5 +18,9 @@ export function assertAeadKey(key: Uint8Array, nonce: Uint8Array): void {
  * SECURITY: one message for short data, a wrong key and a wrong tag; the length is what the caller knows already.
  */
 export function openFailed(sealedBytes: number, cause?: unknown): SejfError {
-  return new SejfError("SEJF_CORRUPT", `encrypted data of ${sealedBytes} bytes does not authenticate`, { cause });
+  return new SejfError(
+    "SEJF_CORRUPT",
+    `encrypted data of ${sealedBytes} bytes does not authenticate`,
+    { cause },
+  );
 }

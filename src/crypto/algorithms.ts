@@ -101,7 +101,11 @@ function hash(
   fn: HashFunction,
   digestBytes: number,
   lengthBytes: number,
-  options: { readonly maxSecretBytes?: number; readonly minSecretBytes?: number; readonly isDefault?: boolean } = {},
+  options: {
+    readonly maxSecretBytes?: number;
+    readonly minSecretBytes?: number;
+    readonly isDefault?: boolean;
+  } = {},
 ): HashAlgorithm {
   return {
     name,
@@ -114,8 +118,16 @@ function hash(
   };
 }
 
-function unknownAlgorithm(kind: string, name: string, known: readonly { readonly name: string }[]): SejfError {
-  return new SejfError("SEJF_UNSUPPORTED", `${kind} algorithm ${JSON.stringify(name)} is not known`, {
-    hint: `known ones are ${known.map((each) => each.name).join(", ")}`,
-  });
+function unknownAlgorithm(
+  kind: string,
+  name: string,
+  known: readonly { readonly name: string }[],
+): SejfError {
+  return new SejfError(
+    "SEJF_UNSUPPORTED",
+    `${kind} algorithm ${JSON.stringify(name)} is not known`,
+    {
+      hint: `known ones are ${known.map((each) => each.name).join(", ")}`,
+    },
+  );
 }

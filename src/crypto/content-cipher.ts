@@ -39,7 +39,13 @@ export function createContentCipher(
   random: Random,
 ): ContentCipher {
   const { aead } = encryptionAlgorithm(algorithm);
-  return new DerivedKeyCipher(algorithm, engine, aead, deriveContentKeyBase(engine, masterKey), random);
+  return new DerivedKeyCipher(
+    algorithm,
+    engine,
+    aead,
+    deriveContentKeyBase(engine, masterKey),
+    random,
+  );
 }
 
 class DerivedKeyCipher implements ContentCipher {
@@ -50,7 +56,13 @@ class DerivedKeyCipher implements ContentCipher {
   readonly #keyBase: Uint8Array;
   readonly #random: Random;
 
-  constructor(algorithm: string, engine: CryptoEngine, aead: AeadName, keyBase: Uint8Array, random: Random) {
+  constructor(
+    algorithm: string,
+    engine: CryptoEngine,
+    aead: AeadName,
+    keyBase: Uint8Array,
+    random: Random,
+  ) {
     this.algorithm = algorithm;
     this.#engine = engine;
     this.#aead = aead;

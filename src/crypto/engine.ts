@@ -15,11 +15,28 @@ export interface CryptoEngine {
   /** RFC 5869, extract then expand. */
   hkdfSha256(ikm: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): OwnedBytes;
   scrypt(password: Uint8Array, salt: Uint8Array, params: ScryptParams): Promise<OwnedBytes>;
-  pbkdf2Sha256(password: Uint8Array, salt: Uint8Array, iterations: number, length: number): Promise<OwnedBytes>;
+  pbkdf2Sha256(
+    password: Uint8Array,
+    salt: Uint8Array,
+    iterations: number,
+    length: number,
+  ): Promise<OwnedBytes>;
   /** Ciphertext with the tag behind it. `key` has 32 bytes, `nonce` 12. */
-  seal(cipher: AeadName, key: Uint8Array, nonce: Uint8Array, plaintext: Uint8Array, aad: Uint8Array): OwnedBytes;
+  seal(
+    cipher: AeadName,
+    key: Uint8Array,
+    nonce: Uint8Array,
+    plaintext: Uint8Array,
+    aad: Uint8Array,
+  ): OwnedBytes;
   /** @throws SEJF_CORRUPT with one message whatever the cause. */
-  open(cipher: AeadName, key: Uint8Array, nonce: Uint8Array, sealed: Uint8Array, aad: Uint8Array): OwnedBytes;
+  open(
+    cipher: AeadName,
+    key: Uint8Array,
+    nonce: Uint8Array,
+    sealed: Uint8Array,
+    aad: Uint8Array,
+  ): OwnedBytes;
   /**
    * A keyed hash by Kopia's name (`kopia-format.md` 3.1), bound to the repository's secret.
    * @throws SEJF_UNSUPPORTED for an unknown name or a secret the algorithm cannot use.

@@ -14,7 +14,13 @@ export {
   hashAlgorithm,
 } from "./algorithms.ts";
 export { assertAeadKey, openFailed } from "./aead-checks.ts";
-export { AEAD_OVERHEAD_BYTES, createContentCipher, deriveContentKeyBase, NONCE_BYTES, TAG_BYTES } from "./content-cipher.ts";
+export {
+  AEAD_OVERHEAD_BYTES,
+  createContentCipher,
+  deriveContentKeyBase,
+  NONCE_BYTES,
+  TAG_BYTES,
+} from "./content-cipher.ts";
 export type { AeadName, ContentCipher, ContentHash, CryptoEngine, ScryptParams } from "./engine.ts";
 export { equalSecrets } from "./equal-secrets.ts";
 export { blake3Key } from "./blake3-key.ts";

@@ -50,19 +50,42 @@ export const portableCryptoEngine: CryptoEngine = {
   async scrypt(password: Uint8Array, salt: Uint8Array, params: ScryptParams): Promise<OwnedBytes> {
     const { cost, blockSize, parallelization, length } = params;
     const maxmem = 128 * blockSize * (cost + parallelization) + SCRYPT_SLACK_BYTES;
-    return scryptAsync(password, salt, { N: cost, r: blockSize, p: parallelization, dkLen: length, maxmem });
+    return scryptAsync(password, salt, {
+      N: cost,
+      r: blockSize,
+      p: parallelization,
+      dkLen: length,
+      maxmem,
+    });
   },
 
-  async pbkdf2Sha256(password: Uint8Array, salt: Uint8Array, iterations: number, length: number): Promise<OwnedBytes> {
+  async pbkdf2Sha256(
+    password: Uint8Array,
+    salt: Uint8Array,
+    iterations: number,
+    length: number,
+  ): Promise<OwnedBytes> {
     return pbkdf2Async(sha256, password, salt, { c: iterations, dkLen: length });
   },
 
-  seal(cipher: AeadName, key: Uint8Array, nonce: Uint8Array, plaintext: Uint8Array, aad: Uint8Array): OwnedBytes {
+  seal(
+    cipher: AeadName,
+    key: Uint8Array,
+    nonce: Uint8Array,
+    plaintext: Uint8Array,
+    aad: Uint8Array,
+  ): OwnedBytes {
     assertAeadKey(key, nonce);
     return AEADS[cipher](key, nonce, aad).encrypt(plaintext);
   },
 
-  open(cipher: AeadName, key: Uint8Array, nonce: Uint8Array, sealed: Uint8Array, aad: Uint8Array): OwnedBytes {
+  open(
+    cipher: AeadName,
+    key: Uint8Array,
+    nonce: Uint8Array,
+    sealed: Uint8Array,
+    aad: Uint8Array,
+  ): OwnedBytes {
     assertAeadKey(key, nonce);
     try {
       return AEADS[cipher](key, nonce, aad).decrypt(sealed);
