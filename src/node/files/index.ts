@@ -1,0 +1,25 @@
+/** Local files for walking and restoring: exact times, names that are not UTF-8, symlinks never followed. */
+export { type AttributeOptions, setDirectoryAttributes, setFileAttributes, setLinkAttributes } from "./attributes.ts";
+export {
+  type DirectoryEntry,
+  type EntryKind,
+  type EntryStat,
+  fstatExact,
+  lstatExact,
+  readDirectory,
+  readLink,
+  readNames,
+  statExact,
+} from "./directory.ts";
+export { createDirectory, createSymlink } from "./make.ts";
+export { isPlainName, joinLocal, localName, nameBytes, nameText, pathLike } from "./names.ts";
+export {
+  discardRestoreFile,
+  finishRestoreFile,
+  openRestoreFile,
+  type OpenRestoreOptions,
+  openSource,
+  type RestoreTarget,
+} from "./open.ts";
+export { writeFully, writeSparse } from "./sparse.ts";
+export { type FileTimes, hasExactTimes, setFileTimes } from "./times.ts";
