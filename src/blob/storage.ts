@@ -44,11 +44,18 @@ export interface BlobStorage extends AsyncDisposable {
   /** What the connection file holds: `{"type":"filesystem","config":{…}}`. */
   readonly connectionInfo: ConnectionInfo;
   /** @throws SEJF_BLOB_NOT_FOUND; SEJF_RANGE when the blob ends before `range` does: never a short read. */
-  get(id: BlobId, options?: CallOptions & { readonly range?: ByteRange | undefined }): Promise<OwnedBytes>;
+  get(
+    id: BlobId,
+    options?: CallOptions & { readonly range?: ByteRange | undefined },
+  ): Promise<OwnedBytes>;
   /** `undefined` when absent: here absence is an answer, not a failure. */
   stat(id: BlobId, options?: CallOptions): Promise<BlobMetadata | undefined>;
   /** Creates or replaces. The caller may reuse `data` once the promise has settled, not before. */
-  put(id: BlobId, data: Uint8Array | readonly Uint8Array[], options?: PutOptions): Promise<BlobMetadata>;
+  put(
+    id: BlobId,
+    data: Uint8Array | readonly Uint8Array[],
+    options?: PutOptions,
+  ): Promise<BlobMetadata>;
   /** Deleting an absent blob succeeds. */
   delete(id: BlobId, options?: CallOptions): Promise<void>;
   /** Blobs whose ID begins with `prefix`, in pages in the store's own order; a page may be empty. */
@@ -56,7 +63,9 @@ export interface BlobStorage extends AsyncDisposable {
   /** Where a blob is a plain local file, its path: threads may read it themselves. The file may not exist. */
   localPath?(id: BlobId): string;
   /** Bytes of the volume, where the store knows them. */
-  capacity?(options?: CallOptions): Promise<{ readonly totalBytes: number; readonly freeBytes: number } | undefined>;
+  capacity?(
+    options?: CallOptions,
+  ): Promise<{ readonly totalBytes: number; readonly freeBytes: number } | undefined>;
 }
 
 export interface ConnectionInfo {
