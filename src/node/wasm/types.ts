@@ -1,0 +1,44 @@
+/** What the WASM engine offers to the threads: work in place on one memory, which may be shared between them. */
+import type { OwnedBytes } from "../../bytes/index.ts";
+
+/** The keyed hashes that exist as WASM. Both give 32 bytes. */
+export type WasmHashAlgorithm = "blake2b-256" | "blake3-256";
+
+/** A keyed hash over bytes anywhere. */
+export interface WasmHasher {
+  readonly algorithm: WasmHashAlgorithm;
+  /** 32 bytes. */
+  hash(data: Uint8Array): OwnedBytes;
+}
+
+/** The same over bytes in an engine's memory, without copying them. */
+export interface InPlaceHasher extends WasmHasher {
+  /** The 32 bytes over `length` bytes at `offset`. */
+  hashAt(offset: number, length: number): OwnedBytes;
+}
+
+/** A splitter for a segment that lies in one piece in an engine's memory; it keeps no state between calls. */
+export interface InPlaceSplitter {
+  readonly name: string;
+  readonly minSegmentBytes: number;
+  readonly maxSegmentBytes: number;
+  /**
+   * The length of the segment that begins at `offset`, or -1 when it goes on behind the `length` bytes there.
+   * The first `examined` bytes are known to hold no cut: give what was `length` in the call before.
+   */
+  findCut(offset: number, length: number, examined: number): number;
+}
+
+/** One thread's engine. Threads that share a memory give each its own scratch region. */
+export interface WasmEngine {
+  readonly memory: WebAssembly.Memory;
+  /** All of the memory at the time of creation. */
+  readonly bytes: Uint8Array<SharedArrayBuffer>;
+  /** @throws SEJF_UNSUPPORTED for a name Kopia does not have. */
+  createSplitter(name: string): InPlaceSplitter;
+  /**
+   * `key`: at most 64 bytes for BLAKE2b (none: unkeyed), exactly 32 for BLAKE3.
+   * @throws RangeError for other lengths.
+   */
+  createHasher(algorithm: WasmHashAlgorithm, key: Uint8Array): InPlaceHasher;
+}
