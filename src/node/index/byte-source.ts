@@ -1,0 +1,148 @@
+/**
+ * Where the bytes of an index are read from: memory, or a local file by pread. A file is not trusted more than its
+ * tags: each block of 64 KiB is hashed when it is first touched, so a rotten cache is noticed and costs no pass at open.
+ */
+import { closeSync, openSync, readSync } from "node:fs";
+import { SejfError } from "../../errors/index.ts";
+
+export const BLOCK_BYTES = 65536;
+export const TAG_BYTES = 16;
+
+export interface ByteSource {
+  readonly lengthBytes: number;
+  /** Exactly these bytes: a view that is valid until the next read of this source. */
+  read(offset: number, length: number): Uint8Array;
+  close(): void;
+}
+
+/** `crypto/`'s SHA-256. */
+export type Sha256 = (data: Uint8Array) => Uint8Array;
+
+export class MemorySource implements ByteSource {
+  readonly #bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  get lengthBytes(): number {
+    return this.#bytes.byteLength;
+  }
+
+  read(offset: number, length: number): Uint8Array {
+    if (offset < 0 || offset + length > this.#bytes.byteLength)
+      throw outside("memory", offset, length);
+    return this.#bytes.subarray(offset, offset + length);
+  }
+
+  close(): void {}
+}
+
+export class FileSource implements ByteSource {
+  readonly lengthBytes: number;
+  readonly #path: string;
+  readonly #tags: Uint8Array;
+  readonly #sha256: Sha256;
+  readonly #checked: Uint8Array;
+  readonly #block: Uint8Array<ArrayBuffer> = new Uint8Array(BLOCK_BYTES);
+  #scratch: Uint8Array<ArrayBuffer> = new Uint8Array(4096);
+  #fd: number;
+
+  /** @throws the system's error when the file cannot be opened. */
+  constructor(path: string, lengthBytes: number, tags: Uint8Array, sha256: Sha256) {
+    this.#path = path;
+    this.lengthBytes = lengthBytes;
+    this.#tags = tags;
+    this.#sha256 = sha256;
+    this.#checked = new Uint8Array(Math.ceil(lengthBytes / BLOCK_BYTES));
+    this.#fd = openSync(path, "r");
+  }
+
+  /** @throws SEJF_CORRUPT when a block is not what was once written; SEJF_RANGE outside of the index. */
+  read(offset: number, length: number): Uint8Array {
+    if (offset < 0 || offset + length > this.lengthBytes) throw outside(this.#path, offset, length);
+    const last = Math.floor((offset + Math.max(length, 1) - 1) / BLOCK_BYTES);
+    for (let block = Math.floor(offset / BLOCK_BYTES); block <= last; block++) {
+      if (this.#checked[block] === 0) this.#check(block);
+    }
+    if (this.#scratch.byteLength < length) this.#scratch = new Uint8Array(length);
+    this.#readFully(this.#scratch, length, offset);
+    return this.#scratch.subarray(0, length);
+  }
+
+  close(): void {
+    if (this.#fd >= 0) closeSync(this.#fd);
+    this.#fd = -1;
+  }
+
+  #check(block: number): void {
+    const at = block * BLOCK_BYTES;
+    const length = Math.min(BLOCK_BYTES, this.lengthBytes - at);
+    this.#readFully(this.#block, length, at);
+    const digest = this.#sha256(this.#block.subarray(0, length));
+    for (let i = 0; i < TAG_BYTES; i++) {
+      if (digest[i] !== this.#tags[block * TAG_BYTES + i]) {
+        throw new SejfError(
+          "SEJF_CORRUPT",
+          `block ${block} of the cached index ${this.#path} is damaged`,
+          {
+            hint: "delete the cache directory; it is only a copy",
+          },
+        );
+      }
+    }
+    this.#checked[block] = 1;
+  }
+
+  #readFully(into: Uint8Array, length: number, position: number): void {
+    let done = 0;
+    while (done < length) {
+      const count = readSync(this.#fd, into, done, length - done, position + done);
+      if (count === 0) throw outside(this.#path, position, length);
+      done += count;
+    }
+  }
+}
+
+/** 16 bytes of SHA-256 for each block. */
+export class BlockTagger {
+  readonly #sha256: Sha256;
+  readonly #block: Uint8Array<ArrayBuffer> = new Uint8Array(BLOCK_BYTES);
+  readonly #tags: Uint8Array[] = [];
+  #filled = 0;
+
+  constructor(sha256: Sha256) {
+    this.#sha256 = sha256;
+  }
+
+  add(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.byteLength; ) {
+      const count = Math.min(bytes.byteLength - at, BLOCK_BYTES - this.#filled);
+      this.#block.set(bytes.subarray(at, at + count), this.#filled);
+      this.#filled += count;
+      at += count;
+      if (this.#filled === BLOCK_BYTES) this.#endBlock();
+    }
+  }
+
+  finish(): SharedArrayBuffer {
+    if (this.#filled > 0) this.#endBlock();
+    const shared = new SharedArrayBuffer(this.#tags.length * TAG_BYTES);
+    const bytes = new Uint8Array(shared);
+    this.#tags.forEach((tag, block) => bytes.set(tag, block * TAG_BYTES));
+    return shared;
+  }
+
+  #endBlock(): void {
+    const digest = this.#sha256(this.#block.subarray(0, this.#filled));
+    this.#tags.push(digest.slice(0, TAG_BYTES));
+    this.#filled = 0;
+  }
+}
+
+function outside(what: string, offset: number, length: number): SejfError {
+  return new SejfError(
+    "SEJF_RANGE",
+    `${length} bytes at ${offset} are not in the index in ${what}`,
+  );
+}
