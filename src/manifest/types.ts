@@ -1,5 +1,7 @@
 /** Labelled JSON items: snapshots, policies, users. Spec: kopia-snapshots 2. */
-import type { CallOptions, TimestampNs } from "../bytes/index.ts";
+import type { CallOptions, Clock, Random, TimestampNs } from "../bytes/index.ts";
+import type { CompressionEngine } from "../compress/index.ts";
+import type { ContentId, ContentReader, ContentRef, ContentWriter } from "../format/index.ts";
 
 /** 32 lower-case hex digits, never reused. */
 export type ManifestId = string & { readonly __brand: "ManifestId" };
@@ -31,4 +33,40 @@ export interface ManifestStore {
   delete(id: ManifestId, options?: CallOptions): Promise<void>;
   /** Hands pending items to the contents; the contents' own flush makes them durable. */
   flush(options?: CallOptions): Promise<void>;
+}
+
+/** What a manifest store needs of the contents beside reading and writing; direct contents have it. */
+export interface ContentLister {
+  /** Live contents whose ID begins with `prefix`, in pages. */
+  list(
+    options: CallOptions & { readonly prefix: string },
+  ): AsyncIterable<readonly { readonly id: ContentId; readonly ref: ContentRef }[]>;
+  delete(id: ContentId, options?: CallOptions): Promise<void>;
+  /** Sees what other clients have published. */
+  refresh(options?: CallOptions): Promise<void>;
+}
+
+export interface ManifestStoreOptions {
+  readonly contents: ContentReader & ContentWriter;
+  readonly contentList: ContentLister;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** For the gzip inside. */
+  readonly compression: CompressionEngine;
+  /** Puts and deletes fail with SEJF_READ_ONLY. */
+  readonly readOnly?: boolean | undefined;
+}
+
+/** The store on top of contents. Items are loaded at the first call and kept. */
+export interface CompactingManifestStore extends ManifestStore {
+  /** Reads all items anew at the next call; pending ones stay. Call it after the contents were refreshed. */
+  invalidate(): void;
+  /** How many live contents hold items; compaction pays from 16 on. */
+  contentCount(options?: CallOptions): Promise<number>;
+  /**
+   * Joins all contents into one and flushes, pending items included. Refreshes the contents first. Deletions younger
+   * than 7 days are kept, so that another client's compaction of an old view does not bring items back.
+   * Nobody else may flush meanwhile. Gives how many contents were replaced, 0 when there was nothing to do.
+   */
+  compact(options?: CallOptions): Promise<number>;
 }

@@ -1,0 +1,13 @@
+/** Manifests: labelled JSON items, kept in contents with the prefix `m`. */
+export { openManifests } from "./store.ts";
+export type {
+  CompactingManifestStore,
+  ContentLister,
+  Labels,
+  Manifest,
+  ManifestId,
+  ManifestMetadata,
+  ManifestStore,
+  ManifestStoreOptions,
+} from "./types.ts";
+export { newestOf } from "./newest.ts";

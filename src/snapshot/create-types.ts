@@ -1,0 +1,66 @@
+/** What an upload is asked for, what it tells on the way, and what comes of it. */
+import type { CallOptions, TimestampNs } from "../bytes/index.ts";
+import type { LocalName } from "../format/index.ts";
+import type { SnapshotManifest } from "./types.ts";
+
+/** Running totals; the listener must not keep the object. */
+export interface UploadCounters {
+  /** Files read (or their parts), and their bytes. */
+  readonly hashedFiles: number;
+  readonly hashedBytes: number;
+  /** Of these bytes those the repository did not have. */
+  readonly newBytes: number;
+  readonly cachedFiles: number;
+  readonly cachedBytes: number;
+  readonly directories: number;
+  readonly excludedFiles: number;
+  readonly excludedDirectories: number;
+  readonly excludedBytes: number;
+  readonly errors: number;
+  readonly ignoredErrors: number;
+}
+
+export type UploadEvent =
+  /** After every batch of results. */
+  | { readonly kind: "progress"; readonly counters: UploadCounters }
+  /** A file or directory that is not in the snapshot. `path` is below the root, with `/`. */
+  | {
+      readonly kind: "error";
+      readonly path: string;
+      readonly message: string;
+      readonly ignored: boolean;
+    }
+  /** In the snapshot, but not as it should be: a name that is not UTF-8, a file that changed while it was read. */
+  | { readonly kind: "warning"; readonly path: string; readonly message: string }
+  /** An incomplete snapshot was saved and flushed, so that a long upload is safe from garbage collection. */
+  | { readonly kind: "checkpoint"; readonly snapshot: SnapshotManifest };
+
+export interface CreateSnapshotOptions extends CallOptions {
+  /** What is read: default the source's path. Absolute. */
+  readonly localPath?: LocalName | undefined;
+  /** At most 1024 bytes. */
+  readonly description?: string | undefined;
+  /** Keys without the `tag:` that is stored. */
+  readonly tags?: Readonly<Record<string, string>> | undefined;
+  readonly pins?: readonly string[] | undefined;
+  /** Stored instead of the real ones; with only one given the other keeps the real duration. */
+  readonly startTimeNs?: TimestampNs | undefined;
+  readonly endTimeNs?: TimestampNs | undefined;
+  /** Percent of unchanged files that are read all the same. Default 0. */
+  readonly forceHashPercent?: number | undefined;
+  /** The first error that is not ignored ends the upload; what was done is saved as incomplete. */
+  readonly failFast?: boolean | undefined;
+  /** Default 45 minutes, which is also the longest allowed. */
+  readonly checkpointIntervalMs?: number | undefined;
+  /** Stops when more bytes than this were read into objects: `limit reached`. */
+  readonly uploadLimitBytes?: number | undefined;
+  readonly onEvent?: ((event: UploadEvent) => void) | undefined;
+}
+
+export interface CreatedSnapshot {
+  /** An abort does not throw: what was done is saved with `incomplete` `canceled`. */
+  readonly snapshot: SnapshotManifest;
+  /** False: the policy ignores identical snapshots and this one is; nothing was saved. */
+  readonly saved: boolean;
+  readonly counters: UploadCounters;
+}
