@@ -1,0 +1,163 @@
+/** Connecting and disconnecting: writing the connection file once the repository could be opened, and removing it. */
+import { rm } from "node:fs/promises";
+import { isAbsolute, resolve } from "node:path";
+import type { BlobStorage } from "../blob/index.ts";
+import { type CallOptions, systemClock, systemRandom } from "../bytes/index.ts";
+import type { CryptoEngine } from "../crypto/index.ts";
+import { errorFromUnknown, SejfError } from "../errors/index.ts";
+import { checkRequiredFeatures } from "../format/index.ts";
+import { nodeCryptoEngine } from "../node/index.ts";
+import { loadConfig, saveConfig } from "./config-file.ts";
+import {
+  type CachingOptions,
+  type ClientOptions,
+  type ConnectionConfig,
+  DEFAULT_FORMAT_CACHE_NS,
+} from "./config-json.ts";
+import { dropCachedFormat } from "./connection.ts";
+import { FormatAccess, readStoredFormat } from "./format-access.ts";
+import { defaultIdentity } from "./identity.ts";
+import {
+  cacheDirectoryOverride,
+  defaultCacheDirectory,
+  type Environment,
+  resolveConfigFile,
+} from "./paths.ts";
+
+export interface ConnectOptions extends CallOptions {
+  readonly configFile?: string | undefined;
+  readonly password: string;
+  /** What differs from the defaults: this user and host, read-write, actions off. */
+  readonly client?: Partial<ClientOptions> | undefined;
+  /** Sizes and ages as stored; `maxCacheSize` 0 switches the caches off. */
+  readonly caching?: CachingOptions | undefined;
+  readonly env?: Environment | undefined;
+  readonly engine?: CryptoEngine | undefined;
+  readonly log?: ((level: "debug" | "info" | "warn", message: string) => void) | undefined;
+}
+
+const DEFAULT_CACHE_BYTES = 5000 * (1 << 20);
+const DEFAULT_LIST_CACHE_S = 30;
+
+/**
+ * Tries the password on the repository in `storage`, then writes the connection file. A connection that was there
+ * before is replaced only after that. The storage stays the caller's.
+ * @throws SEJF_NOT_A_REPOSITORY, SEJF_INVALID_PASSWORD, SEJF_UNSUPPORTED_FORMAT, SEJF_INVALID_ARGUMENT.
+ */
+export async function connectRepository(
+  storage: BlobStorage,
+  options: ConnectOptions,
+): Promise<string> {
+  const env = options.env ?? process.env;
+  const configFile = resolveConfigFile(options.configFile, env);
+  const { signal } = options;
+  const stored = await readStoredFormat(storage, { signal });
+  const tools = {
+    engine: options.engine ?? nodeCryptoEngine,
+    clock: systemClock,
+    random: systemRandom,
+  };
+  using access = await FormatAccess.open(storage, stored, options.password, tools, { signal });
+  for (const warning of checkRequiredFeatures(access.format.requiredFeatures))
+    options.log?.("warn", warning);
+  const client = clientOptions(storage, options.client ?? {});
+  const caching = cachingOptions(options.caching ?? {}, stored.blob.uniqueId, configFile, env);
+  await dropCachedFormat(caching.cacheDirectory);
+  await saveConfig(configFile, {
+    storage: storage.connectionInfo,
+    apiServer: undefined,
+    caching,
+    client,
+    unknown: {},
+  });
+  return configFile;
+}
+
+/** @throws SEJF_INVALID_ARGUMENT when permissive loading is asked for on a writable connection. */
+function clientOptions(storage: BlobStorage, given: Partial<ClientOptions>): ClientOptions {
+  const client: ClientOptions = {
+    ...defaultIdentity(),
+    readOnly: false,
+    permissiveCacheLoading: false,
+    description: `Repository in ${storage.displayName}`,
+    enableActions: false,
+    formatBlobCacheDurationNs: DEFAULT_FORMAT_CACHE_NS,
+    throttling: undefined,
+    ...given,
+  };
+  assertPermissiveOnlyReadOnly(client);
+  return client;
+}
+
+/** @throws SEJF_INVALID_ARGUMENT. */
+export function assertPermissiveOnlyReadOnly(client: ClientOptions): void {
+  if (client.permissiveCacheLoading && !client.readOnly) {
+    throw new SejfError(
+      "SEJF_INVALID_ARGUMENT",
+      "permissive loading of indexes is only possible on a read-only connection",
+    );
+  }
+}
+
+function cachingOptions(
+  given: CachingOptions,
+  uniqueId: Uint8Array,
+  configFile: string,
+  env: Environment,
+): CachingOptions {
+  if (given.maxCacheSize === 0) return {};
+  const directory =
+    given.cacheDirectory === undefined || given.cacheDirectory === ""
+      ? (cacheDirectoryOverride(env) ?? defaultCacheDirectory(uniqueId, configFile, env))
+      : resolve(given.cacheDirectory);
+  return {
+    maxCacheSize: DEFAULT_CACHE_BYTES,
+    maxMetadataCacheSize: DEFAULT_CACHE_BYTES,
+    maxListCacheDuration: DEFAULT_LIST_CACHE_S,
+    ...withoutUndefined(given),
+    cacheDirectory: directory,
+  };
+}
+
+/** Removes the connection file, its maintenance lock and its caches, which are made anew by the next connection. */
+export async function disconnectRepository(
+  configFile: string,
+  env: Environment,
+): Promise<ConnectionConfig> {
+  const config = await loadConfig(configFile, env);
+  const directory = config.caching?.cacheDirectory ?? "";
+  if (directory !== "" && !isAbsolute(directory)) {
+    throw new SejfError(
+      "SEJF_NOT_CONNECTED",
+      `the cache folder in ${configFile} is not an absolute path, refusing to delete it`,
+    );
+  }
+  try {
+    if (directory !== "") await rm(directory, { recursive: true, force: true });
+    await rm(`${configFile}.mlock`, { force: true });
+    await rm(configFile);
+  } catch (error) {
+    throw errorFromUnknown(error, `disconnecting from the repository of ${configFile}`);
+  }
+  return config;
+}
+
+/**
+ * Changes settings of this client in the connection file; what is not named stays, unknown fields too.
+ * @throws SEJF_NOT_CONNECTED, SEJF_INVALID_ARGUMENT.
+ */
+export async function setClientOptions(
+  configFile: string,
+  changes: Partial<ClientOptions>,
+  env: Environment,
+): Promise<ClientOptions> {
+  const config = await loadConfig(configFile, env);
+  const client = { ...config.client, ...changes };
+  assertPermissiveOnlyReadOnly(client);
+  await saveConfig(configFile, { ...config, client });
+  return client;
+}
+
+function withoutUndefined(values: CachingOptions): CachingOptions {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+}

@@ -1,0 +1,148 @@
+/** Making a repository in an empty storage. Spec: kopia-format 2.10, kopia-snapshots 5.1 and 7.1. */
+import type { BlobStorage } from "../blob/index.ts";
+import { type CallOptions, type Random, systemRandom } from "../bytes/index.ts";
+import type { CryptoEngine } from "../crypto/index.ts";
+import { SejfError } from "../errors/index.ts";
+import {
+  type BlobConfig,
+  type CreateFormatOptions,
+  createFormat,
+  deriveFormatKey,
+  encodeFormatBlob,
+  type FormatBlob,
+  type RepositoryFormat,
+  sealBlobConfig,
+  sealFormat,
+} from "../format/index.ts";
+import { nodeCryptoEngine } from "../node/index.ts";
+import { assertPassword, NO_RETENTION, putFormat, validateParameters } from "./format-access.ts";
+import type { Repository } from "./types.ts";
+
+export interface CreateRepositoryOptions extends CallOptions {
+  readonly password: string;
+  /** Algorithms and sizes; what is absent has sejf's defaults. */
+  readonly format?: CreateFormatOptions | undefined;
+  /** Object lock of everything that will be put. */
+  readonly retention?: BlobConfig | undefined;
+  readonly engine?: CryptoEngine | undefined;
+  readonly random?: Random | undefined;
+}
+
+/** What was made: nothing in it is secret. */
+export interface CreatedRepository {
+  readonly uniqueId: Uint8Array;
+  readonly keyAlgorithm: string;
+  readonly format: Pick<
+    RepositoryFormat,
+    "version" | "hash" | "encryption" | "ecc" | "eccOverheadPercent" | "splitter"
+  >;
+}
+
+/**
+ * Writes `kopia.blobcfg` and `kopia.repository` into an empty storage.
+ * @throws SEJF_ALREADY_EXISTS when the storage holds anything; SEJF_INVALID_ARGUMENT, SEJF_UNSUPPORTED.
+ */
+export async function createRepository(
+  storage: BlobStorage,
+  options: CreateRepositoryOptions,
+): Promise<CreatedRepository> {
+  const engine = options.engine ?? nodeCryptoEngine;
+  const random = options.random ?? systemRandom;
+  const retention = options.retention ?? NO_RETENTION;
+  assertPassword(options.password);
+  const { blob: unsealed, format } = createFormat(options.format ?? {}, random);
+  validateParameters(format, retention);
+  assertRetentionPossible(storage, retention);
+  await assertEmpty(storage, options);
+  const formatKey = await deriveFormatKey(engine, unsealed, options.password);
+  const blob: FormatBlob = sealFormat(engine, unsealed, formatKey, format, random);
+  const configBytes = sealBlobConfig(engine, blob, formatKey, retention, random);
+  formatKey.fill(0);
+  await putFormat(storage, { configBytes, bytes: encodeFormatBlob(blob) }, retention, {
+    signal: options.signal,
+  });
+  return { uniqueId: blob.uniqueId, keyAlgorithm: blob.keyAlgorithm, format };
+}
+
+/** @throws SEJF_UNSUPPORTED when the storage cannot lock what it stores. */
+export function assertRetentionPossible(storage: BlobStorage, retention: BlobConfig): void {
+  if (retention.retentionMode !== "" && !storage.capabilities.objectLock) {
+    throw new SejfError(
+      "SEJF_UNSUPPORTED",
+      `${storage.displayName} cannot lock objects, so a retention mode is not possible there`,
+      {
+        hint: "use a bucket with Object Lock, or leave the retention mode out",
+      },
+    );
+  }
+}
+
+/**
+ * What kopia stores in a new repository: the built-in policy as the global one, and the maintenance parameters, with
+ * this client as the owner. The caller flushes.
+ */
+export async function populateRepository(
+  repository: Repository,
+  options: CallOptions = {},
+): Promise<void> {
+  const owner = `${repository.identity.username}@${repository.identity.hostname}`;
+  await repository.manifests.put({ type: "policy", policyType: "global" }, INITIAL_POLICY, options);
+  await repository.manifests.put(
+    { type: "maintenance" },
+    { owner, ...INITIAL_MAINTENANCE },
+    options,
+  );
+}
+
+async function assertEmpty(storage: BlobStorage, options: CallOptions): Promise<void> {
+  for await (const page of storage.list("", { signal: options.signal })) {
+    const found = page[0];
+    if (found === undefined) continue;
+    throw new SejfError(
+      "SEJF_ALREADY_EXISTS",
+      `${storage.displayName} is not empty: it holds ${found.id}`,
+      {
+        hint: "use `repository connect` when it is a repository, or choose an empty place",
+      },
+    );
+  }
+}
+
+/** Kopia's built-in policy, in the order of its keys. Spec: kopia-snapshots 5.5. */
+const INITIAL_POLICY = {
+  retention: {
+    keepLatest: 10,
+    keepHourly: 48,
+    keepDaily: 7,
+    keepWeekly: 4,
+    keepMonthly: 24,
+    keepAnnual: 3,
+    ignoreIdenticalSnapshots: false,
+  },
+  files: { ignoreDotFiles: [".kopiaignore"] },
+  errorHandling: {
+    ignoreFileErrors: false,
+    ignoreDirectoryErrors: false,
+    ignoreUnknownTypes: true,
+  },
+  scheduling: { runMissed: true },
+  compression: { compressorName: "none" },
+  metadataCompression: { compressorName: "zstd-fastest" },
+  splitter: {},
+  actions: {},
+  osSnapshots: { volumeShadowCopy: { enable: 0 } },
+  logging: {
+    directories: { snapshotted: 5, ignored: 5 },
+    entries: { snapshotted: 0, ignored: 5, cacheHit: 0, cacheMiss: 0 },
+  },
+  upload: { maxParallelSnapshots: 1, parallelUploadAboveSize: 2147483648 },
+};
+
+/** Durations in nanoseconds. Spec: kopia-snapshots 7.1. */
+const INITIAL_MAINTENANCE = {
+  quick: { enabled: true, interval: 3_600_000_000_000 },
+  full: { enabled: true, interval: 86_400_000_000_000 },
+  logRetention: { maxTotalSize: 1 << 30, maxCount: 10_000, maxAge: 2_592_000_000_000_000 },
+  extendObjectLocks: false,
+  listParallelism: 0,
+};

@@ -1,0 +1,299 @@
+/**
+ * The repository's format behind its password: opened from the storage, kept with its key, and rewritten when the
+ * password or the parameters change. The storage is asked every time: a cached `kopia.repository` of a repository
+ * that was made anew would silently give the old keys, and is never trusted.
+ *
+ * SECURITY: the format key opens everything. It stays in a private field, and is wiped when the access is disposed.
+ */
+import { type BlobStorage, getBlobIfPresent, type RetentionOptions } from "../blob/index.ts";
+import type { CallOptions, Clock, OwnedBytes, Random } from "../bytes/index.ts";
+import type { CryptoEngine } from "../crypto/index.ts";
+import { SejfError } from "../errors/index.ts";
+import {
+  BLOB_CONFIG_BLOB_ID,
+  type BlobConfig,
+  type DerivedKeys,
+  decodeFormatBlob,
+  deriveFormatKey,
+  deriveKeys,
+  encodeFormatBlob,
+  FORMAT_BLOB_ID,
+  type FormatBlob,
+  openBlobConfig,
+  openFormat,
+  type RepositoryFormat,
+  sealBlobConfig,
+  sealFormat,
+  validateEpochParameters,
+} from "../format/index.ts";
+
+const MIN_PACK_BYTES = 10 << 20;
+const MAX_PACK_BYTES = 120 << 20;
+const MIN_RETENTION_NS = 24n * 3600n * 1_000_000_000n;
+
+/** What opening and rewriting the format needs of the world. */
+export interface FormatTools {
+  readonly engine: CryptoEngine;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** Where a repository without retention stands. */
+export const NO_RETENTION: BlobConfig = { retentionMode: "", retentionPeriodNs: 0n, unknown: {} };
+
+/** The stored blob, not opened yet: the key can be derived while other things start. */
+export interface StoredFormat {
+  readonly blob: FormatBlob;
+  readonly bytes: OwnedBytes;
+}
+
+/** @throws SEJF_NOT_A_REPOSITORY when the storage holds none; SEJF_CORRUPT. */
+export async function readStoredFormat(
+  storage: BlobStorage,
+  options: CallOptions = {},
+): Promise<StoredFormat> {
+  const bytes = await getBlobIfPresent(storage, FORMAT_BLOB_ID, options);
+  if (bytes === undefined) {
+    throw new SejfError(
+      "SEJF_NOT_A_REPOSITORY",
+      `there is no repository in ${storage.displayName}`,
+      {
+        hint: "check the path, or make one with `repository create`",
+      },
+    );
+  }
+  return { blob: decodeFormatBlob(bytes), bytes };
+}
+
+/** An opened format with its key. */
+export class FormatAccess implements Disposable {
+  readonly #tools: FormatTools;
+  #formatKey: OwnedBytes;
+  #stored: StoredFormat;
+  #format: RepositoryFormat;
+  #blobConfig: BlobConfig;
+  #loadedMs: number;
+
+  private constructor(
+    tools: FormatTools,
+    formatKey: OwnedBytes,
+    stored: StoredFormat,
+    format: RepositoryFormat,
+    blobConfig: BlobConfig,
+  ) {
+    this.#tools = tools;
+    this.#formatKey = formatKey;
+    this.#stored = stored;
+    this.#format = format;
+    this.#blobConfig = blobConfig;
+    this.#loadedMs = tools.clock.nowMs();
+  }
+
+  /** @throws SEJF_INVALID_PASSWORD, SEJF_UNSUPPORTED_FORMAT, SEJF_CORRUPT, and the storage's own. */
+  static async open(
+    storage: BlobStorage,
+    stored: StoredFormat,
+    password: string,
+    tools: FormatTools,
+    options: CallOptions = {},
+  ): Promise<FormatAccess> {
+    const key = deriveFormatKey(tools.engine, stored.blob, password);
+    const [formatKey, configBytes] = await settleBoth(
+      key,
+      getBlobIfPresent(storage, BLOB_CONFIG_BLOB_ID, options),
+    );
+    const format = openFormat(tools.engine, stored.blob, formatKey);
+    return new FormatAccess(
+      tools,
+      formatKey,
+      stored,
+      format,
+      readBlobConfig(tools, stored, formatKey, configBytes),
+    );
+  }
+
+  get format(): RepositoryFormat {
+    return this.#format;
+  }
+
+  get blobConfig(): BlobConfig {
+    return this.#blobConfig;
+  }
+
+  get uniqueId(): OwnedBytes {
+    return this.#stored.blob.uniqueId;
+  }
+
+  get keyAlgorithm(): string {
+    return this.#stored.blob.keyAlgorithm;
+  }
+
+  /** `kopia.repository` as stored. */
+  get storedBytes(): OwnedBytes {
+    return this.#stored.bytes;
+  }
+
+  /** When the format was last read from the storage. */
+  get loadedMs(): number {
+    return this.#loadedMs;
+  }
+
+  /** Object lock of everything that is put, where the repository demands it. */
+  get retention(): RetentionOptions | undefined {
+    const { retentionMode, retentionPeriodNs } = this.#blobConfig;
+    if (retentionMode === "" || retentionPeriodNs <= 0n) return undefined;
+    return { mode: retentionMode, periodNs: retentionPeriodNs };
+  }
+
+  /** Keys that follow from the format: of local caches and of the maintenance schedule. */
+  derivedKeys(): DerivedKeys {
+    return deriveKeys(this.#tools.engine, this.#stored.blob, this.#formatKey, this.#format);
+  }
+
+  /**
+   * Reads the format again, with the key there is.
+   * @throws SEJF_INVALID_PASSWORD when another client has changed the password meanwhile.
+   */
+  async reload(storage: BlobStorage, options: CallOptions = {}): Promise<void> {
+    const stored = await readStoredFormat(storage, options);
+    const configBytes = await getBlobIfPresent(storage, BLOB_CONFIG_BLOB_ID, options);
+    this.#format = openFormat(this.#tools.engine, stored.blob, this.#formatKey);
+    this.#blobConfig = readBlobConfig(this.#tools, stored, this.#formatKey, configBytes);
+    this.#stored = stored;
+    this.#loadedMs = this.#tools.clock.nowMs();
+  }
+
+  /**
+   * Derives another key from the same salt and rewrites both blobs under it. The keys of the data stay: an old copy
+   * of `kopia.repository` and the old password still open the repository.
+   * @throws SEJF_UNSUPPORTED where the format does not allow it; SEJF_INVALID_ARGUMENT for an empty password.
+   */
+  async changePassword(
+    storage: BlobStorage,
+    newPassword: string,
+    options: CallOptions = {},
+  ): Promise<void> {
+    if (!this.#format.enablePasswordChange) {
+      throw new SejfError(
+        "SEJF_UNSUPPORTED",
+        "the password of this repository cannot be changed: its format is version 1, or was upgraded from it",
+        {
+          hint: "create a new repository and copy the snapshots into it",
+        },
+      );
+    }
+    assertPassword(newPassword);
+    const formatKey = await deriveFormatKey(this.#tools.engine, this.#stored.blob, newPassword);
+    await this.#write(storage, formatKey, this.#format, this.#blobConfig, options);
+    this.#formatKey.fill(0);
+    this.#formatKey = formatKey;
+  }
+
+  /** Rewrites both blobs with these parameters. @throws SEJF_INVALID_ARGUMENT for values that cannot be. */
+  async replace(
+    storage: BlobStorage,
+    format: RepositoryFormat,
+    blobConfig: BlobConfig,
+    options: CallOptions = {},
+  ): Promise<void> {
+    validateParameters(format, blobConfig);
+    await this.#write(storage, this.#formatKey, format, blobConfig, options);
+    this.#format = format;
+    this.#blobConfig = blobConfig;
+  }
+
+  [Symbol.dispose](): void {
+    this.#formatKey.fill(0);
+  }
+
+  /** `kopia.blobcfg` first: with the old one and a new `kopia.repository` the repository could not be opened. */
+  async #write(
+    storage: BlobStorage,
+    formatKey: OwnedBytes,
+    format: RepositoryFormat,
+    blobConfig: BlobConfig,
+    options: CallOptions,
+  ): Promise<void> {
+    const { engine, random, clock } = this.#tools;
+    const blob = sealFormat(engine, this.#stored.blob, formatKey, format, random);
+    const bytes = encodeFormatBlob(blob);
+    await putFormat(
+      storage,
+      { configBytes: sealBlobConfig(engine, blob, formatKey, blobConfig, random), bytes },
+      blobConfig,
+      options,
+    );
+    this.#stored = { blob, bytes };
+    this.#loadedMs = clock.nowMs();
+  }
+}
+
+/** Writes both blobs, locked where the repository demands it. */
+export async function putFormat(
+  storage: BlobStorage,
+  blobs: { readonly configBytes: OwnedBytes; readonly bytes: OwnedBytes },
+  blobConfig: BlobConfig,
+  options: CallOptions,
+): Promise<void> {
+  const retention: RetentionOptions | undefined =
+    blobConfig.retentionMode === ""
+      ? undefined
+      : { mode: blobConfig.retentionMode, periodNs: blobConfig.retentionPeriodNs };
+  await storage.put(BLOB_CONFIG_BLOB_ID, blobs.configBytes, { ...options, retention });
+  await storage.put(FORMAT_BLOB_ID, blobs.bytes, { ...options, retention });
+}
+
+/** @throws SEJF_INVALID_ARGUMENT. */
+export function assertPassword(password: string): void {
+  if (password === "")
+    throw new SejfError(
+      "SEJF_INVALID_ARGUMENT",
+      "the repository password is empty, expected at least one character",
+    );
+}
+
+/** @throws SEJF_INVALID_ARGUMENT naming the parameter. Spec: kopia-format 2.4, 2.8, 5.1. */
+export function validateParameters(format: RepositoryFormat, blobConfig: BlobConfig): void {
+  if (format.maxPackSize < MIN_PACK_BYTES || format.maxPackSize > MAX_PACK_BYTES) {
+    throw new SejfError(
+      "SEJF_INVALID_ARGUMENT",
+      `maximum pack size is ${format.maxPackSize} bytes, expected ${MIN_PACK_BYTES} to ${MAX_PACK_BYTES}`,
+    );
+  }
+  if (format.epochParameters.enabled) validateEpochParameters(format.epochParameters);
+  validateRetention(blobConfig);
+}
+
+/** @throws SEJF_INVALID_ARGUMENT. */
+export function validateRetention(blobConfig: BlobConfig): void {
+  const { retentionMode, retentionPeriodNs } = blobConfig;
+  if ((retentionMode === "") !== (retentionPeriodNs === 0n)) {
+    throw new SejfError(
+      "SEJF_INVALID_ARGUMENT",
+      "retention mode and retention period must be given together, or neither",
+    );
+  }
+  if (retentionMode !== "" && retentionPeriodNs < MIN_RETENTION_NS) {
+    throw new SejfError(
+      "SEJF_INVALID_ARGUMENT",
+      "the retention period is below the minimum of 24 hours",
+    );
+  }
+}
+
+function readBlobConfig(
+  tools: FormatTools,
+  stored: StoredFormat,
+  key: Uint8Array,
+  bytes: Uint8Array | undefined,
+): BlobConfig {
+  return bytes === undefined ? NO_RETENTION : openBlobConfig(tools.engine, stored.blob, key, bytes);
+}
+
+/** Both results, or the first failure once neither is running any more. */
+async function settleBoth<A, B>(a: Promise<A>, b: Promise<B>): Promise<readonly [A, B]> {
+  const [first, second] = await Promise.allSettled([a, b]);
+  if (first.status === "rejected") throw first.reason;
+  if (second.status === "rejected") throw second.reason;
+  return [first.value, second.value];
+}

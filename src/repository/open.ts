@@ -1,0 +1,106 @@
+/** Opening a direct repository: a connection, its contents and its manifests as one `Repository`. */
+import { join } from "node:path";
+import type { CompressionEngine } from "../compress/index.ts";
+import type { CacheLimits, DirectContentsOptions } from "../content/index.ts";
+import type { ConnectionConfig } from "./config-json.ts";
+import { type Connection, type OpenOptions, openConnection } from "./connection.ts";
+import { DirectRepository } from "./direct-repository.ts";
+
+export interface OpenRepositoryOptions extends OpenOptions {
+  readonly compression?: CompressionEngine | undefined;
+  /** Worker threads of the bulk path; 0: none. Default: as many as fit the machine. */
+  readonly threads?: number | undefined;
+}
+
+/** The folder of our own files in the cache folder that is shared with kopia: neither reads the other's. */
+const OWN_CACHE = "sejf";
+const MIN_SWEEP_AGE_MS = 600_000;
+
+/**
+ * The repository of a connection file, ready to read and (unless it is read-only) write.
+ * @throws as `openConnection`, and what reading the index state gives: SEJF_CORRUPT, SEJF_IO.
+ */
+export async function openRepository(options: OpenRepositoryOptions): Promise<DirectRepository> {
+  const loading = loadUpperLayers();
+  const connection = await openConnection(options).finally(() => loading.catch(() => undefined));
+  try {
+    const { openDirectContents, openManifests, nodeCompressionEngine } = await loading;
+    const compression = options.compression ?? nodeCompressionEngine;
+    const contents = await openDirectContents(contentsOptions(connection, compression, options));
+    const { clock, random } = connection;
+    const readOnly = connection.config.client.readOnly;
+    const manifests = openManifests({
+      contents,
+      contentList: contents,
+      clock,
+      random,
+      compression,
+      readOnly,
+    });
+    return new DirectRepository(connection, contents, manifests);
+  } catch (error) {
+    await connection[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Deriving the key takes longer than all else and needs no JavaScript: these load meanwhile. */
+async function loadUpperLayers(): Promise<
+  Pick<typeof import("../content/index.ts"), "openDirectContents"> &
+    Pick<typeof import("../manifest/index.ts"), "openManifests"> &
+    Pick<typeof import("../node/index.ts"), "nodeCompressionEngine">
+> {
+  const [content, manifest, node] = await Promise.all([
+    import("../content/index.ts"),
+    import("../manifest/index.ts"),
+    import("../node/index.ts"),
+  ]);
+  return { ...content, ...manifest, nodeCompressionEngine: node.nodeCompressionEngine };
+}
+
+function contentsOptions(
+  connection: Connection,
+  compression: CompressionEngine,
+  options: OpenRepositoryOptions,
+): DirectContentsOptions {
+  const { config, access, engine, clock, random, storage } = connection;
+  const directory = config.caching?.cacheDirectory ?? "";
+  const cache =
+    directory === ""
+      ? {}
+      : {
+          cacheDirectory: join(directory, OWN_CACHE),
+          cacheLimits: cacheLimits(config),
+          cacheKey: access.derivedKeys().localCacheIntegrity,
+        };
+  return {
+    storage,
+    format: access.format,
+    formatBlob: access.storedBytes,
+    engine,
+    compression,
+    clock,
+    random,
+    identity: { username: config.client.username, hostname: config.client.hostname },
+    readOnly: config.client.readOnly,
+    permissiveCacheLoading: config.client.permissiveCacheLoading,
+    retention: access.retention,
+    threads: options.threads,
+    log: (event) => options.log?.(event.level, event.message),
+    ...cache,
+  };
+}
+
+/** Listings are never cached: one of another client's writes would be missed, and it costs little to ask. */
+function cacheLimits(config: ConnectionConfig): Partial<CacheLimits> {
+  const caching = config.caching ?? {};
+  const { maxCacheSize, maxMetadataCacheSize, minContentSweepAge } = caching;
+  return {
+    ...(maxCacheSize === undefined ? {} : { contentBytes: maxCacheSize }),
+    ...(maxMetadataCacheSize === undefined
+      ? {}
+      : { metadataBytes: maxMetadataCacheSize, indexBytes: maxMetadataCacheSize }),
+    minimumAgeMs: minContentSweepAge === undefined ? MIN_SWEEP_AGE_MS : minContentSweepAge * 1000,
+    listCacheMs: 0,
+  };
+}
