@@ -4,25 +4,16 @@
  */
 import type { CallOptions, OwnedBytes } from "../../bytes/index.ts";
 import type { BlobId, BlobStorage, ByteRange } from "../../blob/index.ts";
-import type { BulkReader, BulkWriter, ContentRef } from "../../format/index.ts";
+import type { BulkReader, BulkWriter, CodecParameters, ContentRef } from "../../format/index.ts";
 import type { IndexSetDescriptor } from "../index/index.ts";
 import type { ClaimTable } from "./claim-table.ts";
 
 /** Everything a thread must know of the repository, as plain data: it is given once, when the thread starts. */
 export interface BulkEngineConfig {
-  /** Kopia's name: `BLAKE3-256`. */
-  readonly hash: string;
-  /** The format's `secret`, the key of the hash. */
-  readonly secret: Uint8Array;
-  /** Kopia's name: `AES256-GCM-HMAC-SHA256`. */
-  readonly encryption: string;
-  readonly masterKey: Uint8Array;
-  /** Absent or 0 percent: no error correction. */
-  readonly ecc?: { readonly name: string; readonly overheadPercent: number } | undefined;
+  /** Algorithms and keys. SECURITY: reaches a thread in its `workerData` only, never in a message. */
+  readonly codec: CodecParameters;
   /** Written into index entries. */
   readonly formatVersion: number;
-  /** 1: file data is compressed before it is named; 2: contents are. */
-  readonly indexVersion: 1 | 2;
   /** A pack is finished when it has reached this many bytes. */
   readonly maxPackSizeBytes: number;
   /** The repository's default splitter. */

@@ -21,13 +21,11 @@ export interface FileTimes {
 interface ExactTimes {
   futimens(fd: number, times: BigInt64Array): number;
   utimensat(directoryFd: number, path: Uint8Array, times: BigInt64Array, flags: number): number;
-  errno(): number;
 }
 
 /** The part of koffi that is used here; its own types are not needed to build. */
 interface Koffi {
   load(path: string | null): { func(prototype: string): (...values: unknown[]) => unknown };
-  errno(): number;
 }
 
 /** `undefined` until the first use, `null` where exact times are not to be had. */
@@ -95,7 +93,6 @@ function loadExactTimes(): ExactTimes | null {
     return {
       futimens: (fd, times) => futimens(fd, times) as number,
       utimensat: (directoryFd, path, times, flags) => utimensat(directoryFd, path, times, flags) as number,
-      errno: () => koffi.errno(),
     };
   } catch {
     return null;
