@@ -1,0 +1,5 @@
+/** The fast crypto engine, and what threads need beside it: ciphers that write into the caller's memory. */
+export { openInto, sealInto } from "./aead.ts";
+export { createNodeContentCipher, type NodeContentCipher } from "./content-cipher.ts";
+export { nodeCryptoEngine } from "./node-engine.ts";
+export { nodeRandom } from "./node-random.ts";
