@@ -1,0 +1,34 @@
+/** Where the kernels keep what they need, from the beginning of a thread's scratch region. In bytes. */
+
+/** Positions of one segment that the splitter hashes before it tests them. */
+export const TILE_POSITIONS = 512;
+/** Prefix hashes of a tile and of the 64 positions before it. */
+export const TILE_BYTES: number = (TILE_POSITIONS + 64) * 4;
+
+/** 256 words. */
+export const BUZHASH_TABLE_AT = 0;
+/** Two tiles. */
+export const TILES_AT = 1024;
+
+/** h (64 bytes) and the counter (8). */
+export const BLAKE2B_STATE_AT: number = TILES_AT + 2 * TILE_BYTES;
+/** A padded last block, or the key as a block. */
+export const BLAKE2B_TAIL_AT: number = BLAKE2B_STATE_AT + 128;
+
+/** 8 words. */
+export const BLAKE3_KEY_AT: number = BLAKE2B_TAIL_AT + 128;
+/** A chaining value that is being computed, 8 words. */
+export const BLAKE3_STATE_AT: number = BLAKE3_KEY_AT + 32;
+/** A padded last block. */
+export const BLAKE3_TAIL_AT: number = BLAKE3_STATE_AT + 32;
+/** The message words of 4 blocks side by side, 16 vectors. */
+export const BLAKE3_MESSAGE_AT: number = BLAKE3_TAIL_AT + 64;
+/** Chaining values of the chunks of a group, 32 bytes each, and of the nodes above them. */
+export const BLAKE3_GROUP_AT: number = BLAKE3_MESSAGE_AT + 256;
+export const BLAKE3_GROUP_CHUNKS = 64;
+/** Chaining values of whole groups that wait for their right neighbour. */
+export const BLAKE3_STACK_AT: number = BLAKE3_GROUP_AT + BLAKE3_GROUP_CHUNKS * 32;
+const BLAKE3_STACK_DEPTH = 40;
+
+/** What a thread's region holds; a multiple of 16. */
+export const SCRATCH_BYTES: number = BLAKE3_STACK_AT + BLAKE3_STACK_DEPTH * 32;

@@ -1,0 +1,54 @@
+/** The module with all kernels: generated once a process, compiled once a thread. */
+import { ModuleBuilder } from "./assembler.ts";
+import { addBlake2b } from "./blake2b-kernel.ts";
+import { addBlake3Block, addBlake3Four } from "./blake3-kernel.ts";
+import { addBuzhash } from "./buzhash-kernel.ts";
+
+/** The functions of the module. Addresses and lengths are in bytes; see the kernels for what each does. */
+export interface Kernels {
+  scanBuzhash(from: number, end: number, mask: number, table: number, tiles: number): number;
+  blake2bUpdate(state: number, data: number, blocks: number): void;
+  blake2bFinish(state: number, data: number, length: number, tail: number): void;
+  blake3Block(cv: number, block: number, counterLow: number, counterHigh: number, length: number, flags: number): void;
+  blake3Four(
+    in0: number,
+    in1: number,
+    in2: number,
+    in3: number,
+    blocks: number,
+    key: number,
+    out: number,
+    counter: number,
+    counterStep: 0 | 1,
+    flags: number,
+    startFlag: number,
+    endFlag: number,
+    message: number,
+  ): void;
+}
+
+/** The binary module. */
+export function kernelModuleBytes(): Uint8Array<ArrayBuffer> {
+  const module = new ModuleBuilder();
+  addBuzhash(module);
+  addBlake2b(module);
+  addBlake3Block(module);
+  addBlake3Four(module);
+  return module.encode();
+}
+
+let compiled: WebAssembly.Module | null | undefined;
+
+/** The compiled module, or `undefined` where WASM lacks vectors or shared memory. */
+export function kernelModule(): WebAssembly.Module | undefined {
+  if (compiled === undefined) {
+    const bytes = kernelModuleBytes();
+    compiled = WebAssembly.validate(bytes) ? new WebAssembly.Module(bytes) : null;
+  }
+  return compiled ?? undefined;
+}
+
+/** An instance over `memory`, which must be shared. */
+export function instantiateKernels(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {
+  return new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as Kernels;
+}
