@@ -48,11 +48,11 @@ class RetryingStorage extends StorageWrapper {
     id: BlobId,
     options?: CallOptions & { readonly range?: ByteRange | undefined },
   ): Promise<OwnedBytes> {
-    return await this.#retry(() => this.inner.get(id, options), options?.signal);
+    return this.#retry(() => this.inner.get(id, options), options?.signal);
   }
 
   override async stat(id: BlobId, options?: CallOptions): Promise<BlobMetadata | undefined> {
-    return await this.#retry(() => this.inner.stat(id, options), options?.signal);
+    return this.#retry(() => this.inner.stat(id, options), options?.signal);
   }
 
   override async put(
@@ -60,7 +60,7 @@ class RetryingStorage extends StorageWrapper {
     data: Uint8Array | readonly Uint8Array[],
     options?: PutOptions,
   ): Promise<BlobMetadata> {
-    return await this.#retry(async (attempt) => {
+    return this.#retry(async (attempt) => {
       try {
         return await this.inner.put(id, data, options);
       } catch (error) {
@@ -112,6 +112,6 @@ class RetryingStorage extends StorageWrapper {
     call: (attempt: number) => Promise<T>,
     signal: AbortSignal | undefined,
   ): Promise<T> {
-    return await pRetry(call, signal === undefined ? this.#options : { ...this.#options, signal });
+    return pRetry(call, signal === undefined ? this.#options : { ...this.#options, signal });
   }
 }

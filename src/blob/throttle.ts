@@ -96,7 +96,7 @@ export class ThrottledStorage extends StorageWrapper {
     options?: CallOptions & { readonly range?: ByteRange | undefined },
   ): Promise<OwnedBytes> {
     const signal = options?.signal;
-    return await this.#through(this.#readGate, this.#reads, signal, async () => {
+    return this.#through(this.#readGate, this.#reads, signal, async () => {
       const expected = options?.range?.length ?? 0;
       await this.#downloads.take(expected, signal);
       const data = await this.inner.get(id, options);
@@ -107,7 +107,7 @@ export class ThrottledStorage extends StorageWrapper {
   }
 
   override async stat(id: BlobId, options?: CallOptions): Promise<BlobMetadata | undefined> {
-    return await this.#through(this.#readGate, this.#reads, options?.signal, () =>
+    return this.#through(this.#readGate, this.#reads, options?.signal, () =>
       this.inner.stat(id, options),
     );
   }
@@ -117,9 +117,9 @@ export class ThrottledStorage extends StorageWrapper {
     data: Uint8Array | readonly Uint8Array[],
     options?: PutOptions,
   ): Promise<BlobMetadata> {
-    return await this.#through(this.#writeGate, this.#writes, options?.signal, async () => {
+    return this.#through(this.#writeGate, this.#writes, options?.signal, async () => {
       await this.#uploads.take(totalLength(blobParts(data)), options?.signal);
-      return await this.inner.put(id, data, options);
+      return this.inner.put(id, data, options);
     });
   }
 

@@ -41,11 +41,11 @@ export class StorageWrapper implements BlobStorage {
     id: BlobId,
     options?: CallOptions & { readonly range?: ByteRange | undefined },
   ): Promise<OwnedBytes> {
-    return await this.inner.get(id, options);
+    return this.inner.get(id, options);
   }
 
   async stat(id: BlobId, options?: CallOptions): Promise<BlobMetadata | undefined> {
-    return await this.inner.stat(id, options);
+    return this.inner.stat(id, options);
   }
 
   async put(
@@ -53,7 +53,7 @@ export class StorageWrapper implements BlobStorage {
     data: Uint8Array | readonly Uint8Array[],
     options?: PutOptions,
   ): Promise<BlobMetadata> {
-    return await this.inner.put(id, data, options);
+    return this.inner.put(id, data, options);
   }
 
   async delete(id: BlobId, options?: CallOptions): Promise<void> {

@@ -74,7 +74,7 @@ export class CommandClient implements AsyncDisposable {
   /** Runs a command to its end, whatever its exit status; `--config-file` is given already. */
   async run(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
     const env = { ...this.#env, ...options.env };
-    return await runCommand(this.exe, [...args, `--config-file=${this.configFile}`], {
+    return runCommand(this.exe, [...args, `--config-file=${this.configFile}`], {
       ...options,
       env,
     });
@@ -105,12 +105,12 @@ export class CommandClient implements AsyncDisposable {
 /** A fresh kopia, connected to nothing. Only for tests that are skipped with `KOPIA_SKIP`. */
 export async function openKopia(options: ClientOptions = {}): Promise<CommandClient> {
   if (KOPIA_EXE === undefined) throw new Error(String(KOPIA_SKIP));
-  return await openClient(KOPIA_EXE, options);
+  return openClient(KOPIA_EXE, options);
 }
 
 /** A fresh installation of our own program, connected to nothing. */
 export async function openSejf(options: ClientOptions = {}): Promise<CommandClient> {
-  return await openClient(SEJF_EXE, options);
+  return openClient(SEJF_EXE, options);
 }
 
 async function openClient(exe: string, options: ClientOptions): Promise<CommandClient> {

@@ -1,0 +1,9 @@
+/** Storage back ends by type: one folder each, all of the same contract. */
+export {
+  type FilesystemConfig,
+  FilesystemStorage,
+  type FilesystemStorageOptions,
+  openFilesystemStorage,
+  parseFilesystemConfig,
+} from "./filesystem/index.ts";
+export { openStorage, type OpenStorageOptions, STORAGE_TYPES } from "./registry.ts";
