@@ -225,7 +225,12 @@ async function readContent(
 ): Promise<OwnedBytes> {
   const data = await contents.read(ref, { signal: options.signal });
   return compressed
-    ? decompressPayload(data, payloadCompressorId(data), maxBytes, options.compression ?? portableCompressionEngine)
+    ? decompressPayload(
+        data,
+        payloadCompressorId(data),
+        maxBytes,
+        options.compression ?? portableCompressionEngine,
+      )
     : data;
 }
 

@@ -15,7 +15,7 @@ export interface SeekTableRow {
 }
 
 /** Rows that one object may have in all its tables: 32 TiB at the smallest usual mean of 2 MiB. */
-export const MAX_ROWS = 16 * 1024 * 1024;
+export const MAX_ROWS: number = 16 * 1024 * 1024;
 
 export function encodeSeekTable(rows: readonly SeekTableRow[]): OwnedBytes {
   const parts = rows.map((row) => {
