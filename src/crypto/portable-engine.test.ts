@@ -1,0 +1,4 @@
+import { cryptoEngineContract } from "../testkit/crypto-engine-contract.ts";
+import { portableCryptoEngine } from "./index.ts";
+
+cryptoEngineContract(portableCryptoEngine);
