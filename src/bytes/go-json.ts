@@ -25,9 +25,9 @@ export function goJsonString(text: string): string {
   return escapeHtml(`"${parts.join("\\ufffd")}"`);
 }
 
-/** A value in the order of its keys, compact, without a final newline. Undefined members are left out. */
-export function goJson(value: unknown): string {
-  return escapeHtml(JSON.stringify(value));
+/** A value in the order of its keys, without a final newline, compact or indented. Undefined members are left out. */
+export function goJson(value: unknown, indentSpaces?: number): string {
+  return escapeHtml(JSON.stringify(value, undefined, indentSpaces));
 }
 
 function escapeHtml(json: string): string {
