@@ -216,11 +216,10 @@ export class FilesystemStorage implements BlobStorage {
         for (const name of folder.files.filter((file) => TEMPORARY_NAME.test(file))) {
           options.signal?.throwIfAborted();
           const path = join(folder.path, name);
-          const found = await lstat(path);
-          if (!found.isFile() || found.mtimeMs > oldestMs) continue;
-          await unlink(path);
+          const sizeBytes = await removeIfOld(path, oldestMs);
+          if (sizeBytes === undefined) continue;
           removed.files++;
-          removed.bytes += found.size;
+          removed.bytes += sizeBytes;
         }
       }
     } catch (error) {
@@ -293,6 +292,19 @@ export class FilesystemStorage implements BlobStorage {
   async #absence(id: BlobId): Promise<SejfError> {
     await assertFolder(this.#root);
     return new SejfError("SEJF_BLOB_NOT_FOUND", `blob ${id} is not in ${this.#root}${sep}`);
+  }
+}
+
+/** The length of the file it removed; `undefined` for one that is young, or was renamed by its writer just now. */
+async function removeIfOld(path: string, oldestMs: number): Promise<number | undefined> {
+  try {
+    const found = await lstat(path);
+    if (!found.isFile() || found.mtimeMs > oldestMs) return undefined;
+    await unlink(path);
+    return found.size;
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return undefined;
+    throw error;
   }
 }
 
