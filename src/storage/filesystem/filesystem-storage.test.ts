@@ -58,12 +58,12 @@ async function tree(path: string): Promise<string[]> {
 
 blobStorageContract("FilesystemStorage", () => ownStore());
 blobStorageContract("FilesystemStorage, flat", () => ownStore({ dirShards: [] }), {
-  skipLarge: "the layout does not matter to it",
+  large: false,
 });
 blobStorageContract(
   "FilesystemStorage, deep",
   () => ownStore({ dirShards: [2, 1, 3, 1], listParallelism: 1 }),
-  { skipLarge: "the layout does not matter to it" },
+  { large: false },
 );
 
 test("filesystem: a new store has kopia's layout, files of mode 0600 and folders of mode 0700", async () => {
