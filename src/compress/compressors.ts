@@ -55,7 +55,9 @@ export const DEFAULT_METADATA_COMPRESSOR = "zstd-fastest";
 export function compressorByName(name: string, engine: CompressionEngine): Compressor {
   const found = COMPRESSORS.find((one) => one.name === name);
   if (found === undefined) {
-    throw new SejfError("SEJF_UNSUPPORTED", `unknown compression "${name}"`, { hint: "zstd-fastest is a good choice for most data" });
+    throw new SejfError("SEJF_UNSUPPORTED", `unknown compression "${name}"`, {
+      hint: "zstd-fastest is a good choice for most data",
+    });
   }
   return compressorOf(found, engine);
 }
@@ -64,7 +66,9 @@ export function compressorByName(name: string, engine: CompressionEngine): Compr
 export function compressorById(id: CompressorId, engine: CompressionEngine): Compressor {
   const found = COMPRESSORS.find((one) => one.id === id);
   if (found === undefined) {
-    throw new SejfError("SEJF_UNSUPPORTED", `unknown compression ID ${hexId(id)}`, { hint: "a newer program may have written it" });
+    throw new SejfError("SEJF_UNSUPPORTED", `unknown compression ID ${hexId(id)}`, {
+      hint: "a newer program may have written it",
+    });
   }
   return compressorOf(found, engine);
 }
@@ -73,27 +77,45 @@ export function compressorById(id: CompressorId, engine: CompressionEngine): Com
  * Header and stream back to plain bytes, at most `maxBytes`. The header must be `expectedId`, which the index gave.
  * @throws SEJF_CORRUPT, SEJF_UNSUPPORTED.
  */
-export function decompressPayload(payload: Uint8Array, expectedId: CompressorId, maxBytes: number, engine: CompressionEngine): OwnedBytes {
+export function decompressPayload(
+  payload: Uint8Array,
+  expectedId: CompressorId,
+  maxBytes: number,
+  engine: CompressionEngine,
+): OwnedBytes {
   return compressorById(expectedId, engine).decompress(payload, maxBytes);
 }
 
 /** The ID in a payload's header. @throws SEJF_CORRUPT when it is too short to have one. */
 export function payloadCompressorId(payload: Uint8Array): CompressorId {
   if (payload.length < COMPRESSION_HEADER_BYTES) {
-    throw new SejfError("SEJF_CORRUPT", `compressed payload of ${payload.length} bytes has no compression header`);
+    throw new SejfError(
+      "SEJF_CORRUPT",
+      `compressed payload of ${payload.length} bytes has no compression header`,
+    );
   }
   return viewOf(payload).getUint32(0);
 }
 
-function info(name: string, id: number, codec: CompressionCodec, level: number, deprecated = false): CompressorInfo {
+function info(
+  name: string,
+  id: number,
+  codec: CompressionCodec,
+  level: number,
+  deprecated = false,
+): CompressorInfo {
   return { name, id, codec, level, deprecated };
 }
 
 function compressorOf(one: CompressorInfo, engine: CompressionEngine): Compressor {
   if (one.codec === "lz4") {
-    throw new SejfError("SEJF_UNSUPPORTED", "lz4 compression is not supported any more, neither here nor by recent versions of kopia", {
-      hint: "kopia v0.22.3 or older can read such contents and write them again with another compression",
-    });
+    throw new SejfError(
+      "SEJF_UNSUPPORTED",
+      "lz4 compression is not supported any more, neither here nor by recent versions of kopia",
+      {
+        hint: "kopia v0.22.3 or older can read such contents and write them again with another compression",
+      },
+    );
   }
   const codec = codecFunctions(one.codec, one.level, engine);
   return {
@@ -104,7 +126,10 @@ function compressorOf(one: CompressorInfo, engine: CompressionEngine): Compresso
     decompress(payload, maxBytes): OwnedBytes {
       const found = payloadCompressorId(payload);
       if (found !== one.id) {
-        throw new SejfError("SEJF_CORRUPT", `compression header is ${hexId(found)}, expected ${hexId(one.id)}`);
+        throw new SejfError(
+          "SEJF_CORRUPT",
+          `compression header is ${hexId(found)}, expected ${hexId(one.id)}`,
+        );
       }
       return codec.decompress(payload.subarray(COMPRESSION_HEADER_BYTES), maxBytes);
     },
@@ -116,16 +141,29 @@ interface CodecFunctions {
   decompress(stream: Uint8Array, maxBytes: number): OwnedBytes;
 }
 
-function codecFunctions(codec: Exclude<CompressionCodec, "lz4">, level: number, engine: CompressionEngine): CodecFunctions {
+function codecFunctions(
+  codec: Exclude<CompressionCodec, "lz4">,
+  level: number,
+  engine: CompressionEngine,
+): CodecFunctions {
   switch (codec) {
     case "gzip":
-      return { compress: (data) => engine.gzip(data, level), decompress: (stream, max) => engine.gunzip(stream, max) };
+      return {
+        compress: (data) => engine.gzip(data, level),
+        decompress: (stream, max) => engine.gunzip(stream, max),
+      };
     case "zstd":
-      return { compress: (data) => engine.zstdCompress(data, level), decompress: (stream, max) => engine.zstdDecompress(stream, max) };
+      return {
+        compress: (data) => engine.zstdCompress(data, level),
+        decompress: (stream, max) => engine.zstdDecompress(stream, max),
+      };
     case "s2":
       return { compress: (data) => s2Compress(data, level > 1), decompress: s2Decompress };
     case "deflate":
-      return { compress: (data) => engine.deflateRaw(data, level), decompress: (stream, max) => engine.inflateRaw(stream, max) };
+      return {
+        compress: (data) => engine.deflateRaw(data, level),
+        decompress: (stream, max) => engine.inflateRaw(stream, max),
+      };
   }
 }
 

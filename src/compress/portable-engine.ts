@@ -25,15 +25,22 @@ export const portableCompressionEngine: CompressionEngine = {
     return output.take();
   },
   zstdCompress(): never {
-    throw new SejfError("SEJF_UNSUPPORTED", "zstd compression cannot be written here", { hint: "choose s2-default, gzip or deflate-default" });
+    throw new SejfError("SEJF_UNSUPPORTED", "zstd compression cannot be written here", {
+      hint: "choose s2-default, gzip or deflate-default",
+    });
   },
   zstdDecompress(data, maxBytes): OwnedBytes {
     const output = new BoundedOutput("zstd", maxBytes);
     for (const frame of zstdFrames(data, maxBytes)) {
       const before = output.length;
-      decoding("zstd", () => new ZstdDecompress((piece) => output.add(piece)).push(frame.bytes, true));
+      decoding("zstd", () =>
+        new ZstdDecompress((piece) => output.add(piece)).push(frame.bytes, true),
+      );
       if (frame.contentBytes !== undefined && output.length - before !== frame.contentBytes) {
-        throw corrupt("zstd", `frame has ${output.length - before} bytes, its header says ${frame.contentBytes}`);
+        throw corrupt(
+          "zstd",
+          `frame has ${output.length - before} bytes, its header says ${frame.contentBytes}`,
+        );
       }
     }
     return output.take();
@@ -57,7 +64,10 @@ function gunzipMembers(data: Uint8Array, maxBytes: number): OwnedBytes {
   let start = 0;
   for (const { trailerAt, outputEnd } of members) {
     const member = plain.subarray(start, outputEnd);
-    const fits = trailerAt >= 0 && view.getUint32(trailerAt, true) === crc32(member) && view.getUint32(trailerAt + 4, true) === member.length;
+    const fits =
+      trailerAt >= 0 &&
+      view.getUint32(trailerAt, true) === crc32(member) &&
+      view.getUint32(trailerAt + 4, true) === member.length;
     if (!fits) throw corrupt("gzip", "checksum or length does not match");
     start = outputEnd;
   }
@@ -71,7 +81,8 @@ interface Pushable {
 function pushInPieces(decoder: Pushable, data: Uint8Array): void {
   // The decoders keep a rest for the next piece, and an empty last piece would be refused.
   let at = 0;
-  for (; at + PIECE_BYTES < data.length; at += PIECE_BYTES) decoder.push(data.subarray(at, at + PIECE_BYTES), false);
+  for (; at + PIECE_BYTES < data.length; at += PIECE_BYTES)
+    decoder.push(data.subarray(at, at + PIECE_BYTES), false);
   decoder.push(data.subarray(at), true);
 }
 
@@ -88,14 +99,17 @@ class BoundedOutput {
   }
 
   add(piece: Uint8Array): void {
-    if (piece.length > this.#maxBytes - this.length) throw corrupt(this.#codec, "output is longer than expected");
+    if (piece.length > this.#maxBytes - this.length)
+      throw corrupt(this.#codec, "output is longer than expected");
     this.length += piece.length;
     if (piece.length > 0) this.#pieces.push(piece);
   }
 
   take(): OwnedBytes {
     const [only] = this.#pieces;
-    return this.#pieces.length === 1 && only !== undefined ? copyBytes(only) : concatBytes(...this.#pieces);
+    return this.#pieces.length === 1 && only !== undefined
+      ? copyBytes(only)
+      : concatBytes(...this.#pieces);
   }
 }
 
@@ -114,6 +128,7 @@ function corrupt(codec: string, what: string, cause?: unknown): SejfError {
 }
 
 function deflateLevel(level: number): 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 {
-  if (!Number.isInteger(level) || level < 0 || level > 9) throw new RangeError(`level is ${level}, expected 0 to 9`);
+  if (!Number.isInteger(level) || level < 0 || level > 9)
+    throw new RangeError(`level is ${level}, expected 0 to 9`);
   return level as 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9;
 }

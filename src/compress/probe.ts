@@ -10,12 +10,16 @@ const WORTHWHILE = 0.9;
  * are always worth a try: sampling them would cost as much as compressing. `compressedLength` is the length of a
  * sample compressed by a fast method.
  */
-export function worthCompressing(data: Uint8Array, compressedLength: (sample: Uint8Array) => number): boolean {
+export function worthCompressing(
+  data: Uint8Array,
+  compressedLength: (sample: Uint8Array) => number,
+): boolean {
   if (data.length <= PROBES * PROBE_BYTES) return true;
   const step = (data.length - PROBE_BYTES) / (PROBES - 1);
   for (let i = 0; i < PROBES; i++) {
     const at = Math.floor(i * step);
-    if (compressedLength(data.subarray(at, at + PROBE_BYTES)) < WORTHWHILE * PROBE_BYTES) return true;
+    if (compressedLength(data.subarray(at, at + PROBE_BYTES)) < WORTHWHILE * PROBE_BYTES)
+      return true;
   }
   return false;
 }

@@ -26,10 +26,12 @@ export function s2Decompress(stream: Uint8Array, maxBytes: number): OwnedBytes {
     const type = stream[at]!;
     const bodyBytes = view.getUint32(at, true) >>> 8;
     const body = stream.subarray(at + CHUNK_HEADER_BYTES, at + CHUNK_HEADER_BYTES + bodyBytes);
-    if (body.length < bodyBytes) throw corrupt(`chunk of ${bodyBytes} bytes is cut off after ${body.length}`);
+    if (body.length < bodyBytes)
+      throw corrupt(`chunk of ${bodyBytes} bytes is cut off after ${body.length}`);
     at += CHUNK_HEADER_BYTES + bodyBytes;
     if (type === CHUNK_STREAM_ID) {
-      if (!equalBytes(body, STREAM_ID_S2) && !equalBytes(body, STREAM_ID_SNAPPY)) throw corrupt("unknown stream identifier");
+      if (!equalBytes(body, STREAM_ID_S2) && !equalBytes(body, STREAM_ID_SNAPPY))
+        throw corrupt("unknown stream identifier");
       identified = true;
     } else if (!identified) {
       throw corrupt("does not begin with a stream identifier");
@@ -48,7 +50,8 @@ function decodeChunk(type: number, body: Uint8Array, maxBytes: number): OwnedByt
   if (body.length < CHECKSUM_BYTES) throw corrupt("chunk has no checksum");
   const data = body.subarray(CHECKSUM_BYTES);
   const plain = type === CHUNK_RAW ? rawBlock(data, maxBytes) : s2DecodeBlock(data, maxBytes);
-  if (maskedChecksum(plain) !== viewOf(body).getUint32(0, true)) throw corrupt("checksum does not match");
+  if (maskedChecksum(plain) !== viewOf(body).getUint32(0, true))
+    throw corrupt("checksum does not match");
   return plain;
 }
 
@@ -58,7 +61,8 @@ function rawBlock(data: Uint8Array, maxBytes: number): OwnedBytes {
 }
 
 function checkBlockLength(length: number, maxBytes: number): void {
-  if (length > MAX_BLOCK_BYTES) throw corrupt(`block of ${length} bytes, the format allows ${MAX_BLOCK_BYTES}`);
+  if (length > MAX_BLOCK_BYTES)
+    throw corrupt(`block of ${length} bytes, the format allows ${MAX_BLOCK_BYTES}`);
   if (length > maxBytes) throw corrupt("output is longer than expected");
 }
 
@@ -76,7 +80,8 @@ export function s2DecodeBlock(block: Uint8Array, maxBytes: number): OwnedBytes {
       const extra = Math.max(0, (tag >>> 2) - 59);
       const count = (extra === 0 ? tag >>> 2 : littleEndian(block, from + 1, extra)) + 1;
       from += 1 + extra;
-      if (count > block.length - from || count > length - to) throw corrupt(`literal of ${count} bytes does not fit`);
+      if (count > block.length - from || count > length - to)
+        throw corrupt(`literal of ${count} bytes does not fit`);
       copyLiteral(block, from, plain, to, count);
       from += count;
       to += count;
@@ -86,7 +91,9 @@ export function s2DecodeBlock(block: Uint8Array, maxBytes: number): OwnedBytes {
     if (copy.offset !== 0) offset = copy.offset;
     from = copy.next;
     if (offset === 0 || offset > to || copy.length > length - to) {
-      throw corrupt(`copy of ${copy.length} bytes from ${offset} bytes back at position ${to} of ${length}`);
+      throw corrupt(
+        `copy of ${copy.length} bytes from ${offset} bytes back at position ${to} of ${length}`,
+      );
     }
     copyWithinOutput(plain, to, offset, copy.length);
     to += copy.length;
@@ -138,7 +145,13 @@ function littleEndian(block: Uint8Array, at: number, count: number): number {
 /** Below this a loop beats the call of a built-in. */
 const LOOP_BYTES = 32;
 
-function copyLiteral(block: Uint8Array, from: number, plain: Uint8Array, to: number, count: number): void {
+function copyLiteral(
+  block: Uint8Array,
+  from: number,
+  plain: Uint8Array,
+  to: number,
+  count: number,
+): void {
   if (count > LOOP_BYTES) {
     plain.set(block.subarray(from, from + count), to);
     return;

@@ -3,7 +3,15 @@
  * so copies may reach further back. Every S2 reader understands both.
  */
 import { concatBytes, type OwnedBytes, uvarintBytes, viewOf } from "../bytes/index.ts";
-import { CHECKSUM_BYTES, CHUNK_COMPRESSED, CHUNK_HEADER_BYTES, CHUNK_RAW, CHUNK_STREAM_ID, maskedChecksum, STREAM_ID_S2 } from "./s2-framing.ts";
+import {
+  CHECKSUM_BYTES,
+  CHUNK_COMPRESSED,
+  CHUNK_HEADER_BYTES,
+  CHUNK_RAW,
+  CHUNK_STREAM_ID,
+  maskedChecksum,
+  STREAM_ID_S2,
+} from "./s2-framing.ts";
 
 const BLOCK_BYTES = 1024 * 1024;
 const HASH_BITS = 15;
@@ -30,7 +38,11 @@ export function s2Compress(data: Uint8Array, thorough: boolean): OwnedBytes {
     const checksum = new Uint8Array(CHECKSUM_BYTES);
     viewOf(checksum).setUint32(0, maskedChecksum(plain), true);
     const block = encodeBlock(plain, table, thorough ? SKIP_SHIFT_THOROUGH : SKIP_SHIFT_FAST);
-    chunks.push(block === undefined ? chunk(CHUNK_RAW, checksum, plain) : chunk(CHUNK_COMPRESSED, checksum, block));
+    chunks.push(
+      block === undefined
+        ? chunk(CHUNK_RAW, checksum, plain)
+        : chunk(CHUNK_COMPRESSED, checksum, block),
+    );
   }
   return concatBytes(...chunks);
 }
@@ -42,7 +54,11 @@ function chunk(type: number, ...body: readonly Uint8Array[]): OwnedBytes {
 }
 
 /** One block, or `undefined` when it would not be shorter. `table` holds positions plus one by hash; any content. */
-function encodeBlock(plain: Uint8Array, table: Int32Array, skipShift: number): Uint8Array | undefined {
+function encodeBlock(
+  plain: Uint8Array,
+  table: Int32Array,
+  skipShift: number,
+): Uint8Array | undefined {
   table.fill(0);
   const header = uvarintBytes(plain.length);
   const limit = plain.length;
@@ -69,7 +85,8 @@ function encodeBlock(plain: Uint8Array, table: Int32Array, skipShift: number): U
     let stop = at + MIN_MATCH;
     const offset = start - source;
     while (stop < plain.length && plain[stop] === plain[stop - offset]) stop++;
-    const room = start - emitted + LITERAL_HEADER_BYTES + FAR_COPY_BYTES * (((stop - start) >>> 6) + 2);
+    const room =
+      start - emitted + LITERAL_HEADER_BYTES + FAR_COPY_BYTES * (((stop - start) >>> 6) + 2);
     if (to + room > limit) return undefined;
     to = emitLiteral(output, to, plain, emitted, start);
     to = emitCopy(output, to, offset, stop - start);
@@ -97,7 +114,13 @@ function isMatch(plain: Uint8Array, a: number, b: number): boolean {
   return true;
 }
 
-function emitLiteral(output: Uint8Array, to: number, plain: Uint8Array, start: number, end: number): number {
+function emitLiteral(
+  output: Uint8Array,
+  to: number,
+  plain: Uint8Array,
+  start: number,
+  end: number,
+): number {
   const length = end - start;
   if (length === 0) return to;
   let at = to;

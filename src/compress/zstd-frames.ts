@@ -70,7 +70,8 @@ function readHeader(view: DataView, at: number, maxBytes: number): FrameHeader {
   const sizeBytes = sizeCode === 0 ? (single ? 1 : 0) : 1 << sizeCode;
   need(view, next, sizeBytes);
   const contentBytes = readContentSize(view, next, sizeBytes);
-  if (contentBytes !== undefined && contentBytes > maxBytes) throw corrupt("output is longer than expected");
+  if (contentBytes !== undefined && contentBytes > maxBytes)
+    throw corrupt("output is longer than expected");
   return { blocksAt: next + sizeBytes, checksum: (descriptor & 0x04) !== 0, contentBytes };
 }
 
@@ -98,7 +99,8 @@ function skipBlocks(view: DataView, first: number): number {
     const type = (header >>> 1) & 3;
     const size = header >>> 3;
     if (type === 3) throw corrupt("reserved block type");
-    if (size > MAX_BLOCK_BYTES) throw corrupt(`block of ${size} bytes, the format allows ${MAX_BLOCK_BYTES}`);
+    if (size > MAX_BLOCK_BYTES)
+      throw corrupt(`block of ${size} bytes, the format allows ${MAX_BLOCK_BYTES}`);
     at += BLOCK_HEADER_BYTES + (type === 1 ? 1 : size);
     need(view, at, 0);
     if ((header & 1) !== 0) return at;

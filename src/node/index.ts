@@ -1,3 +1,18 @@
 /** Everything that needs Node: fast engines, threads and local files. */
 export { createNodeContentCipher, type NodeContentCipher, nodeCryptoEngine, nodeRandom, openInto, sealInto } from "./crypto/index.ts";
 export { type FileTimes, hasExactTimes, setFileTimes } from "./files/index.ts";
+export { nodeCompressionEngine } from "./compress/index.ts";
+export {
+  createFastSplitter,
+  createWasmEngine,
+  createWasmHasher,
+  createWasmMemory,
+  type InPlaceHasher,
+  type InPlaceSplitter,
+  kernelModule,
+  WASM_SCRATCH_BYTES,
+  type WasmEngine,
+  type WasmHashAlgorithm,
+  type WasmHasher,
+  wasmSupported,
+} from "./wasm/index.ts";

@@ -7,15 +7,22 @@ import { DynamicSplitter, fixedSplitter } from "./streaming.ts";
 /** A splitter at the beginning of a stream. @throws SEJF_UNSUPPORTED for a name Kopia does not have. */
 export function createSplitter(name: string): Splitter {
   const spec = splitterSpec(name);
-  return spec.kind === "fixed" ? fixedSplitter(spec) : new DynamicSplitter(spec, portableScan(spec.kind));
+  return spec.kind === "fixed"
+    ? fixedSplitter(spec)
+    : new DynamicSplitter(spec, portableScan(spec.kind));
 }
 
 /**
  * Where segments end, as offsets into `bytes`, which are fed in pieces of `pieceBytes`. The rest behind the last cut
  * is the last segment. Begins a new stream.
  */
-export function splitAll(splitter: Splitter, bytes: Uint8Array, pieceBytes: number = bytes.length): number[] {
-  if (!(pieceBytes >= 1) && bytes.length > 0) throw new RangeError(`pieces of ${pieceBytes} bytes, expected 1 or more`);
+export function splitAll(
+  splitter: Splitter,
+  bytes: Uint8Array,
+  pieceBytes: number = bytes.length,
+): number[] {
+  if (!(pieceBytes >= 1) && bytes.length > 0)
+    throw new RangeError(`pieces of ${pieceBytes} bytes, expected 1 or more`);
   splitter.reset();
   const cuts: number[] = [];
   let at = 0;

@@ -2,6 +2,13 @@
 export { BUZHASH_TABLE } from "./buzhash-table.ts";
 export { createSplitter, splitAll } from "./create.ts";
 export { type CutScan, portableScan } from "./scan.ts";
-export { DEFAULT_SPLITTER, type SplitterKind, type SplitterSpec, SPLITTERS, splitterSpec, WINDOW_BYTES } from "./specs.ts";
+export {
+  DEFAULT_SPLITTER,
+  type SplitterKind,
+  type SplitterSpec,
+  SPLITTERS,
+  splitterSpec,
+  WINDOW_BYTES,
+} from "./specs.ts";
 export type { Splitter } from "./splitter.ts";
 export { DynamicSplitter, fixedSplitter } from "./streaming.ts";

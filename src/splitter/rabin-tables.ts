@@ -18,7 +18,12 @@ export interface RabinTables {
 export const RABIN_TABLES: RabinTables = makeTables();
 
 function makeTables(): RabinTables {
-  const [outHigh, outLow, modHigh, modLow] = [0, 0, 0, 0].map(() => new Int32Array(256)) as [Int32Array, Int32Array, Int32Array, Int32Array];
+  const [outHigh, outLow, modHigh, modLow] = [0, 0, 0, 0].map(() => new Int32Array(256)) as [
+    Int32Array,
+    Int32Array,
+    Int32Array,
+    Int32Array,
+  ];
   for (let byte = 0; byte < 256; byte++) {
     const value = BigInt(byte);
     const out = reduce(value << BigInt(8 * (WINDOW_BYTES - 1)));

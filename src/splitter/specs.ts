@@ -42,13 +42,17 @@ export const SPLITTERS: readonly SplitterSpec[] = [
   dynamic("DYNAMIC", "buzhash", 4096 * KIB),
 ];
 
-const BY_NAME: ReadonlyMap<string, SplitterSpec> = new Map(SPLITTERS.map((spec) => [spec.name, spec]));
+const BY_NAME: ReadonlyMap<string, SplitterSpec> = new Map(
+  SPLITTERS.map((spec) => [spec.name, spec]),
+);
 
 /** The parameters of a splitter. @throws SEJF_UNSUPPORTED for a name Kopia does not have. */
 export function splitterSpec(name: string): SplitterSpec {
   const spec = BY_NAME.get(name);
   if (spec === undefined) {
-    throw new SejfError("SEJF_UNSUPPORTED", `unknown splitter "${name}"`, { hint: `known are names like ${DEFAULT_SPLITTER} and FIXED-1M` });
+    throw new SejfError("SEJF_UNSUPPORTED", `unknown splitter "${name}"`, {
+      hint: `known are names like ${DEFAULT_SPLITTER} and FIXED-1M`,
+    });
   }
   return spec;
 }
@@ -58,5 +62,11 @@ function fixed(name: string, bytes: number): SplitterSpec {
 }
 
 function dynamic(name: string, kind: SplitterKind, averageBytes: number): SplitterSpec {
-  return { name, kind, minBytes: averageBytes / 2, maxBytes: averageBytes * 2, mask: averageBytes - 1 };
+  return {
+    name,
+    kind,
+    minBytes: averageBytes / 2,
+    maxBytes: averageBytes * 2,
+    mask: averageBytes - 1,
+  };
 }

@@ -31,17 +31,31 @@ export function addBuzhash(module: ModuleBuilder): void {
   const byByte = addByteScan(module);
   const byTiles = addTileScan(module);
   const scan = module.addFunction(["i32", "i32", "i32", "i32", "i32"], "i32");
-  const [from, end, mask, table, tiles] = [0, 1, 2, 3, 4].map((i) => scan.param(i)) as [Local, Local, Local, Local, Local];
+  const [from, end, mask, table, tiles] = [0, 1, 2, 3, 4].map((i) => scan.param(i)) as [
+    Local,
+    Local,
+    Local,
+    Local,
+    Local,
+  ];
   const [stretch, clean, hit] = scan.locals("i32", 3) as [Local, Local, Local];
   const second = i32.add(from.get, i32.add(stretch.get, clean.get));
   const search = (first: Code, last: Code): Code =>
-    seq(hit.set(byByte.call(first, last, mask.get, table.get)), ifThen(i32.eq(hit.get, NONE), [], returns(hit.get)));
+    seq(
+      hit.set(byByte.call(first, last, mask.get, table.get)),
+      ifThen(i32.eq(hit.get, NONE), [], returns(hit.get)),
+    );
   scan.body(
     whileLoop(
       i32.geU(i32.sub(end.get, from.get), i32.const(2 * TILE_POSITIONS)),
       seq(
-        stretch.set(i32.and(i32.shrU(i32.sub(end.get, from.get), i32.const(1)), i32.const(-TILE_POSITIONS))),
-        ifThen(i32.gtU(stretch.get, i32.const(STRETCH_POSITIONS)), stretch.set(i32.const(STRETCH_POSITIONS))),
+        stretch.set(
+          i32.and(i32.shrU(i32.sub(end.get, from.get), i32.const(1)), i32.const(-TILE_POSITIONS)),
+        ),
+        ifThen(
+          i32.gtU(stretch.get, i32.const(STRETCH_POSITIONS)),
+          stretch.set(i32.const(STRETCH_POSITIONS)),
+        ),
         clean.set(byTiles.call(from.get, stretch.get, mask.get, table.get, tiles.get)),
         ifThen(
           i32.ltU(clean.get, stretch.get),
@@ -74,7 +88,12 @@ function enter(hash: Local, table: Local, address: Local, offset = 0): Code {
 /** `(from, end, mask, table)`: the plain way, for ends and for tiles with a hit. */
 function addByteScan(module: ModuleBuilder): FunctionBuilder {
   const scan = module.addFunction(["i32", "i32", "i32", "i32"], "i32");
-  const [from, end, mask, table] = [0, 1, 2, 3].map((i) => scan.param(i)) as [Local, Local, Local, Local];
+  const [from, end, mask, table] = [0, 1, 2, 3].map((i) => scan.param(i)) as [
+    Local,
+    Local,
+    Local,
+    Local,
+  ];
   const [hash, at] = scan.locals("i32", 2) as [Local, Local];
   const test = ifThen(i32.eqz(i32.and(hash.get, mask.get)), returns(at.get));
   scan.body(
@@ -88,7 +107,13 @@ function addByteScan(module: ModuleBuilder): FunctionBuilder {
     from.set(i32.sub(at.get, i32.const(WINDOW))),
     whileLoop(
       i32.ltU(at.get, end.get),
-      seq(enter(hash, table, at), hash.set(i32.xor(hash.get, lookup(table, from))), test, advance(at, 1), advance(from, 1)),
+      seq(
+        enter(hash, table, at),
+        hash.set(i32.xor(hash.get, lookup(table, from))),
+        test,
+        advance(at, 1),
+        advance(from, 1),
+      ),
     ),
     NONE,
   );
@@ -110,8 +135,22 @@ interface Stretch {
  */
 function addTileScan(module: ModuleBuilder): FunctionBuilder {
   const scan = module.addFunction(["i32", "i32", "i32", "i32", "i32"], "i32");
-  const [from, length, mask, table, tiles] = [0, 1, 2, 3, 4].map((i) => scan.param(i)) as [Local, Local, Local, Local, Local];
-  const [hashA, inputA, hashB, inputB, to, stop, done] = scan.locals("i32", 7) as [Local, Local, Local, Local, Local, Local, Local];
+  const [from, length, mask, table, tiles] = [0, 1, 2, 3, 4].map((i) => scan.param(i)) as [
+    Local,
+    Local,
+    Local,
+    Local,
+    Local,
+  ];
+  const [hashA, inputA, hashB, inputB, to, stop, done] = scan.locals("i32", 7) as [
+    Local,
+    Local,
+    Local,
+    Local,
+    Local,
+    Local,
+    Local,
+  ];
   const [masks, found] = scan.locals("v128", 2) as [Local, Local];
   const pair: readonly Stretch[] = [
     { hash: hashA, input: inputA, tileAt: 0 },
@@ -121,11 +160,13 @@ function addTileScan(module: ModuleBuilder): FunctionBuilder {
   const hashBoth = (count: number): Code => {
     const steps: Code[] = [];
     for (let i = 0; i < count; i++) {
-      for (const { hash, input, tileAt } of pair) steps.push(enter(hash, table, input, i), i32.store(to.get, hash.get, tileAt + 4 * i));
+      for (const { hash, input, tileAt } of pair)
+        steps.push(enter(hash, table, input, i), i32.store(to.get, hash.get, tileAt + 4 * i));
     }
     return seq(...steps, advance(inputA, count), advance(inputB, count), advance(to, 4 * count));
   };
-  const fill = (unrolled: number, last: Code): Code => seq(stop.set(last), doWhile(hashBoth(unrolled), i32.ltU(to.get, stop.get)));
+  const fill = (unrolled: number, last: Code): Code =>
+    seq(stop.set(last), doWhile(hashBoth(unrolled), i32.ltU(to.get, stop.get)));
   const tileStart = i32.add(tiles.get, i32.const(4 * WINDOW));
   scan.body(
     inputA.set(i32.sub(from.get, i32.const(WINDOW - 1))),
@@ -175,7 +216,13 @@ function keepLast(tiles: Local): Code {
   const moves: Code[] = [];
   for (const tileAt of [0, TILE_BYTES]) {
     for (let offset = 0; offset < 4 * WINDOW; offset += 16) {
-      moves.push(v128.store(tiles.get, v128.load(tiles.get, tileAt + 4 * TILE_POSITIONS + offset), tileAt + offset));
+      moves.push(
+        v128.store(
+          tiles.get,
+          v128.load(tiles.get, tileAt + 4 * TILE_POSITIONS + offset),
+          tileAt + offset,
+        ),
+      );
     }
   }
   return seq(...moves);

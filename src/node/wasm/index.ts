@@ -2,4 +2,11 @@
 export { createWasmEngine, createWasmMemory, WASM_SCRATCH_BYTES, wasmSupported } from "./engine.ts";
 export { createFastSplitter } from "./fast-splitter.ts";
 export { createWasmHasher } from "./hasher.ts";
-export type { InPlaceHasher, InPlaceSplitter, WasmEngine, WasmHashAlgorithm, WasmHasher } from "./types.ts";
+export { kernelModule } from "./module.ts";
+export type {
+  InPlaceHasher,
+  InPlaceSplitter,
+  WasmEngine,
+  WasmHashAlgorithm,
+  WasmHasher,
+} from "./types.ts";

@@ -30,5 +30,9 @@ export const BLAKE3_GROUP_CHUNKS = 64;
 export const BLAKE3_STACK_AT: number = BLAKE3_GROUP_AT + BLAKE3_GROUP_CHUNKS * 32;
 const BLAKE3_STACK_DEPTH = 40;
 
+/** Where data from elsewhere are copied to, piece by piece; as long as a group of BLAKE3 chunks. */
+export const STAGING_AT: number = BLAKE3_STACK_AT + BLAKE3_STACK_DEPTH * 32;
+export const STAGING_BYTES: number = BLAKE3_GROUP_CHUNKS * 1024;
+
 /** What a thread's region holds; a multiple of 16. */
-export const SCRATCH_BYTES: number = BLAKE3_STACK_AT + BLAKE3_STACK_DEPTH * 32;
+export const SCRATCH_BYTES: number = STAGING_AT + STAGING_BYTES;

@@ -3,13 +3,14 @@ import { ModuleBuilder } from "./assembler.ts";
 import { addBlake2b } from "./blake2b-kernel.ts";
 import { addBlake3Block, addBlake3Four } from "./blake3-kernel.ts";
 import { addBuzhash } from "./buzhash-kernel.ts";
+import type { CompiledModule, SharedMemory } from "./web-assembly.ts";
 
 /** The functions of the module. Addresses and lengths are in bytes; see the kernels for what each does. */
 export interface Kernels {
   scanBuzhash(from: number, end: number, mask: number, table: number, tiles: number): number;
   blake2bUpdate(state: number, data: number, blocks: number): void;
   blake2bFinish(state: number, data: number, length: number, tail: number): void;
-  blake3Block(cv: number, block: number, counterLow: number, counterHigh: number, length: number, flags: number): void;
+  blake3Block(cv: number, block: number, counter: number, length: number, flags: number): void;
   blake3Four(
     in0: number,
     in1: number,
@@ -37,10 +38,10 @@ export function kernelModuleBytes(): Uint8Array<ArrayBuffer> {
   return module.encode();
 }
 
-let compiled: WebAssembly.Module | null | undefined;
+let compiled: CompiledModule | null | undefined;
 
 /** The compiled module, or `undefined` where WASM lacks vectors or shared memory. */
-export function kernelModule(): WebAssembly.Module | undefined {
+export function kernelModule(): CompiledModule | undefined {
   if (compiled === undefined) {
     const bytes = kernelModuleBytes();
     compiled = WebAssembly.validate(bytes) ? new WebAssembly.Module(bytes) : null;
@@ -49,6 +50,6 @@ export function kernelModule(): WebAssembly.Module | undefined {
 }
 
 /** An instance over `memory`, which must be shared. */
-export function instantiateKernels(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {
-  return new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as Kernels;
+export function instantiateKernels(module: CompiledModule, memory: SharedMemory): Kernels {
+  return new WebAssembly.Instance(module, { env: { memory } }).exports as Kernels;
 }

@@ -1,5 +1,7 @@
 /** What the WASM engine offers to the threads: work in place on one memory, which may be shared between them. */
 import type { OwnedBytes } from "../../bytes/index.ts";
+import type { CutScan } from "../../splitter/index.ts";
+import type { SharedMemory } from "./web-assembly.ts";
 
 /** The keyed hashes that exist as WASM. Both give 32 bytes. */
 export type WasmHashAlgorithm = "blake2b-256" | "blake3-256";
@@ -31,9 +33,11 @@ export interface InPlaceSplitter {
 
 /** One thread's engine. Threads that share a memory give each its own scratch region. */
 export interface WasmEngine {
-  readonly memory: WebAssembly.Memory;
+  readonly memory: SharedMemory;
   /** All of the memory at the time of creation. */
   readonly bytes: Uint8Array<SharedArrayBuffer>;
+  /** The search for a cut by buzhash in any array; without copying where it is a view of the memory. */
+  readonly scanBuzhash: CutScan;
   /** @throws SEJF_UNSUPPORTED for a name Kopia does not have. */
   createSplitter(name: string): InPlaceSplitter;
   /**

@@ -1,0 +1,2 @@
+/** Compression with Node's own zlib, which has Zstandard. */
+export { nodeCompressionEngine } from "./zlib-engine.ts";
