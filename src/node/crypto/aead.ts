@@ -1,7 +1,8 @@
 /**
- * The AEADs on node:crypto, writing into memory that the caller gives: a slot or pack buffer shared between threads,
- * or a fresh array. Data pass in pieces, because a result of several MiB would be memory never touched before, and
- * its page faults cost more than the copy of a piece that is still in the cache.
+ * The AEADs of Node, writing into memory that the caller gives: a slot or pack buffer shared between threads, or a
+ * fresh array. OpenSSL is called directly where that can be and pays. Through node:crypto data pass in pieces: a result
+ * of several MiB would be memory never touched before, and its page faults cost more than the copy of a piece that is
+ * still in the cache.
  */
 import {
   type CipherGCM,
@@ -12,6 +13,8 @@ import {
   type KeyObject,
 } from "node:crypto";
 import { type AeadName, assertAeadKey, openFailed, TAG_BYTES } from "../../crypto/index.ts";
+import { openSslFor } from "./openssl.ts";
+import { OPENSSL_MAX_BYTES, opensslOpen, opensslSeal } from "./openssl-aead.ts";
 
 const PIECE_BYTES = 64 * 1024;
 
@@ -37,11 +40,18 @@ export function sealInto(
       `target of ${target.byteLength} bytes, expected ${length + TAG_BYTES} or more`,
     );
   }
-  const sealer = createSealer(cipher, createSecretKey(key), nonce);
-  sealer.setAAD(aad, { plaintextLength: length });
-  pump(sealer, plaintext, target);
-  sealer.final();
-  target.set(sealer.getAuthTag(), length);
+  const openSsl = length <= OPENSSL_MAX_BYTES ? openSslFor(length) : undefined;
+  if (openSsl === undefined) nodeSeal(cipher, key, nonce, plaintext, aad, target);
+  else
+    opensslSeal(
+      openSsl,
+      cipher,
+      key,
+      nonce,
+      plaintext,
+      aad,
+      target.subarray(0, length + TAG_BYTES),
+    );
   return length + TAG_BYTES;
 }
 
@@ -63,17 +73,54 @@ export function openInto(
   if (length < 0) throw openFailed(sealed.byteLength);
   if (target.byteLength < length)
     throw new RangeError(`target of ${target.byteLength} bytes, expected ${length} or more`);
+  const openSsl = length <= OPENSSL_MAX_BYTES ? openSslFor(length) : undefined;
+  const plaintext = target.subarray(0, length);
+  const authentic =
+    openSsl === undefined
+      ? nodeOpen(cipher, key, nonce, sealed, aad, plaintext)
+      : opensslOpen(openSsl, cipher, key, nonce, sealed, aad, plaintext);
+  if (!authentic) {
+    plaintext.fill(0);
+    throw openFailed(sealed.byteLength);
+  }
+  return length;
+}
+
+function nodeSeal(
+  cipher: AeadName,
+  key: Uint8Array,
+  nonce: Uint8Array,
+  plaintext: Uint8Array,
+  aad: Uint8Array,
+  target: Uint8Array,
+): void {
+  const length = plaintext.byteLength;
+  const sealer = createSealer(cipher, createSecretKey(key), nonce);
+  sealer.setAAD(aad, { plaintextLength: length });
+  pump(sealer, plaintext, target);
+  sealer.final();
+  target.set(sealer.getAuthTag(), length);
+}
+
+function nodeOpen(
+  cipher: AeadName,
+  key: Uint8Array,
+  nonce: Uint8Array,
+  sealed: Uint8Array,
+  aad: Uint8Array,
+  target: Uint8Array,
+): boolean {
+  const length = target.byteLength;
   const opener = createOpener(cipher, createSecretKey(key), nonce);
   opener.setAAD(aad, { plaintextLength: length });
   opener.setAuthTag(sealed.subarray(length));
   pump(opener, sealed.subarray(0, length), target);
   try {
     opener.final();
-  } catch (error) {
-    target.fill(0, 0, length);
-    throw openFailed(sealed.byteLength, error);
+    return true;
+  } catch {
+    return false;
   }
-  return length;
 }
 
 function pump(cipher: CipherGCM | DecipherGCM, input: Uint8Array, target: Uint8Array): void {

@@ -2,7 +2,6 @@
  * The cipher of contents for threads: the same bytes as the portable one, but into and out of memory that the caller
  * gives, with little cost for small contents. Layout: nonce (12), ciphertext, tag (16).
  */
-import { createHmac, createSecretKey, type KeyObject } from "node:crypto";
 import type { OwnedBytes, Random } from "../../bytes/index.ts";
 import {
   AEAD_OVERHEAD_BYTES,
@@ -14,8 +13,11 @@ import {
 } from "../../crypto/index.ts";
 import { SejfError } from "../../errors/index.ts";
 import { openInto, sealInto } from "./aead.ts";
+import { hmacInto } from "./mac.ts";
 import { nodeCryptoEngine } from "./node-engine.ts";
 import { nodeRandom } from "./node-random.ts";
+
+const KEY_BYTES = 32;
 
 /** A `ContentCipher` that also works in place of the caller's memory. Views may be of shared memory. */
 export interface NodeContentCipher extends ContentCipher {
@@ -40,18 +42,19 @@ export function createNodeContentCipher(
   random: Random = nodeRandom,
 ): NodeContentCipher {
   const { aead } = encryptionAlgorithm(algorithm);
-  const keyBase = createSecretKey(deriveContentKeyBase(nodeCryptoEngine, masterKey));
-  return new IntoCipher(algorithm, aead, keyBase, random);
+  return new IntoCipher(algorithm, aead, deriveContentKeyBase(nodeCryptoEngine, masterKey), random);
 }
 
 class IntoCipher implements NodeContentCipher {
   readonly algorithm: string;
   readonly overheadBytes: number = AEAD_OVERHEAD_BYTES;
   readonly #aead: AeadName;
-  readonly #keyBase: KeyObject;
+  readonly #keyBase: Uint8Array;
+  /** The key of the content at hand; one array will do, since nothing here waits. */
+  readonly #contentKey: Uint8Array = new Uint8Array(KEY_BYTES);
   readonly #random: Random;
 
-  constructor(algorithm: string, aead: AeadName, keyBase: KeyObject, random: Random) {
+  constructor(algorithm: string, aead: AeadName, keyBase: Uint8Array, random: Random) {
     this.algorithm = algorithm;
     this.#aead = aead;
     this.#keyBase = keyBase;
@@ -92,7 +95,8 @@ class IntoCipher implements NodeContentCipher {
   }
 
   #key(iv: Uint8Array): Uint8Array {
-    return createHmac("sha256", this.#keyBase).update(iv).digest();
+    hmacInto("hmac-sha256", this.#keyBase, iv, this.#contentKey);
+    return this.#contentKey;
   }
 }
 

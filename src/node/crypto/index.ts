@@ -3,3 +3,4 @@ export { openInto, sealInto } from "./aead.ts";
 export { createNodeContentCipher, type NodeContentCipher } from "./content-cipher.ts";
 export { nodeCryptoEngine } from "./node-engine.ts";
 export { nodeRandom } from "./node-random.ts";
+export { loadOpenSsl } from "./openssl.ts";

@@ -1,9 +1,8 @@
 /**
- * The keyed hashes of contents on what is fastest in Node: HMAC from node:crypto, large BLAKE3 and BLAKE2s from a
- * prebuilt package, noble for what is not there.
+ * The keyed hashes of contents on what is fastest in Node: HMAC and BLAKE2s from OpenSSL, BLAKE2b and short BLAKE3 from
+ * our WASM, long BLAKE3 from a prebuilt package. Each has a slower twin for where it is missing.
  */
-import { createHmac, createSecretKey, type KeyObject } from "node:crypto";
-import type { OwnedBytes } from "../../bytes/index.ts";
+import { copyBytes, type OwnedBytes } from "../../bytes/index.ts";
 import {
   blake3Key,
   type ContentHash,
@@ -11,18 +10,22 @@ import {
   hashAlgorithm,
   portableCryptoEngine,
 } from "../../crypto/index.ts";
+import { createWasmHasher } from "../wasm/index.ts";
+import { type HmacFunction, hmacInto } from "./mac.ts";
 import { nativeBlake } from "./native-blake.ts";
+import { loadOpenSsl } from "./openssl.ts";
+import { opensslMac } from "./openssl-mac.ts";
 
-/** At least as long as the digest; what is behind it is cut off. */
-type Digest = (data: Uint8Array) => Uint8Array;
+/** Up to this length WASM is faster than the call into the native package. */
+const WASM_BLAKE3_MAX_BYTES = 16 * 1024;
+
+/** Gives at least `lengthBytes` of digest, in an array of its own where it has exactly that many. */
+type Digest = (data: Uint8Array) => OwnedBytes;
 
 /** @throws SEJF_UNSUPPORTED as `CryptoEngine.contentHash`. */
 export function createNodeHash(name: string, secret: Uint8Array): ContentHash {
   const algorithm = hashAlgorithm(name, secret.byteLength);
-  const digest = digestFor(algorithm, secret);
-  return digest === undefined
-    ? portableCryptoEngine.contentHash(name, secret)
-    : new NodeHash(algorithm, digest);
+  return new NodeHash(algorithm, digestFor(algorithm, copyBytes(secret)));
 }
 
 class NodeHash implements ContentHash {
@@ -37,69 +40,58 @@ class NodeHash implements ContentHash {
   }
 
   hash(data: Uint8Array): OwnedBytes {
-    const result = new Uint8Array(this.lengthBytes);
     const digest = this.#digest(data);
-    for (let i = 0; i < result.length; i++) result[i] = digest[i]!;
-    return result;
+    return digest.byteLength === this.lengthBytes ? digest : digest.slice(0, this.lengthBytes);
   }
 }
 
-/** `undefined` where nothing faster than noble is there. The closure holds the secret. */
-function digestFor(algorithm: HashAlgorithm, secret: Uint8Array): Digest | undefined {
+/** The closure holds the secret. */
+function digestFor(algorithm: HashAlgorithm, secret: OwnedBytes): Digest {
   switch (algorithm.function) {
-    case "blake2b":
-      return nativeBlake2b(algorithm.digestBytes, secret);
-    case "blake2s":
-      return nativeBlake2s(algorithm.digestBytes, secret);
+    case "blake2b": {
+      const hasher = createWasmHasher("blake2b-256", secret);
+      return (data) => hasher.hash(data);
+    }
     case "blake3":
-      return nativeBlake3(secret);
+      return blake3Digest(blake3Key(secret));
+    case "blake2s":
+      return blake2sDigest(algorithm, secret);
     case "hmac-sha224":
-      return hmacDigest("sha224", createSecretKey(secret));
     case "hmac-sha256":
-      return hmacDigest("sha256", createSecretKey(secret));
     case "hmac-sha3-224":
-      return hmacDigest("sha3-224", createSecretKey(secret));
     case "hmac-sha3-256":
-      return hmacDigest("sha3-256", createSecretKey(secret));
+      return hmacDigest(algorithm.function, algorithm.digestBytes, secret);
   }
 }
 
-function hmacDigest(name: string, key: KeyObject): Digest {
-  return (data) => createHmac(name, key).update(data).digest();
-}
-
-function nativeBlake2b(length: number, secret: Uint8Array): Digest | undefined {
-  const native = nativeBlake();
-  if (native === undefined) return undefined;
-  const key = Buffer.from(secret);
+function hmacDigest(mac: HmacFunction, length: number, secret: OwnedBytes): Digest {
   return (data) => {
-    const parameters = new native.Blake2BParam();
-    parameters.hashLength(length);
-    parameters.key(key);
-    return native.Blake2BHasher.withParams(parameters).update(asBuffer(data)).digestBuffer();
+    const digest = new Uint8Array(length);
+    hmacInto(mac, secret, data, digest);
+    return digest;
   };
 }
 
-function nativeBlake2s(length: number, secret: Uint8Array): Digest | undefined {
-  const native = nativeBlake();
-  if (native === undefined) return undefined;
-  const key = Buffer.from(secret);
+/** OpenSSL has BLAKE2s of any length with a key only. */
+function blake2sDigest(algorithm: HashAlgorithm, secret: OwnedBytes): Digest {
+  const openSsl = secret.byteLength === 0 ? undefined : loadOpenSsl();
+  if (openSsl === undefined) {
+    const portable = portableCryptoEngine.contentHash(algorithm.name, secret);
+    return (data) => portable.hash(data);
+  }
   return (data) => {
-    const parameters = new native.Blake2SParam();
-    parameters.hashLength(length);
-    parameters.key(key);
-    return native.Blake2SHasher.withParams(parameters).update(asBuffer(data)).digestBuffer();
+    const digest = new Uint8Array(algorithm.digestBytes);
+    opensslMac(openSsl, "blake2s", secret, data, digest);
+    return digest;
   };
 }
 
-function nativeBlake3(secret: Uint8Array): Digest | undefined {
-  const native = nativeBlake();
-  if (native === undefined) return undefined;
-  const key = Buffer.from(blake3Key(secret));
-  return (data) => native.Blake3Hasher.newKeyed(key).update(data).digestBuffer();
-}
-
-/** The package's types want a Buffer; this is a view, not a copy. */
-function asBuffer(data: Uint8Array): Buffer {
-  return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+function blake3Digest(key: OwnedBytes): Digest {
+  const wasm = createWasmHasher("blake3-256", key);
+  const keyBuffer = Buffer.from(key.buffer, key.byteOffset, key.byteLength);
+  return (data) => {
+    const native = data.byteLength > WASM_BLAKE3_MAX_BYTES ? nativeBlake() : undefined;
+    if (native === undefined) return wasm.hash(data);
+    return copyBytes(native.Blake3Hasher.newKeyed(keyBuffer).update(data).digestBuffer());
+  };
 }
