@@ -6,7 +6,7 @@ import { type CallOptions, collect, mapConcurrent, mapUnordered } from "../../by
 import { systemCode } from "./system-errors.ts";
 
 const PAGE_BLOBS = 1000;
-const STATS_AT_ONCE = 16;
+const STATS_AT_ONCE = 64;
 
 export interface TreeOptions extends CallOptions {
   readonly parallel: number;
