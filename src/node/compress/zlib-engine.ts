@@ -15,6 +15,7 @@ import { errorFromUnknown, SejfError } from "../../errors/index.ts";
 /** The first output buffer of zlib and the step by which it grows: large enough for a content in few steps. */
 const CHUNK_BYTES_MIN = 16 * 1024;
 const CHUNK_BYTES_MAX = 4 * 1024 * 1024;
+const TOO_LONG = "output is longer than expected";
 
 /** Several gzip members or Zstandard frames one behind the other are one stream. */
 export const nodeCompressionEngine: CompressionEngine = {
@@ -53,12 +54,14 @@ function decode(
   if (data.length === 0) throw corrupt(codec, "empty");
   let plain: Uint8Array;
   try {
-    plain = run({ maxOutputLength: maxBytes + 1, chunkSize: chunkFor(maxBytes + 1) });
+    plain = run({ maxOutputLength: Math.max(1, maxBytes), chunkSize: chunkFor(maxBytes) });
   } catch (error) {
-    if (isZlibError(error)) throw corrupt(codec, error.message, error);
-    throw errorFromUnknown(error, `decompressing ${codec}`);
+    const code = zlibCode(error);
+    if (code === undefined) throw errorFromUnknown(error, `decompressing ${codec}`);
+    const what = code === "ERR_BUFFER_TOO_LARGE" ? TOO_LONG : errorText(error);
+    throw corrupt(codec, what, error);
   }
-  if (plain.length > maxBytes) throw corrupt(codec, "output is longer than expected");
+  if (plain.length > maxBytes) throw corrupt(codec, TOO_LONG);
   return owned(plain);
 }
 
@@ -70,16 +73,22 @@ function chunkFor(bytes: number): number {
 /** zlib's result as bytes of their own: a Buffer may be part of a pool or of a much larger chunk. */
 function owned(bytes: Uint8Array): OwnedBytes {
   const { buffer, byteOffset, byteLength } = bytes;
-  if (buffer instanceof ArrayBuffer && byteLength === buffer.byteLength) return new Uint8Array(buffer);
+  if (buffer instanceof ArrayBuffer && byteLength === buffer.byteLength)
+    return new Uint8Array(buffer);
   return new Uint8Array(new Uint8Array(buffer, byteOffset, byteLength));
 }
 
-function isZlibError(error: unknown): error is Error {
-  if (!(error instanceof Error) || !("code" in error) || typeof error.code !== "string") return false;
-  return /^(Z_|ZSTD_|ERR_BUFFER_TOO_LARGE$)/.test(error.code);
+/** The code of an error that a bad stream causes. */
+function zlibCode(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !("code" in error) || typeof error.code !== "string")
+    return undefined;
+  return /^(Z_|ZSTD_|ERR_BUFFER_TOO_LARGE$)/.test(error.code) ? error.code : undefined;
+}
+
+function errorText(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function corrupt(codec: string, what: string, cause?: unknown): SejfError {
-  const plain = /too large|larger than/i.test(what) ? "output is longer than expected" : what;
-  return new SejfError("SEJF_CORRUPT", `${codec} stream: ${plain}`, { cause });
+  return new SejfError("SEJF_CORRUPT", `${codec} stream: ${what}`, { cause });
 }

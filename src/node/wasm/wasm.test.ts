@@ -1,10 +1,12 @@
 /** The kernels against noble and the plain splitter, which are the oracles. */
 import assert from "node:assert/strict";
+import { createCipheriv } from "node:crypto";
 import { test } from "node:test";
 import { blake2b } from "@noble/hashes/blake2.js";
 import { blake3 } from "@noble/hashes/blake3.js";
 import fc from "fast-check";
 import { createSplitter, portableScan, splitAll } from "../../splitter/index.ts";
+import { goldenVectors } from "../../testkit/golden.ts";
 import { numRuns } from "../../testkit/property.ts";
 import { SeededRandom } from "../../testkit/random.ts";
 import {
@@ -214,6 +216,23 @@ test("createFastSplitter: cuts as the plain one on random data, zeros and mixtur
     }
   }
   assert.throws(() => createFastSplitter("DYNAMIC-3M-BUZHASH"), { code: "SEJF_UNSUPPORTED" });
+});
+
+test("createFastSplitter: the reference client's cuts", () => {
+  interface Case {
+    readonly splitter: string;
+    readonly stream: string;
+    readonly length: number;
+    readonly cutPoints: readonly number[];
+  }
+  for (const { splitter, stream, length, cutPoints } of goldenVectors<{
+    readonly cases: readonly Case[];
+  }>("splitters").cases) {
+    const zeros = new Uint8Array(length);
+    const cipher = createCipheriv("aes-128-ctr", Buffer.alloc(16), Buffer.alloc(16));
+    const data = stream === "zeros" ? zeros : new Uint8Array(cipher.update(zeros));
+    assert.deepEqual(splitAll(createFastSplitter(splitter), data, 300_007), cutPoints, splitter);
+  }
 });
 
 test("InPlaceSplitter: finds the cuts of a growing segment without examining bytes twice", () => {
