@@ -73,7 +73,10 @@ export interface ActionsPolicy {
 }
 
 export interface LoggingPolicy {
-  readonly directories: Open<{ readonly snapshotted?: number | undefined; readonly ignored?: number | undefined }>;
+  readonly directories: Open<{
+    readonly snapshotted?: number | undefined;
+    readonly ignored?: number | undefined;
+  }>;
   readonly entries: Open<{
     readonly snapshotted?: number | undefined;
     readonly ignored?: number | undefined;
@@ -100,7 +103,9 @@ export interface Policy {
   /** Of file data; empty: the repository's. */
   readonly splitter: Open<{ readonly algorithm?: string | undefined }>;
   readonly actions: Open<ActionsPolicy>;
-  readonly osSnapshots: Open<{ readonly volumeShadowCopy: Open<{ readonly enable?: number | undefined }> }>;
+  readonly osSnapshots: Open<{
+    readonly volumeShadowCopy: Open<{ readonly enable?: number | undefined }>;
+  }>;
   readonly logging: Open<LoggingPolicy>;
   readonly upload: Open<UploadPolicy>;
   /** Nothing is inherited, the built-in defaults included. */
