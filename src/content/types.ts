@@ -6,7 +6,14 @@ import type { BlobId, BlobMetadata, BlobStorage, RetentionOptions } from "../blo
 import type { CallOptions, Clock, Random } from "../bytes/index.ts";
 import type { CompressionEngine, CompressorId } from "../compress/index.ts";
 import type { CryptoEngine } from "../crypto/index.ts";
-import type { ContentId, ContentPrefix, ContentRef, ContentStore, RepositoryFormat } from "../format/index.ts";
+import type {
+  ContentId,
+  ContentPrefix,
+  ContentRef,
+  ContentStore,
+  IdRange,
+  RepositoryFormat,
+} from "../format/index.ts";
 
 /** Who writes: goes into session markers. */
 export interface WriterIdentity {
@@ -24,8 +31,6 @@ export interface CacheLimits {
   readonly indexBytes: number;
   /** Nothing younger than this is swept, whatever the size. */
   readonly minimumAgeMs: number;
-  /** How long a listing of index blobs may be used again; 0: never. */
-  readonly listCacheMs: number;
 }
 
 /** What happens inside, for logs. Messages are for people. */
@@ -48,7 +53,7 @@ export interface DirectContentsOptions {
   readonly readOnly?: boolean | undefined;
   /** Only with `readOnly`: index blobs that cannot be read are left out instead of failing. */
   readonly permissiveCacheLoading?: boolean | undefined;
-  /** Absent: nothing is kept between runs; big decrypted indexes live in a private temporary folder. */
+  /** A folder of our own. Absent: nothing is kept between runs; big decrypted indexes live in a private temporary folder. */
   readonly cacheDirectory?: string | undefined;
   readonly cacheLimits?: Partial<CacheLimits> | undefined;
   /** The repository's `local-cache-integrity` key; needed with `cacheDirectory`. */
@@ -83,8 +88,8 @@ export interface ContentInfo {
 export interface ListContentsOptions extends CallOptions {
   /** Text that the ID begins with: `k`, `m`, `4535`. */
   readonly prefix?: string | undefined;
-  /** IDs `from` ≤ id < `before`, in string order. */
-  readonly range?: { readonly from?: string | undefined; readonly before?: string | undefined } | undefined;
+  /** First and one behind the last ID, in string order. */
+  readonly range?: IdRange | undefined;
   /** Also contents that are marked deleted. Default false. */
   readonly includeDeleted?: boolean | undefined;
 }
@@ -204,12 +209,17 @@ export interface DirectContents extends ContentStore, AsyncDisposable {
   /** A deleted content becomes live again, in a new pack; nothing happens when it is live. @throws SEJF_CONTENT_NOT_FOUND. */
   undelete(id: ContentId, options?: CallOptions): Promise<void>;
   /** Copies contents into new packs; deleted ones stay deleted. Gives the plain bytes copied. */
-  rewrite(ids: AsyncIterable<readonly ContentId[]> | Iterable<readonly ContentId[]>, options?: RewriteOptions): Promise<{ readonly contents: number; readonly bytes: number }>;
+  rewrite(
+    ids: AsyncIterable<readonly ContentId[]> | Iterable<readonly ContentId[]>,
+    options?: RewriteOptions,
+  ): Promise<{ readonly contents: number; readonly bytes: number }>;
   /** The name that `write` would give. */
   contentId(data: Uint8Array, prefix: ContentPrefix): ContentId;
   verify(options?: VerifyContentsOptions): Promise<VerifyContentsResult>;
 
-  indexBlobs(options?: CallOptions & { readonly includeInactive?: boolean | undefined }): Promise<readonly IndexBlobInfo[]>;
+  indexBlobs(
+    options?: CallOptions & { readonly includeInactive?: boolean | undefined },
+  ): Promise<readonly IndexBlobInfo[]>;
   /** The write epoch and what surrounds it; `undefined` with the old manager. */
   epochState(options?: CallOptions): Promise<EpochState | undefined>;
   compactIndexes(options?: CompactIndexesOptions): Promise<IndexMaintenanceResult>;

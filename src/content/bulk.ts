@@ -1,0 +1,191 @@
+/**
+ * The bulk paths: the thread engine, started by the first bulk call, or the portable path where there are no threads.
+ * Also the engine's host: sessions, packs and locations on this side of it.
+ */
+import type { BlobId, ByteRange } from "../blob/index.ts";
+import type { CallOptions, OwnedBytes } from "../bytes/index.ts";
+import {
+  contentIdToKey,
+  type ContentRef,
+  type ContentRequest,
+  type FileBatch,
+  type FileResult,
+  parseContentId,
+  type RestoreBatch,
+  type RestoreResult,
+  type VerifyResult,
+} from "../format/index.ts";
+import type {
+  BulkEngine,
+  BulkEngineHost,
+  ContentLocation,
+  OpenedPack,
+} from "../node/engine/index.ts";
+import type { IndexSetDescriptor } from "../node/index/index.ts";
+import { PortableBulk, type PortableParts } from "./bulk-portable.ts";
+import type { CommittedIndex } from "./committed-index.ts";
+import type { ContentLoader } from "./content-loader.ts";
+import type { Claims } from "./content-writer.ts";
+import { type Context, Mutex, nowS } from "./context.ts";
+import type { PackFactory, PackPrefix } from "./pack-in-progress.ts";
+import type { PackStore } from "./pack-store.ts";
+import type { Pending } from "./pending.ts";
+import type { SessionKeeper } from "./sessions.ts";
+
+export interface BulkParts {
+  readonly context: Context;
+  readonly pending: Pending;
+  readonly committed: CommittedIndex;
+  readonly loader: ContentLoader;
+  readonly packs: PackStore;
+  readonly factory: PackFactory;
+  readonly sessions: SessionKeeper;
+  readonly portable: PortableParts;
+  readonly threads: number | undefined;
+  /** Publishes what is stored, without asking the engine for more. */
+  readonly publish: () => Promise<void>;
+  /** As the public flush. */
+  readonly flush: () => Promise<void>;
+}
+
+export class Bulk {
+  readonly #parts: BulkParts;
+  readonly #portable: PortableBulk;
+  readonly #starting = new Mutex();
+  #engine: BulkEngine | undefined;
+  /** Uploads that use the engine. */
+  #uploads = 0;
+  /** Contents were deleted that the engine's threads still take for live. */
+  #stale = false;
+
+  constructor(parts: BulkParts) {
+    this.#parts = parts;
+    this.#portable = new PortableBulk(parts.portable);
+  }
+
+  get claims(): Claims | undefined {
+    return this.#engine?.claims;
+  }
+
+  /** A content was deleted. */
+  deleted(): void {
+    this.#stale = this.#engine !== undefined;
+  }
+
+  async *writeFiles(
+    batches: AsyncIterable<FileBatch>,
+    options: CallOptions,
+  ): AsyncGenerator<readonly FileResult[], void, void> {
+    await this.#parts.committed.ensureFresh(options);
+    const engine = await this.#uploadEngine();
+    this.#uploads++;
+    try {
+      yield* (engine ?? this.#portable).writeFiles(batches, options);
+    } finally {
+      this.#uploads--;
+    }
+  }
+
+  async *restoreFiles(
+    batches: AsyncIterable<RestoreBatch>,
+    options: CallOptions,
+  ): AsyncGenerator<readonly RestoreResult[], void, void> {
+    await this.#parts.committed.ensureFresh(options);
+    yield* ((await this.#start()) ?? this.#portable).restoreFiles(batches, options);
+  }
+
+  async *verifyMany(
+    requests: AsyncIterable<readonly ContentRequest[]>,
+    options: CallOptions,
+  ): AsyncGenerator<readonly VerifyResult[], void, void> {
+    await this.#parts.committed.ensureFresh(options);
+    yield* ((await this.#start()) ?? this.#portable).verifyMany(requests, options);
+  }
+
+  /** What threads hold of the key is in a stored pack when it resolves; false when they hold nothing. */
+  async drainFor(key: Uint8Array): Promise<boolean> {
+    if (this.#engine?.claims.has(key) !== true) return false;
+    await this.#engine.drain();
+    return true;
+  }
+
+  /** @throws what the engine could not store. */
+  async drain(): Promise<void> {
+    await this.#engine?.drain();
+  }
+
+  indexCommitted(): void {
+    this.#engine?.indexCommitted();
+  }
+
+  async close(): Promise<void> {
+    await this.#engine?.close();
+    this.#engine = undefined;
+  }
+
+  /** The engine with an index that knows of all deletions, as long as no other upload keeps the old one. */
+  async #uploadEngine(): Promise<BulkEngine | undefined> {
+    if (this.#stale && this.#uploads === 0) {
+      await this.#parts.flush();
+      await this.close();
+      this.#stale = false;
+    }
+    return await this.#start();
+  }
+
+  async #start(): Promise<BulkEngine | undefined> {
+    if (this.#threads === 0) return undefined;
+    return await this.#starting.run(async () => {
+      if (this.#engine !== undefined) return this.#engine;
+      const { createBulkEngine } = await import("../node/engine/index.ts");
+      const { format } = this.#parts.context;
+      const engine = createBulkEngine(this.#host(), {
+        codec: format,
+        formatVersion: format.version,
+        maxPackSizeBytes: format.maxPackSize,
+        splitter: format.splitter,
+        threads: this.#parts.threads,
+      });
+      if (engine.threads === 0) {
+        await engine.close();
+        return undefined;
+      }
+      for (const id of this.#parts.pending.liveIds()) engine.claims.claim(contentIdToKey(id));
+      this.#engine = engine;
+      return engine;
+    });
+  }
+
+  get #threads(): number | undefined {
+    const fromEnvironment = process.env["SEJF_THREADS"];
+    return this.#parts.threads ?? (fromEnvironment === "0" ? 0 : undefined);
+  }
+
+  #host(): BulkEngineHost {
+    const { context, committed, loader, packs, factory, sessions, publish } = this.#parts;
+    return {
+      storage: context.storage,
+      nowS: (): number => nowS(context),
+      indexDescriptor: (): IndexSetDescriptor => committed.descriptor,
+      openPack: async (prefix: PackPrefix): Promise<OpenedPack> => {
+        const { packId } = await sessions.open((session) => factory.newId(prefix, session));
+        return { packId, formatCopy: factory.formatCopy };
+      },
+      storePack: async (packId: BlobId, bytes: Uint8Array, localIndex: OwnedBytes): Promise<void> =>
+        await packs.storeForeign(packId, bytes, localIndex),
+      commitIndex: publish,
+      locate: async (
+        refs: readonly ContentRef[],
+      ): Promise<readonly (ContentLocation | undefined)[]> => {
+        const found: (ContentLocation | undefined)[] = [];
+        for (const ref of refs) found.push(await loader.findEntry(parseContentId(ref)));
+        return found;
+      },
+      readPackRange: async (
+        packId: BlobId,
+        range: ByteRange,
+        options?: CallOptions,
+      ): Promise<OwnedBytes> => await loader.packRange(packId, range, options),
+    };
+  }
+}

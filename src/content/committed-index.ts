@@ -1,0 +1,356 @@
+/**
+ * The committed index: all active index blobs as one set that is searched in place. Small blobs are merged into
+ * segments of shared memory, big ones are decrypted files; what a refresh finds is added, what was compacted away
+ * makes it load anew. Never used for longer than the manager's state is valid.
+ */
+import type { BlobId, BlobMetadata } from "../blob/index.ts";
+import { bytesToHex, type CallOptions, mapConcurrent, utf8ToBytes } from "../bytes/index.ts";
+import { isSejfError, SejfError } from "../errors/index.ts";
+import {
+  type FileSegment,
+  type IndexFileKeys,
+  IndexSet,
+  type IndexSetDescriptor,
+  type MemorySegment,
+  mergeToMemory,
+  openIndexBytes,
+  openIndexFile,
+  Segment,
+  writeIndexFile,
+  writeMergedIndexFile,
+} from "../node/index/index.ts";
+import { type Context, Mutex } from "./context.ts";
+import type { DiskCache } from "./disk-cache.ts";
+import type { IndexBlobSource } from "./index-blobs.ts";
+import { type IndexManager, type IndexState, PARALLEL_INDEX_READS } from "./index-manager.ts";
+import { DEFAULT_PLAN_LIMITS, planLoading } from "./index-plan.ts";
+
+const MAX_ATTEMPTS = 10;
+const FIRST_WAIT_MS = 100;
+/** How far additions may exceed the memory that a plan allows before all is planned anew. */
+const MEMORY_SLACK = 2;
+
+interface OpenFile {
+  readonly descriptor: FileSegment;
+  readonly segment: Segment;
+}
+
+/** A set that is being iterated: its files stay open until it is released. */
+export interface Lease extends Disposable {
+  readonly set: IndexSet;
+}
+
+export class CommittedIndex {
+  readonly #context: Context;
+  readonly #manager: IndexManager;
+  readonly #source: IndexBlobSource;
+  readonly #cache: DiskCache;
+  readonly #keys: IndexFileKeys;
+  readonly #mutex = new Mutex();
+  #loaded: ReadonlySet<BlobId> = new Set();
+  #memory: readonly MemorySegment[] = [];
+  #files: readonly OpenFile[] = [];
+  #set: IndexSet = new IndexSet(
+    { generation: 0, files: [], memory: [], deletionWatermarkS: undefined },
+    [],
+  );
+  #validUntilMs = Number.NEGATIVE_INFINITY;
+  #leases = 0;
+  #retired: Segment[] = [];
+
+  constructor(
+    context: Context,
+    manager: IndexManager,
+    source: IndexBlobSource,
+    cache: DiskCache,
+    keys: IndexFileKeys,
+  ) {
+    this.#context = context;
+    this.#manager = manager;
+    this.#source = source;
+    this.#cache = cache;
+    this.#keys = keys;
+  }
+
+  /** The set as it is; not to be kept over an `await` (see `lease`). */
+  get set(): IndexSet {
+    return this.#set;
+  }
+
+  get descriptor(): IndexSetDescriptor {
+    return this.#set.descriptor;
+  }
+
+  /** Loads again when the state is not valid any more. */
+  async ensureFresh(options: CallOptions = {}): Promise<void> {
+    if (this.#context.clock.nowMs() > this.#validUntilMs) await this.refresh(options);
+  }
+
+  /** Loads what is new. Blobs that vanish meanwhile were compacted: it lists again (`kopia-format.md` 1.5). */
+  async refresh(options: CallOptions = {}): Promise<void> {
+    await this.#mutex.run(async () => {
+      let waitMs = FIRST_WAIT_MS;
+      for (let attempt = 1; ; attempt++) {
+        try {
+          await this.#apply(await this.#manager.load(options), new Map(), options);
+          return;
+        } catch (error) {
+          if (attempt === MAX_ATTEMPTS || !isSejfError(error, "SEJF_BLOB_NOT_FOUND")) throw error;
+          this.#context.log("debug", `index changed while it was loaded: ${error.message}`);
+        }
+        await this.#context.sleep(waitMs, options.signal);
+        waitMs *= 2;
+      }
+    });
+  }
+
+  /** Takes over a state that was read after writing `own`, whose plain bytes are at hand. */
+  async published(
+    state: IndexState,
+    own: ReadonlyMap<BlobId, Uint8Array>,
+    options: CallOptions = {},
+  ): Promise<void> {
+    try {
+      await this.#mutex.run(async () => await this.#apply(state, own, options));
+    } catch (error) {
+      // What was written is durable; only our view is old, so the next call reads it anew.
+      this.#validUntilMs = Number.NEGATIVE_INFINITY;
+      if (!isSejfError(error, "SEJF_BLOB_NOT_FOUND")) throw error;
+      await this.refresh(options);
+    }
+  }
+
+  /** For iterating over awaits. */
+  lease(): Lease {
+    this.#leases++;
+    let released = false;
+    return {
+      set: this.#set,
+      [Symbol.dispose]: () => {
+        if (released) return;
+        released = true;
+        this.#leases--;
+        this.#closeRetired();
+      },
+    };
+  }
+
+  close(): void {
+    this.#set.close();
+    for (const segment of this.#retired) segment.close();
+    this.#retired = [];
+  }
+
+  async #apply(
+    state: IndexState,
+    own: ReadonlyMap<BlobId, Uint8Array>,
+    options: CallOptions,
+  ): Promise<void> {
+    const active = new Set(state.active.map((blob) => blob.id));
+    const added = state.active.filter((blob) => !this.#loaded.has(blob.id));
+    const removed = [...this.#loaded].some((id) => !active.has(id));
+    if (removed) await this.#loadAll(state.active, own, options);
+    else if (added.length > 0) await this.#add(added, own, options);
+    this.#loaded = active;
+    this.#validUntilMs = state.validUntilMs;
+    const sameWatermark = state.deletionWatermarkS === this.descriptor.deletionWatermarkS;
+    if (removed || added.length > 0 || !sameWatermark) this.#makeSet(state.deletionWatermarkS);
+  }
+
+  async #loadAll(
+    blobs: readonly BlobMetadata[],
+    own: ReadonlyMap<BlobId, Uint8Array>,
+    options: CallOptions,
+  ): Promise<void> {
+    const plan = planLoading(blobs);
+    const files = await this.#openFiles(plan.files, plan.mergedFiles, options);
+    try {
+      const merged = mergeToMemory(await this.#readSmall(plan.memory, own, options));
+      const before = this.#files;
+      this.#files = files;
+      this.#memory = merged === undefined ? [] : [merged];
+      this.#retired.push(...before.map((file) => file.segment));
+    } catch (error) {
+      for (const file of files) file.segment.close();
+      throw error;
+    }
+  }
+
+  async #add(
+    blobs: readonly BlobMetadata[],
+    own: ReadonlyMap<BlobId, Uint8Array>,
+    options: CallOptions,
+  ): Promise<void> {
+    const plan = planLoading(blobs);
+    const memoryBytes = sumBytes(this.#memory) + sumBytes(plan.memory);
+    const tooMuch = memoryBytes > MEMORY_SLACK * DEFAULT_PLAN_LIMITS.memoryBytes;
+    if (this.#loaded.size === 0 || tooMuch || plan.files.length + plan.mergedFiles.length > 0) {
+      await this.#loadAll([...blobs, ...(await this.#stillActive(blobs, options))], own, options);
+      return;
+    }
+    const fresh = mergeToMemory(await this.#readSmall(blobs, own, options));
+    if (fresh !== undefined) this.#memory = addGeometrically(this.#memory, fresh);
+  }
+
+  /** What was loaded before, with its sizes: a big addition is planned together with it. */
+  async #stillActive(
+    added: readonly BlobMetadata[],
+    options: CallOptions,
+  ): Promise<BlobMetadata[]> {
+    if (this.#loaded.size === 0) return [];
+    const addedIds = new Set(added.map((blob) => blob.id));
+    const { active } = await this.#manager.load(options);
+    const known = active.filter((blob) => this.#loaded.has(blob.id) && !addedIds.has(blob.id));
+    if (known.length === this.#loaded.size) return known;
+    throw new SejfError("SEJF_BLOB_NOT_FOUND", "index blobs were compacted while they were loaded");
+  }
+
+  async #readSmall(
+    blobs: readonly BlobMetadata[],
+    own: ReadonlyMap<BlobId, Uint8Array>,
+    options: CallOptions,
+  ): Promise<Segment[]> {
+    const reads = mapConcurrent(
+      blobs,
+      PARALLEL_INDEX_READS,
+      async ({ id }, signal) => {
+        const plain = own.get(id);
+        return await this.#tolerate(id, async () =>
+          openIndexOf(id, plain ?? (await this.#source.readIndexBlob(id, { signal }))),
+        );
+      },
+      options.signal,
+    );
+    const segments: Segment[] = [];
+    for await (const segment of reads) if (segment !== undefined) segments.push(segment);
+    return segments;
+  }
+
+  async #openFiles(
+    single: readonly BlobMetadata[],
+    merged: readonly BlobMetadata[],
+    options: CallOptions,
+  ): Promise<OpenFile[]> {
+    const files: OpenFile[] = [];
+    try {
+      for (const blob of single) {
+        const file = await this.#tolerate(blob.id, async () =>
+          this.#openFile(await this.#fileOf(blob, options)),
+        );
+        if (file !== undefined) files.push(file);
+      }
+      if (merged.length > 0) {
+        const file = await this.#mergedFile(merged, options);
+        if (file !== undefined) files.push(this.#openFile(file));
+      }
+    } catch (error) {
+      for (const file of files) file.segment.close();
+      throw error;
+    }
+    return files;
+  }
+
+  async #fileOf(blob: BlobMetadata, options: CallOptions): Promise<FileSegment> {
+    const path = await this.#cache.indexFilePath(blob.id);
+    const found = openIndexFile(path, blob.id, this.#keys);
+    if (found !== undefined) {
+      await this.#cache.touch(path);
+      return found;
+    }
+    const plain = await this.#source.readLargeIndexBlob(blob, options);
+    const made = naming(blob.id, () => writeIndexFile(path, blob.id, plain, this.#keys));
+    await this.#cache.wrote("index-files", plain.byteLength);
+    return made;
+  }
+
+  /** Many middling blobs as one file, named by what is in it. */
+  async #mergedFile(
+    blobs: readonly BlobMetadata[],
+    options: CallOptions,
+  ): Promise<FileSegment | undefined> {
+    const ids = blobs.map((blob) => blob.id).toSorted();
+    const name = `merged-${bytesToHex(this.#keys.sha256(utf8ToBytes(ids.join("\n"))))}`;
+    const path = await this.#cache.indexFilePath(name);
+    const found = openIndexFile(path, name, this.#keys);
+    if (found !== undefined) {
+      await this.#cache.touch(path);
+      return found;
+    }
+    const parts = await this.#openFiles(blobs, [], options);
+    try {
+      const made = await writeMergedIndexFile(
+        path,
+        name,
+        parts.map((part) => part.segment),
+        this.#keys,
+      );
+      if (made !== undefined) await this.#cache.wrote("index-files", made.lengthBytes);
+      return made;
+    } finally {
+      for (const part of parts) part.segment.close();
+    }
+  }
+
+  #openFile(descriptor: FileSegment): OpenFile {
+    return { descriptor, segment: Segment.fromFile(descriptor, this.#keys.sha256) };
+  }
+
+  /** Leaves out a blob that cannot be read, where the connection allows that. */
+  async #tolerate<T>(id: BlobId, read: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await read();
+    } catch (error) {
+      if (!this.#context.permissive || !isSejfError(error, "SEJF_CORRUPT")) throw error;
+      this.#context.log("warn", `index blob ${id} is left out: ${error.message}`);
+      return undefined;
+    }
+  }
+
+  #makeSet(deletionWatermarkS: number | undefined): void {
+    const files = this.#files.map((file) => file.descriptor);
+    const generation = this.#set.descriptor.generation + 1;
+    const descriptor = { generation, files, memory: this.#memory, deletionWatermarkS };
+    const memory = this.#memory.map((segment) => Segment.fromMemory(segment));
+    this.#set = new IndexSet(descriptor, [...memory, ...this.#files.map((file) => file.segment)]);
+    this.#closeRetired();
+  }
+
+  #closeRetired(): void {
+    if (this.#leases > 0) return;
+    for (const segment of this.#retired) segment.close();
+    this.#retired = [];
+  }
+}
+
+function sumBytes(items: readonly { readonly lengthBytes: number }[]): number {
+  return items.reduce((sum, item) => sum + item.lengthBytes, 0);
+}
+
+/** Like a log-structured merge: a look-up meets few segments, and each entry is copied a few times only. */
+function addGeometrically(memory: readonly MemorySegment[], fresh: MemorySegment): MemorySegment[] {
+  const rest = [...memory];
+  let last = fresh;
+  for (
+    let before = rest.at(-1);
+    before !== undefined && before.lengthBytes <= 2 * last.lengthBytes;
+    before = rest.at(-1)
+  ) {
+    rest.pop();
+    last = mergeToMemory([Segment.fromMemory(before), Segment.fromMemory(last)]) ?? last;
+  }
+  return [...rest, last];
+}
+
+function openIndexOf(id: BlobId, plain: Uint8Array): Segment {
+  return naming(id, () => openIndexBytes(plain));
+}
+
+/** Says of which blob an error speaks. */
+function naming<T>(id: BlobId, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!isSejfError(error, "SEJF_CORRUPT")) throw error;
+    throw new SejfError("SEJF_CORRUPT", `index blob ${id}: ${error.message}`, { cause: error });
+  }
+}
