@@ -1,6 +1,6 @@
 /**
- * The keyed hashes of contents on what is fastest in Node: HMAC and BLAKE2s from OpenSSL, BLAKE2b and short BLAKE3 from
- * our WASM, long BLAKE3 from a prebuilt package. Each has a slower twin for where it is missing.
+ * The keyed hashes of contents on what is fastest in Node: HMAC and BLAKE2s from OpenSSL, short BLAKE2b and BLAKE3
+ * from our WASM, long ones from a prebuilt package. Each has a slower twin for where it is missing.
  */
 import { copyBytes, type OwnedBytes } from "../../bytes/index.ts";
 import {
@@ -17,7 +17,9 @@ import { loadOpenSsl } from "./openssl.ts";
 import { opensslMac } from "./openssl-mac.ts";
 
 /** Up to this length WASM is faster than the call into the native package. */
-const WASM_BLAKE3_MAX_BYTES = 16 * 1024;
+const WASM_MAX_BYTES = 16 * 1024;
+
+const BLAKE2B_BYTES = 32;
 
 /** Gives at least `lengthBytes` of digest, in an array of its own where it has exactly that many. */
 type Digest = (data: Uint8Array) => OwnedBytes;
@@ -48,10 +50,8 @@ class NodeHash implements ContentHash {
 /** The closure holds the secret. */
 function digestFor(algorithm: HashAlgorithm, secret: OwnedBytes): Digest {
   switch (algorithm.function) {
-    case "blake2b": {
-      const hasher = createWasmHasher("blake2b-256", secret);
-      return (data) => hasher.hash(data);
-    }
+    case "blake2b":
+      return blake2bDigest(secret);
     case "blake3":
       return blake3Digest(blake3Key(secret));
     case "blake2s":
@@ -86,11 +86,25 @@ function blake2sDigest(algorithm: HashAlgorithm, secret: OwnedBytes): Digest {
   };
 }
 
+function blake2bDigest(secret: OwnedBytes): Digest {
+  const wasm = createWasmHasher("blake2b-256", secret);
+  const key = Buffer.from(secret.buffer, secret.byteOffset, secret.byteLength);
+  return (data) => {
+    const native = data.byteLength > WASM_MAX_BYTES ? nativeBlake() : undefined;
+    if (native === undefined) return wasm.hash(data);
+    const parameters = new native.Blake2BParam();
+    parameters.hashLength(BLAKE2B_BYTES);
+    parameters.key(key);
+    const view = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+    return copyBytes(native.Blake2BHasher.withParams(parameters).update(view).digestBuffer());
+  };
+}
+
 function blake3Digest(key: OwnedBytes): Digest {
   const wasm = createWasmHasher("blake3-256", key);
   const keyBuffer = Buffer.from(key.buffer, key.byteOffset, key.byteLength);
   return (data) => {
-    const native = data.byteLength > WASM_BLAKE3_MAX_BYTES ? nativeBlake() : undefined;
+    const native = data.byteLength > WASM_MAX_BYTES ? nativeBlake() : undefined;
     if (native === undefined) return wasm.hash(data);
     return copyBytes(native.Blake3Hasher.newKeyed(keyBuffer).update(data).digestBuffer());
   };
