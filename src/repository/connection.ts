@@ -10,8 +10,6 @@ import {
   readOnlyStorage,
   THROTTLING_LIMIT_NAMES,
   type ThrottlingLimits,
-  withRetry,
-  withThrottle,
 } from "../blob/index.ts";
 import {
   type CallOptions,
@@ -69,7 +67,10 @@ export async function openConnection(options: OpenOptions): Promise<Connection> 
   const configFile = resolveConfigFile(options.configFile, env);
   const config = await loadConfig(configFile, env);
   const base = await openStorage(storageOf(config, configFile), {
-    random: options.random ?? systemRandom,
+    random: options.random,
+    clock: options.clock,
+    limits: config.client.throttling,
+    onWarning: (message) => options.log?.("warn", message),
   });
   try {
     return await openOnStorage(base, config, configFile, options);
@@ -89,8 +90,7 @@ async function openOnStorage(
   const random = options.random ?? systemRandom;
   const engine = options.engine ?? nodeCryptoEngine;
   const { signal } = options;
-  const limited = withThrottle(withRetry(base, {}), throttlingOf(config));
-  const storage = config.client.readOnly ? readOnlyStorage(limited) : limited;
+  const storage = config.client.readOnly ? readOnlyStorage(base) : base;
   const stored = await readStoredFormat(storage, { signal });
   const access = await FormatAccess.open(
     storage,

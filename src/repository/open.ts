@@ -91,7 +91,7 @@ function contentsOptions(
   };
 }
 
-/** Listings are never cached: one of another client's writes would be missed, and it costs little to ask. */
+/** Listings are never cached: a write of another client would be missed, and it costs little to ask. */
 function cacheLimits(config: ConnectionConfig): Partial<CacheLimits> {
   const caching = config.caching ?? {};
   const { maxCacheSize, maxMetadataCacheSize, minContentSweepAge } = caching;
@@ -101,6 +101,5 @@ function cacheLimits(config: ConnectionConfig): Partial<CacheLimits> {
       ? {}
       : { metadataBytes: maxMetadataCacheSize, indexBytes: maxMetadataCacheSize }),
     minimumAgeMs: minContentSweepAge === undefined ? MIN_SWEEP_AGE_MS : minContentSweepAge * 1000,
-    listCacheMs: 0,
   };
 }

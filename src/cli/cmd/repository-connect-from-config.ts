@@ -1,0 +1,20 @@
+/** `repository connect from-config`: connects by a token or by another connection file. */
+import { type Command, defineCommand } from "../command.ts";
+import { CONNECT_FLAGS, connect, openUnconnected } from "../shared/connect-flags.ts";
+import { describedConnection, TOKEN_FLAGS } from "../shared/token-flags.ts";
+
+export const command: Command = defineCommand({
+  summary: "Connect to repository in the provided configuration file",
+  flags: { ...TOKEN_FLAGS, ...CONNECT_FLAGS },
+  async run(context, flags) {
+    const described = await describedConnection(context, flags);
+    await using storage = await openUnconnected(context, described.storage);
+    await connect(
+      context,
+      storage,
+      described.password ?? (await context.passwordToConnect()),
+      flags,
+    );
+    return 0;
+  },
+});

@@ -1,0 +1,131 @@
+/** What a running command has: its output, its log, the repository of the connection, and the signal to stop. */
+import type { Clock, Random } from "../bytes/index.ts";
+import { isSejfError } from "../errors/index.ts";
+import type {
+  Connection,
+  DirectRepository,
+  Environment,
+  OpenOptions,
+} from "../repository/index.ts";
+import type { GlobalValues } from "./globals.ts";
+import type { ConsoleLog } from "./log/console-log.ts";
+import type { Output } from "./output/output.ts";
+import { formatTime, formatTimePrecise } from "./output/time.ts";
+import { askNewPassword, askPassword } from "./password-prompt.ts";
+import { usageError } from "./usage-error.ts";
+
+export interface ContextParts {
+  readonly globals: GlobalValues;
+  readonly env: Environment;
+  /** Absolute. */
+  readonly configFile: string;
+  readonly out: Output;
+  readonly log: ConsoleLog;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Aborted by SIGINT and SIGTERM. */
+  readonly signal: AbortSignal;
+}
+
+export class CommandContext {
+  readonly globals: GlobalValues;
+  readonly env: Environment;
+  readonly configFile: string;
+  readonly out: Output;
+  readonly log: ConsoleLog;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly signal: AbortSignal;
+
+  constructor(parts: ContextParts) {
+    this.globals = parts.globals;
+    this.env = parts.env;
+    this.configFile = parts.configFile;
+    this.out = parts.out;
+    this.log = parts.log;
+    this.clock = parts.clock;
+    this.random = parts.random;
+    this.signal = parts.signal;
+  }
+
+  /** Whether progress is shown: as asked for, else where standard error is a terminal. */
+  get showsProgress(): boolean {
+    return this.globals.progress ?? process.stderr.isTTY === true;
+  }
+
+  /** Whole seconds in the zone of `--timezone`. */
+  time(timeNs: bigint): string {
+    return formatTime(timeNs, this.globals.timezone);
+  }
+
+  /** With milliseconds. */
+  timePrecise(timeNs: bigint): string {
+    return formatTimePrecise(timeNs, this.globals.timezone);
+  }
+
+  /** The password of the connection there is: given, kept, or asked for. Surrounding space is cut, as Kopia does. */
+  async password(): Promise<string> {
+    const { loadPersistedPassword } = await import("../repository/index.ts");
+    const kept =
+      this.#given() ??
+      (this.globals.persistCredentials ? await loadPersistedPassword(this.configFile) : undefined);
+    return kept ?? (await askPassword("Enter password to open repository: "));
+  }
+
+  /** The password for a connection that is being made: one kept from before does not count. */
+  async passwordToConnect(): Promise<string> {
+    return this.#given() ?? (await askPassword("Enter password to open repository: "));
+  }
+
+  async passwordToCreate(): Promise<string> {
+    return this.#given() ?? (await askNewPassword("Enter password to create new repository: "));
+  }
+
+  /** The repository with contents and manifests. The caller disposes it. */
+  async openRepository(): Promise<DirectRepository> {
+    const { openRepository } = await import("../repository/index.ts");
+    return await openRepository(await this.#openOptions());
+  }
+
+  /** Only storage and format: for commands that look at the repository as a whole. The caller disposes it. */
+  async openConnection(): Promise<Connection> {
+    const { openConnection } = await import("../repository/index.ts");
+    return await openConnection(await this.#openOptions());
+  }
+
+  /** @throws SEJF_INVALID_ARGUMENT unless `--dangerous-commands=enabled` was given. */
+  assertDangerousAllowed(): void {
+    if (this.globals.dangerousCommands === "enabled") return;
+    throw usageError(
+      "this command is dangerous: it can corrupt the repository and lose data",
+      "set --dangerous-commands=enabled to run it all the same",
+    );
+  }
+
+  /** Stopped on request. */
+  isCancelled(error: unknown): boolean {
+    return (
+      this.signal.aborted && (error === this.signal.reason || isSejfError(error, "SEJF_CANCELLED"))
+    );
+  }
+
+  #given(): string | undefined {
+    const given = this.globals.password?.trim();
+    return given === "" ? undefined : given;
+  }
+
+  async #openOptions(): Promise<OpenOptions> {
+    const { loadConfig } = await import("../repository/index.ts");
+    await loadConfig(this.configFile, this.env); // before a password is asked for in vain
+    return {
+      configFile: this.configFile,
+      password: await this.password(),
+      env: this.env,
+      clock: this.clock,
+      random: this.random,
+      signal: this.signal,
+      upgradeOwnerId: this.globals.upgradeOwnerId,
+      log: (level, message) => this.log[level](message),
+    };
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * Asks for a password on the terminal, without echo. SECURITY: the text is shown nowhere; without a terminal nothing
+ * is read, so that a script never hangs and never takes a password from a pipe by accident.
+ */
+import type { ReadStream } from "node:tty";
+import { SejfError } from "../errors/index.ts";
+
+const MAX_ATTEMPTS = 5;
+const CTRL_C = "\u0003";
+const CTRL_D = "\u0004";
+const BACKSPACES: ReadonlySet<string> = new Set(["\b", "\u007f"]);
+
+/** An existing password, once. @throws SEJF_INVALID_ARGUMENT without a terminal; SEJF_CANCELLED. */
+export async function askPassword(prompt: string): Promise<string> {
+  const terminal = terminalInput();
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    const answer = await readHidden(terminal, prompt);
+    if (answer !== "") return answer;
+  }
+  throw noPassword();
+}
+
+/** A new password, twice until both agree. */
+export async function askNewPassword(prompt: string): Promise<string> {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    const first = await askPassword(prompt);
+    const second = await askPassword("Re-enter password for verification: ");
+    if (first === second) return first;
+    process.stderr.write("Passwords don't match!\n");
+  }
+  throw noPassword();
+}
+
+function terminalInput(): ReadStream {
+  if (process.stdin.isTTY) return process.stdin;
+  throw noPassword();
+}
+
+function noPassword(): SejfError {
+  return new SejfError("SEJF_INVALID_ARGUMENT", "no repository password was given", {
+    hint: "give it with --password, in SEJF_PASSWORD or KOPIA_PASSWORD, or run the command on a terminal",
+  });
+}
+
+async function readHidden(terminal: ReadStream, prompt: string): Promise<string> {
+  process.stderr.write(prompt);
+  terminal.setRawMode(true);
+  terminal.setEncoding("utf8");
+  try {
+    return await readLine(terminal);
+  } finally {
+    terminal.setRawMode(false);
+    terminal.pause();
+    process.stderr.write("\n");
+  }
+}
+
+function readLine(terminal: ReadStream): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let line: string[] = [];
+    const finish = (settle: () => void): void => {
+      terminal.off("data", onData);
+      settle();
+    };
+    const onData = (chunk: string): void => {
+      for (const character of chunk) {
+        if (character === "\r" || character === "\n") return finish(() => resolve(line.join("")));
+        if (character === CTRL_C || character === CTRL_D) {
+          return finish(() => reject(new SejfError("SEJF_CANCELLED", "no password was entered")));
+        }
+        if (BACKSPACES.has(character)) line = line.slice(0, -1);
+        else line.push(character);
+      }
+    };
+    terminal.on("data", onData);
+    terminal.resume();
+  });
+}
