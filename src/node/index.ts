@@ -8,7 +8,8 @@ export {
   openInto,
   sealInto,
 } from "./crypto/index.ts";
-export { type FileTimes, hasExactTimes, setFileTimes } from "./files/index.ts";
+export * from "./engine/index.ts";
+export * from "./files/index.ts";
 export { nodeCompressionEngine } from "./compress/index.ts";
 export {
   createFastSplitter,

@@ -1,5 +1,216 @@
-/** Joins threads, claims and the two bulk paths into one engine. */
+/** Joins threads, claims, packs and the two bulk paths into one engine. */
+import { availableParallelism } from "node:os";
+import type { CallOptions } from "../../bytes/index.ts";
+import { hashAlgorithm } from "../../crypto/index.ts";
+import { assert, SejfError } from "../../errors/index.ts";
+import type {
+  ContentRequest,
+  FileBatch,
+  FileResult,
+  RestoreBatch,
+  RestoreResult,
+  VerifyResult,
+} from "../../format/index.ts";
+import { Turn } from "./big-file.ts";
+import { bulkStream } from "./bulk-stream.ts";
+import type { WasmEngine } from "../wasm/index.ts";
+import { ClaimTable } from "./claim-table.ts";
+import { type DownloadTools, restoreItem, restoreItems, verifyRequests } from "./download.ts";
 import type { BulkEngine, BulkEngineConfig, BulkEngineHost } from "./host.ts";
+import { EngineMemory, NumberPool, planMemory } from "./memory.ts";
+import { PackTraffic } from "./pack-traffic.ts";
+import type { ThreadData } from "./protocol.ts";
+import { ThreadPool } from "./thread-pool.ts";
+import { createSegmentFinder, hasEcc, openWasm, type SegmentFinder } from "./thread-tools.ts";
+import { storeItem, uploadItems, type UploadTools } from "./upload.ts";
+import { UploadGate } from "./upload-gate.ts";
 
-/** Threads are started by the first bulk call and stay until `close`. */
-export declare function createBulkEngine(host: BulkEngineHost, config: BulkEngineConfig): BulkEngine;
+const MAX_THREADS = 8;
+
+/**
+ * Threads are started by the first bulk call and stay until `close`.
+ * @throws SEJF_INVALID_ARGUMENT when `SEJF_THREADS` is no number; SEJF_UNSUPPORTED for unknown algorithms.
+ */
+export function createBulkEngine(host: BulkEngineHost, config: BulkEngineConfig): BulkEngine {
+  return new ThreadEngine(host, config, config.threads ?? defaultThreads());
+}
+
+/** `SEJF_THREADS`, else as many as cores, at most 8. @throws SEJF_INVALID_ARGUMENT. */
+export function defaultThreads(): number {
+  const text = process.env["SEJF_THREADS"];
+  if (text === undefined || text === "") return Math.min(MAX_THREADS, availableParallelism());
+  const threads = Number(text);
+  if (!Number.isInteger(threads) || threads < 0 || threads > 256) {
+    throw new SejfError(
+      "SEJF_INVALID_ARGUMENT",
+      `SEJF_THREADS is ${JSON.stringify(text)}, expected a number from 0 to 256`,
+    );
+  }
+  return threads;
+}
+
+class ThreadEngine implements BulkEngine {
+  readonly threads: number;
+  readonly claims: ClaimTable;
+  readonly #host: BulkEngineHost;
+  readonly #config: BulkEngineConfig;
+  readonly #memory: EngineMemory;
+  readonly #pool: ThreadPool;
+  readonly #packs: PackTraffic;
+  readonly #gate: UploadGate;
+  readonly #uploads: UploadTools;
+  readonly #downloads: DownloadTools;
+  #failure: SejfError | undefined;
+
+  constructor(host: BulkEngineHost, config: BulkEngineConfig, threads: number) {
+    const { codec } = config;
+    const hashBytes = hashAlgorithm(codec.hash, codec.secret.byteLength).lengthBytes;
+    this.threads = threads;
+    this.#host = host;
+    this.#config = config;
+    this.claims = ClaimTable.create(hashBytes);
+    this.#memory = new EngineMemory(planMemory(threads, config.maxPackSizeBytes, hasEcc(codec)));
+    this.#pool = new ThreadPool(threads, (thread) => this.#threadData(thread), {
+      onWant: (thread, message) => this.#packs.onWant(thread, message),
+      onFull: (message) => this.#packs.onFull(message),
+      onFailure: (error) => {
+        this.#failure ??= error;
+      },
+    });
+    this.#packs = new PackTraffic(
+      host,
+      this.#memory,
+      (thread, grant) => this.#pool.grant(thread, grant),
+      (error) => this.#pool.fail(error),
+    );
+    this.#gate = new UploadGate(this.claims, {
+      drain: () => this.drain(),
+      commitIndex: () => host.commitIndex(),
+      refreshIndex: () => this.#pool.broadcast({ op: "index", index: host.indexDescriptor() }),
+    });
+    this.#uploads = this.#uploadTools(hashBytes);
+    this.#downloads = { host, submit: (job, transfer) => this.#pool.submit(job, transfer) };
+  }
+
+  async *writeFiles(
+    batches: AsyncIterable<FileBatch>,
+    options: CallOptions = {},
+  ): AsyncGenerator<readonly FileResult[], void, void> {
+    this.#check();
+    const items = uploadItems(batches, this.#config.splitter);
+    yield* bulkStream(
+      items,
+      this.#limit(),
+      (item, signal) => storeItem(item, this.#uploads, signal),
+      options.signal,
+    );
+  }
+
+  async *restoreFiles(
+    batches: AsyncIterable<RestoreBatch>,
+    options: CallOptions = {},
+  ): AsyncGenerator<readonly RestoreResult[], void, void> {
+    this.#check();
+    const items = restoreItems(batches);
+    yield* bulkStream(
+      items,
+      this.#limit(),
+      (item, signal) => restoreItem(item, this.#downloads, signal),
+      options.signal,
+    );
+  }
+
+  async *verifyMany(
+    requests: AsyncIterable<readonly ContentRequest[]>,
+    options: CallOptions = {},
+  ): AsyncGenerator<readonly VerifyResult[], void, void> {
+    this.#check();
+    yield* bulkStream(
+      requests,
+      this.#limit(),
+      (batch, signal) => verifyRequests(batch, this.#downloads, signal),
+      options.signal,
+    );
+  }
+
+  async drain(): Promise<void> {
+    this.#throwFailure();
+    await this.#pool.broadcast({ op: "drain" });
+    await this.#packs.settled();
+    this.#throwFailure();
+  }
+
+  indexCommitted(): void {
+    this.#gate.markStale();
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.close();
+    await this.#packs.settled();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** Twice what the threads hold, so that results wait for the consumer and not the threads for work. */
+  #limit(): number {
+    return 4 * this.threads;
+  }
+
+  #check(): void {
+    assert(this.threads > 0, "an engine without threads is asked for bulk work");
+    this.#throwFailure();
+  }
+
+  #throwFailure(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  #threadData(thread: number): ThreadData {
+    const { hash, encryption, ecc, eccOverheadPercent, secret, masterKey, indexVersion } =
+      this.#config.codec;
+    return {
+      thread,
+      codec: { hash, encryption, ecc, eccOverheadPercent, secret, masterKey, indexVersion },
+      formatVersion: this.#config.formatVersion,
+      maxPackSizeBytes: this.#config.maxPackSizeBytes,
+      plan: this.#memory.plan,
+      memory: this.#memory.memory,
+      claims: this.claims.descriptor(),
+      index: this.#host.indexDescriptor(),
+    };
+  }
+
+  #uploadTools(hashBytes: number): UploadTools {
+    let wasm: WasmEngine | undefined;
+    const finders = new Map<string, SegmentFinder>();
+    const submit: UploadTools["submit"] = (job) => this.#gate.pass(() => this.#pool.submit(job));
+    return {
+      memory: this.#memory,
+      slots: new NumberPool(this.#memory.plan.slots),
+      turn: new Turn(),
+      splitter: this.#config.splitter,
+      hashBytes,
+      nowS: () => this.#host.nowS(),
+      submit,
+      finder: (splitter) => {
+        wasm ??= openWasm(this.#memory, this.threads);
+        const finder = finders.get(splitter) ?? createSegmentFinder(splitter, wasm);
+        finders.set(splitter, finder);
+        return finder;
+      },
+      storeSlot: async (slot, lengthBytes, compressor) => {
+        const reply = await submit({
+          op: "segment",
+          nowS: this.#host.nowS(),
+          slot,
+          lengthBytes,
+          compressor,
+        });
+        assert(reply.op === "segment", "a segment job is answered by its hash");
+        return reply;
+      },
+    };
+  }
+}

@@ -35,7 +35,7 @@ export class ClaimTable {
   }
 
   /** A new table for hashes of `hashBytes`. `capacity` is rounded up to a power of two. */
-  static create(hashBytes: number, capacity = 1 << 19): ClaimTable {
+  static create(hashBytes: number, capacity: number = 1 << 19): ClaimTable {
     const slots = 2 ** Math.ceil(Math.log2(Math.max(16, capacity)));
     const keyWords = Math.ceil(hashBytes / 4);
     const buffer = new SharedArrayBuffer(4 * (HEADER_WORDS + slots * (1 + keyWords)));

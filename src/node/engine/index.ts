@@ -1,4 +1,10 @@
 /** The thread engine: the bulk paths of upload and restore over one shared memory. */
-export { createBulkEngine } from "./bulk-engine.ts";
+export { createBulkEngine, defaultThreads } from "./bulk-engine.ts";
 export { ClaimTable, type ClaimTableDescriptor } from "./claim-table.ts";
-export type { BulkEngine, BulkEngineConfig, BulkEngineHost, ContentLocation, OpenedPack } from "./host.ts";
+export type {
+  BulkEngine,
+  BulkEngineConfig,
+  BulkEngineHost,
+  ContentLocation,
+  OpenedPack,
+} from "./host.ts";

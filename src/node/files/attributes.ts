@@ -16,7 +16,11 @@ export interface AttributeOptions {
  * Owner first (it clears setuid), then permissions, then the time. System errors are thrown as they are.
  * On Windows only the read-only bit and the time exist.
  */
-export function setFileAttributes(fd: number, attributes: RestoreAttributes, options: AttributeOptions): void {
+export function setFileAttributes(
+  fd: number,
+  attributes: RestoreAttributes,
+  options: AttributeOptions,
+): void {
   const { owner, mode, mtimeNs } = attributes;
   if (owner !== undefined && process.platform !== "win32") {
     attempt(options, () => fchownSync(fd, owner.uid, owner.gid));
@@ -26,9 +30,16 @@ export function setFileAttributes(fd: number, attributes: RestoreAttributes, opt
 }
 
 /** As for files; the directory is opened without following a symlink. @throws SEJF_PERMISSION, SEJF_IO. */
-export function setDirectoryAttributes(path: LocalName, attributes: RestoreAttributes, options: AttributeOptions): void {
+export function setDirectoryAttributes(
+  path: LocalName,
+  attributes: RestoreAttributes,
+  options: AttributeOptions,
+): void {
   try {
-    const fd = openSync(pathLike(path), constants.O_RDONLY | (constants.O_DIRECTORY ?? 0) | (constants.O_NOFOLLOW ?? 0));
+    const fd = openSync(
+      pathLike(path),
+      constants.O_RDONLY | (constants.O_DIRECTORY ?? 0) | (constants.O_NOFOLLOW ?? 0),
+    );
     try {
       setFileAttributes(fd, attributes, options);
     } finally {
@@ -40,7 +51,11 @@ export function setDirectoryAttributes(path: LocalName, attributes: RestoreAttri
 }
 
 /** Owner and time of a symlink itself; its permissions mean nothing. @throws SEJF_PERMISSION, SEJF_IO. */
-export function setLinkAttributes(path: LocalName, attributes: RestoreAttributes, options: AttributeOptions): void {
+export function setLinkAttributes(
+  path: LocalName,
+  attributes: RestoreAttributes,
+  options: AttributeOptions,
+): void {
   const { owner, mtimeNs } = attributes;
   try {
     if (owner !== undefined && process.platform !== "win32") {

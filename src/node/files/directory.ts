@@ -2,7 +2,15 @@
  * Directories with exact metadata, read synchronously: asynchronous calls of node:fs cost four times as much on small
  * files. Names are decoded once; only a directory in which the replacement character appears is read again as bytes.
  */
-import { type BigIntStats, constants, fstatSync, lstatSync, readdirSync, readlinkSync, statSync } from "node:fs";
+import {
+  type BigIntStats,
+  constants,
+  fstatSync,
+  lstatSync,
+  readdirSync,
+  readlinkSync,
+  statSync,
+} from "node:fs";
 import { errorFromUnknown, type SejfError } from "../../errors/index.ts";
 import type { LocalName, LocalStat } from "../../format/index.ts";
 import { joinLocal, localName, nameText, pathLike } from "./names.ts";
@@ -29,10 +37,19 @@ export function readDirectory(path: LocalName): DirectoryEntry[] {
   const entries: DirectoryEntry[] = [];
   for (const name of readNames(path)) {
     try {
-      const stat = lstatSync(pathLike(joinLocal(path, name)), { bigint: true, throwIfNoEntry: false });
+      const stat = lstatSync(pathLike(joinLocal(path, name)), {
+        bigint: true,
+        throwIfNoEntry: false,
+      });
       if (stat !== undefined) entries.push({ name, stat: entryStat(stat) });
     } catch (error) {
-      entries.push({ name, error: errorFromUnknown(error, `reading the metadata of ${nameText(joinLocal(path, name))}`) });
+      entries.push({
+        name,
+        error: errorFromUnknown(
+          error,
+          `reading the metadata of ${nameText(joinLocal(path, name))}`,
+        ),
+      });
     }
   }
   return entries;
@@ -72,6 +89,11 @@ export function statExact(path: LocalName): EntryStat | undefined {
 /** Of an open file. System errors pass as they are. */
 export function fstatExact(fd: number): EntryStat {
   return entryStat(fstatSync(fd, { bigint: true }));
+}
+
+/** Only what a LocalStat has. */
+export function localStat({ sizeBytes, mode, mtimeNs, uid, gid }: EntryStat): LocalStat {
+  return { sizeBytes, mode, mtimeNs, uid, gid };
 }
 
 /** Where a symlink points to. @throws SEJF_PERMISSION, SEJF_IO. */

@@ -1,10 +1,16 @@
 /** Local files for walking and restoring: exact times, names that are not UTF-8, symlinks never followed. */
-export { type AttributeOptions, setDirectoryAttributes, setFileAttributes, setLinkAttributes } from "./attributes.ts";
+export {
+  type AttributeOptions,
+  setDirectoryAttributes,
+  setFileAttributes,
+  setLinkAttributes,
+} from "./attributes.ts";
 export {
   type DirectoryEntry,
   type EntryKind,
   type EntryStat,
   fstatExact,
+  localStat,
   lstatExact,
   readDirectory,
   readLink,
@@ -14,10 +20,12 @@ export {
 export { createDirectory, createSymlink } from "./make.ts";
 export { isPlainName, joinLocal, localName, nameBytes, nameText, pathLike } from "./names.ts";
 export {
+  assertRealDirectory,
   discardRestoreFile,
   finishRestoreFile,
   openRestoreFile,
   type OpenRestoreOptions,
+  isSystemError,
   openSource,
   type RestoreTarget,
 } from "./open.ts";

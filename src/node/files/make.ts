@@ -33,7 +33,8 @@ export function createSymlink(directory: LocalName, name: LocalName, target: Loc
     symlinkSync(pathLike(target), pathLike(path));
     return path;
   } catch (error) {
-    if (isSystemError(error, "EEXIST")) throw new SejfError("SEJF_ALREADY_EXISTS", `${nameText(path)} exists already`);
+    if (isSystemError(error, "EEXIST"))
+      throw new SejfError("SEJF_ALREADY_EXISTS", `${nameText(path)} exists already`);
     throw errorFromUnknown(error, `making the symbolic link ${nameText(path)}`);
   }
 }
@@ -43,16 +44,23 @@ function makeOne(path: LocalName): void {
     mkdirSync(pathLike(path), { mode: 0o700 });
     return;
   } catch (error) {
-    if (!isSystemError(error, "EEXIST")) throw errorFromUnknown(error, `making the directory ${nameText(path)}`);
+    if (!isSystemError(error, "EEXIST"))
+      throw errorFromUnknown(error, `making the directory ${nameText(path)}`);
   }
   const kind = lstatExact(path)?.kind;
   if (kind !== "directory") {
-    throw new SejfError("SEJF_ALREADY_EXISTS", `${nameText(path)} is a ${kind ?? "vanished entry"}, expected a directory`);
+    throw new SejfError(
+      "SEJF_ALREADY_EXISTS",
+      `${nameText(path)} is a ${kind ?? "vanished entry"}, expected a directory`,
+    );
   }
 }
 
 function requirePlain(name: LocalName): void {
   if (!isPlainName(name)) {
-    throw new SejfError("SEJF_INVALID_ARGUMENT", `${JSON.stringify(nameText(name))} is not a plain name`);
+    throw new SejfError(
+      "SEJF_INVALID_ARGUMENT",
+      `${JSON.stringify(nameText(name))} is not a plain name`,
+    );
   }
 }

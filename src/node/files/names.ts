@@ -12,19 +12,27 @@ const MAX_NAME_BYTES = 255;
 
 /** Device names of Windows, with or without an extension. */
 const WINDOWS_RESERVED = /^(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(?:\..*)?$/i;
-/** Separators, streams, wildcards, control characters, and what Windows cuts off at the end. */
-const WINDOWS_FORBIDDEN = /[\\/:*?"<>|\u0000-\u001f]|[. ]$/;
+/** Separators, streams, wildcards, and what Windows cuts off at the end. */
+const WINDOWS_FORBIDDEN = /[\\/:*?"<>|]|[. ]$/;
 
 /**
  * Whether a name stays inside its directory: not empty, not `.` or `..`, no separator, no NUL, at most 255 bytes; on
  * Windows also no backslash, stream, device name or trailing dot.
  */
-export function isPlainName(name: LocalName, platform: NodeJS.Platform = process.platform): boolean {
+export function isPlainName(
+  name: LocalName,
+  platform: NodeJS.Platform = process.platform,
+): boolean {
   if (typeof name !== "string") return platform !== "win32" && isPlainBytes(name);
   if (name === "" || name === "." || name === "..") return false;
   if (name.includes("/") || name.includes("\0")) return false;
   if (name.length > MAX_NAME_BYTES / 3 && Buffer.byteLength(name) > MAX_NAME_BYTES) return false;
-  return platform !== "win32" || !(WINDOWS_FORBIDDEN.test(name) || WINDOWS_RESERVED.test(name));
+  return platform !== "win32" || isPlainOnWindows(name);
+}
+
+function isPlainOnWindows(name: string): boolean {
+  for (let i = 0; i < name.length; i++) if (name.charCodeAt(i) < 0x20) return false;
+  return !WINDOWS_FORBIDDEN.test(name) && !WINDOWS_RESERVED.test(name);
 }
 
 function isPlainBytes(name: Uint8Array): boolean {
@@ -36,7 +44,9 @@ function isPlainBytes(name: Uint8Array): boolean {
 /** `directory` and `name` as one path; bytes when one of them is bytes. The name is not checked. */
 export function joinLocal(directory: LocalName, name: LocalName): LocalName {
   if (typeof directory === "string" && typeof name === "string") {
-    return directory.endsWith("/") || directory.endsWith(sep) ? directory + name : directory + sep + name;
+    return directory.endsWith("/") || directory.endsWith(sep)
+      ? directory + name
+      : directory + sep + name;
   }
   const head = nameBytes(directory);
   const tail = nameBytes(name);

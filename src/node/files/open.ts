@@ -3,7 +3,16 @@
  * an earlier entry of a hostile snapshot or by another user; the last component is never followed, and what is
  * written to is always a regular file.
  */
-import { closeSync, constants, fstatSync, ftruncateSync, lstatSync, openSync, renameSync, unlinkSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  lstatSync,
+  openSync,
+  renameSync,
+  unlinkSync,
+} from "node:fs";
 import { randomBytes } from "node:crypto";
 import { SejfError } from "../../errors/index.ts";
 import type { LocalName } from "../../format/index.ts";
@@ -42,9 +51,16 @@ export interface OpenRestoreOptions {
  * `finishRestoreFile` or `discardRestoreFile`. System errors pass as they are.
  * @throws SEJF_INVALID_ARGUMENT for a name that is not plain; SEJF_ALREADY_EXISTS.
  */
-export function openRestoreFile(directory: LocalName, name: LocalName, options: OpenRestoreOptions): RestoreTarget {
+export function openRestoreFile(
+  directory: LocalName,
+  name: LocalName,
+  options: OpenRestoreOptions,
+): RestoreTarget {
   if (!isPlainName(name)) {
-    throw new SejfError("SEJF_INVALID_ARGUMENT", `${JSON.stringify(nameText(name))} is not a plain file name`);
+    throw new SejfError(
+      "SEJF_INVALID_ARGUMENT",
+      `${JSON.stringify(nameText(name))} is not a plain file name`,
+    );
   }
   const finalPath = joinLocal(directory, name);
   if (options.atomically) return openBeside(directory, finalPath, options.overwrite);
@@ -106,7 +122,9 @@ function openExisting(path: LocalName): number {
 }
 
 function alreadyExists(path: LocalName, what: string): SejfError {
-  return new SejfError("SEJF_ALREADY_EXISTS", `${nameText(path)} ${what}`, { hint: "remove it or restore to another place" });
+  return new SejfError("SEJF_ALREADY_EXISTS", `${nameText(path)} ${what}`, {
+    hint: "remove it or restore to another place",
+  });
 }
 
 function removeQuietly(path: LocalName): void {

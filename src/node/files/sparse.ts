@@ -9,7 +9,8 @@ const ZEROS = new Uint8Array(BLOCK_BYTES);
 /** Writes all bytes at `position`. System errors pass as they are. */
 export function writeFully(fd: number, data: Uint8Array, position: number): void {
   let done = 0;
-  while (done < data.byteLength) done += writeSync(fd, data, done, data.byteLength - done, position + done);
+  while (done < data.byteLength)
+    done += writeSync(fd, data, done, data.byteLength - done, position + done);
 }
 
 /**

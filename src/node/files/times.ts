@@ -89,10 +89,13 @@ function loadExactTimes(): ExactTimes | null {
     const koffi = createRequire(import.meta.url)("koffi") as Koffi;
     const libc = koffi.load(null);
     const futimens = libc.func("int futimens(int fd, const void *times)");
-    const utimensat = libc.func("int utimensat(int dirfd, const void *path, const void *times, int flags)");
+    const utimensat = libc.func(
+      "int utimensat(int dirfd, const void *path, const void *times, int flags)",
+    );
     return {
       futimens: (fd, times) => futimens(fd, times) as number,
-      utimensat: (directoryFd, path, times, flags) => utimensat(directoryFd, path, times, flags) as number,
+      utimensat: (directoryFd, path, times, flags) =>
+        utimensat(directoryFd, path, times, flags) as number,
     };
   } catch {
     return null;

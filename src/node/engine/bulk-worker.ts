@@ -1,0 +1,110 @@
+/**
+ * A bulk thread: does one job after the other, in the order they were posted. Pack buffers are granted meanwhile,
+ * since a job may wait for one. It never asks the network or the main thread for data.
+ */
+import { parentPort, workerData } from "node:worker_threads";
+import { assert, errorFromUnknown, isSejfError } from "../../errors/index.ts";
+import { createBlobCodec } from "../../format/index.ts";
+import { nodeCompressionEngine } from "../compress/index.ts";
+import { createNodeContentCipher, nodeRandom } from "../crypto/index.ts";
+import { ClaimTable } from "./claim-table.ts";
+import { ContentOpener } from "./content-opener.ts";
+import { ContentStorer } from "./content-storer.ts";
+import { openThreadIndex } from "./thread-index.ts";
+import { createThreadTools } from "./thread-tools.ts";
+import { EngineMemory } from "./memory.ts";
+import { PackWriter } from "./pack-writer.ts";
+import type { FromThread, JobReply, ThreadData, ThreadJob, ToThread } from "./protocol.ts";
+import { restoreFiles, restorePieces, verifyPieces } from "./restore-files.ts";
+import { storeFiles } from "./store-files.ts";
+
+assert(parentPort !== null, "a bulk thread is started by the engine");
+const port = parentPort;
+const data = workerData as ThreadData;
+const memory = new EngineMemory(data.plan, data.memory);
+const scratch = memory.scratch(data.thread);
+const tools = createThreadTools(memory, data.thread, data.codec);
+const codec = createBlobCodec(tools.engine, nodeCompressionEngine, data.codec, nodeRandom);
+const packs = new PackWriter({
+  codec,
+  random: nodeRandom,
+  memory,
+  maxPackSizeBytes: data.maxPackSizeBytes,
+  post,
+});
+const storer = new ContentStorer({
+  codec,
+  compression: nodeCompressionEngine,
+  formatVersion: data.formatVersion,
+  claims: ClaimTable.fromDescriptor(data.claims),
+  packs,
+  sealInto: tools.sealInto(
+    codec,
+    createNodeContentCipher(data.codec.encryption, data.codec.masterKey),
+  ),
+});
+const opener = new ContentOpener(codec, nodeCompressionEngine);
+storer.useIndex(openThreadIndex(data.index));
+
+let last: Promise<void> = Promise.resolve();
+port.on("message", (message: ToThread) => {
+  if (message.op === "pack") packs.grant(message);
+  else last = last.then(() => run(message));
+});
+
+async function run(job: ThreadJob): Promise<void> {
+  try {
+    const reply = await perform(job);
+    post(reply, reply.op === "files" ? [reply.records.buffer] : []);
+  } catch (error) {
+    const cause =
+      error instanceof Error && error.cause !== undefined && !isSejfError(error)
+        ? error.cause
+        : error;
+    const { code, message } = errorFromUnknown(cause, "in a bulk thread");
+    post({ op: "failed", job: job.job, code, message, claimLost: storer.claimLost });
+  }
+}
+
+async function perform(job: ThreadJob): Promise<JobReply> {
+  switch (job.op) {
+    case "files":
+      return storeFiles(job, {
+        storer,
+        scratch,
+        split: tools.split,
+        hashBytes: codec.hash.lengthBytes,
+      });
+    case "segment":
+      return storeSegment(job.slot, job.lengthBytes, job.compressor, job.nowS, job.job);
+    case "drain":
+      packs.finish();
+      return { op: "done", job: job.job };
+    case "index":
+      storer.useIndex(openThreadIndex(job.index));
+      return { op: "done", job: job.job };
+    case "verify":
+      return verifyPieces(job, opener);
+    case "restore":
+      return restoreFiles(job, opener);
+    case "pieces":
+      return restorePieces(job, opener);
+  }
+}
+
+async function storeSegment(
+  slot: number,
+  lengthBytes: number,
+  compressor: number,
+  nowS: number,
+  job: number,
+): Promise<JobReply> {
+  if (!storer.hasRoom(lengthBytes)) await storer.makeRoom(lengthBytes);
+  storer.store(memory.slot(slot).subarray(0, lengthBytes), compressor, nowS);
+  const { hash, isNew, objectCompressed } = storer.outcome;
+  return { op: "segment", job, hash: Buffer.from(hash).toString("hex"), isNew, objectCompressed };
+}
+
+function post(message: FromThread, transfer: ArrayBuffer[] = []): void {
+  port.postMessage(message, transfer);
+}

@@ -1,0 +1,129 @@
+/** The stages of a content that is read, in the thread: pack range → decrypt → decompress → re-hash. */
+import { closeSync, openSync, readSync } from "node:fs";
+import {
+  type CompressionEngine,
+  decompressPayload,
+  payloadCompressorId,
+} from "../../compress/index.ts";
+import { errorFromUnknown, SejfError } from "../../errors/index.ts";
+import { type BlobCodec, parseContentId } from "../../format/index.ts";
+import { isSystemError } from "../files/index.ts";
+import type { PieceColumn, RangeColumn } from "./protocol.ts";
+
+/** Pack files kept open by a thread. */
+const OPEN_PACKS = 16;
+
+/** The bytes of a job's ranges, or why they are not to be had. */
+export type LoadedRange = Uint8Array | SejfError;
+
+export class ContentOpener {
+  readonly #codec: BlobCodec;
+  readonly #compression: CompressionEngine;
+  /** Least recently used first. */
+  readonly #open = new Map<string, number>();
+  #buffer: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+
+  constructor(codec: BlobCodec, compression: CompressionEngine) {
+    this.#codec = codec;
+    this.#compression = compression;
+  }
+
+  /** All ranges of a job; views that are valid until the next call. */
+  loadRanges(ranges: RangeColumn): LoadedRange[] {
+    const total = ranges.length.reduce(
+      (sum, length, i) => sum + (ranges.data[i] === undefined ? length : 0),
+      0,
+    );
+    if (this.#buffer.length < total) this.#buffer = new Uint8Array(total);
+    let at = 0;
+    return Array.from(ranges.length, (length, i) => {
+      const given = ranges.data[i];
+      if (given !== undefined) return given;
+      const target = this.#buffer.subarray(at, at + length);
+      at += length;
+      return this.#readRange(ranges.paths[ranges.path[i]!]!, ranges.offset[i]!, target);
+    });
+  }
+
+  /** The plain bytes of piece `i` of the job, re-hashed. @throws SEJF_CORRUPT, SEJF_BLOB_NOT_FOUND, SEJF_RANGE, SEJF_IO. */
+  openPiece(
+    pieces: PieceColumn,
+    ids: readonly string[],
+    i: number,
+    ranges: readonly LoadedRange[],
+  ): Uint8Array {
+    const range = ranges[pieces.range[i]!]!;
+    if (range instanceof SejfError) throw range;
+    const offset = pieces.offset[i]!;
+    const stored = range.subarray(offset, offset + pieces.packedLength[i]!);
+    const id = parseContentId(ids[i]!);
+    return this.#codec.decodeContent(stored, id, pieces.compression[i]!, pieces.originalLength[i]!);
+  }
+
+  /** The segment of an object that the content holds: decompressed where that is done at object level. */
+  openSegment(
+    pieces: PieceColumn,
+    ids: readonly string[],
+    i: number,
+    ranges: readonly LoadedRange[],
+  ): Uint8Array {
+    const content = this.openPiece(pieces, ids, i, ranges);
+    const expected = pieces.lengthBytes[i]!;
+    const segment =
+      pieces.objectCompressed[i] === 1
+        ? decompressPayload(content, payloadCompressorId(content), expected, this.#compression)
+        : content;
+    if (segment.byteLength !== expected) {
+      throw new SejfError(
+        "SEJF_CORRUPT",
+        `content ${ids[i]} holds ${segment.byteLength} bytes, expected ${expected}`,
+      );
+    }
+    return segment;
+  }
+
+  /** Closes the pack files. */
+  close(): void {
+    for (const fd of this.#open.values()) closeSync(fd);
+    this.#open.clear();
+  }
+
+  #readRange(path: string, offset: number, target: Uint8Array): LoadedRange {
+    try {
+      const fd = this.#packFile(path);
+      let done = 0;
+      while (done < target.length) {
+        const count = readSync(fd, target, done, target.length - done, offset + done);
+        if (count === 0) {
+          return new SejfError(
+            "SEJF_RANGE",
+            `pack ${path} ends at ${offset + done}, expected ${offset + target.length} bytes or more`,
+          );
+        }
+        done += count;
+      }
+      return target;
+    } catch (error) {
+      if (isSystemError(error, "ENOENT"))
+        return new SejfError("SEJF_BLOB_NOT_FOUND", `pack ${path} is missing`);
+      return errorFromUnknown(error, `reading the pack ${path}`);
+    }
+  }
+
+  #packFile(path: string): number {
+    const open = this.#open.get(path);
+    if (open !== undefined) {
+      this.#open.delete(path);
+      this.#open.set(path, open);
+      return open;
+    }
+    const fd = openSync(path, "r");
+    this.#open.set(path, fd);
+    if (this.#open.size > OPEN_PACKS) {
+      const [oldest, oldestFd] = this.#open.entries().next().value as [string, number];
+      this.#open.delete(oldest);
+      closeSync(oldestFd);
+    }
+    return fd;
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * The stages of a content that is written, in the thread: hash → known? → claim → compress → encrypt → pack.
+ * Between a claim and its place in the pack nothing waits, so a stopped upload never leaves a claim without bytes.
+ */
+import {
+  COMPRESSION_HEADER_BYTES,
+  compressorById,
+  type CompressionEngine,
+  type Compressor,
+  worthCompressing,
+} from "../../compress/index.ts";
+import { type BlobCodec, contentIdOf } from "../../format/index.ts";
+import { ABSENT, type IndexSet, LIVE } from "../index/index.ts";
+import type { ClaimTable } from "./claim-table.ts";
+import type { PackWriter } from "./pack-writer.ts";
+
+const IV_BYTES = 16;
+
+export interface ContentStorerOptions {
+  readonly codec: BlobCodec;
+  readonly compression: CompressionEngine;
+  readonly formatVersion: number;
+  readonly claims: ClaimTable;
+  readonly packs: PackWriter;
+  /** Writes what `codec.sealContent` would give into exactly its place. */
+  readonly sealInto: (target: Uint8Array, payload: Uint8Array, iv: Uint8Array) => void;
+}
+
+/** What became of the last content; overwritten by the next. */
+export interface StoreOutcome {
+  hash: Uint8Array;
+  isNew: boolean;
+  objectCompressed: boolean;
+}
+
+export class ContentStorer {
+  readonly outcome: StoreOutcome = {
+    hash: new Uint8Array(0),
+    isNew: false,
+    objectCompressed: false,
+  };
+  /** A content was claimed and could not be stored. */
+  claimLost = false;
+  readonly #options: ContentStorerOptions;
+  readonly #compressors = new Map<number, Compressor>();
+  readonly #key: Uint8Array;
+  #index: IndexSet | undefined;
+
+  constructor(options: ContentStorerOptions) {
+    this.#options = options;
+    this.#key = new Uint8Array(1 + options.codec.hash.lengthBytes);
+  }
+
+  /** Where committed contents are looked up. */
+  useIndex(index: IndexSet | undefined): void {
+    this.#index?.close();
+    this.#index = index;
+  }
+
+  /** Whether `store` may be called now with that many plain bytes. */
+  hasRoom(lengthBytes: number): boolean {
+    return this.#options.packs.hasRoom(this.#options.codec.sealedLength(lengthBytes));
+  }
+
+  makeRoom(lengthBytes: number): Promise<void> {
+    return this.#options.packs.makeRoom(this.#options.codec.sealedLength(lengthBytes));
+  }
+
+  /** Stores `data` if nobody has it; `hasRoom` was true. `compressor`: 0 for none. The result is in `outcome`. */
+  store(data: Uint8Array, compressor: number, nowS: number): void {
+    const { codec, claims } = this.#options;
+    const atObjectLevel =
+      codec.indexVersion === 1 && compressor !== 0 ? this.#compressed(data, compressor) : undefined;
+    const plain = atObjectLevel ?? data;
+    const hash = codec.hash.hash(plain);
+    const outcome = this.outcome;
+    outcome.hash = hash;
+    outcome.objectCompressed = atObjectLevel !== undefined;
+    outcome.isNew = false;
+    this.#key.set(hash, 1);
+    const known = this.#index?.probe(this.#key) ?? ABSENT;
+    if (known === LIVE || !claims.claim(this.#key)) return;
+    outcome.isNew = true;
+    try {
+      this.#write(
+        plain,
+        hash,
+        codec.indexVersion === 1 ? 0 : compressor,
+        known === ABSENT ? nowS : Math.max(nowS, known + 1),
+      );
+    } catch (error) {
+      this.claimLost = true;
+      throw error;
+    }
+  }
+
+  #write(plain: Uint8Array, hash: Uint8Array, compressor: number, timestampS: number): void {
+    const { codec, packs, formatVersion } = this.#options;
+    const compressed = compressor === 0 ? undefined : this.#compressedIfWorth(plain, compressor);
+    const payload = compressed ?? plain;
+    const storedLength = codec.sealedLength(payload.byteLength);
+    this.#options.sealInto(
+      packs.reserve(storedLength),
+      payload,
+      hash.subarray(hash.length - IV_BYTES),
+    );
+    packs.commit(storedLength, {
+      contentId: contentIdOf("", hash),
+      originalLength: plain.byteLength,
+      timestampS,
+      formatVersion,
+      compressionId: compressed === undefined ? 0 : compressor,
+    });
+  }
+
+  /** Header and stream, if that is shorter. */
+  #compressed(data: Uint8Array, compressor: number): Uint8Array | undefined {
+    if (data.byteLength <= COMPRESSION_HEADER_BYTES) return undefined;
+    const payload = this.#compressor(compressor).compress(data);
+    return payload.byteLength < data.byteLength ? payload : undefined;
+  }
+
+  #compressedIfWorth(data: Uint8Array, compressor: number): Uint8Array | undefined {
+    const { compression } = this.#options;
+    const worth = worthCompressing(
+      data,
+      (sample) => compression.zstdCompress(sample, 1).byteLength,
+    );
+    return worth ? this.#compressed(data, compressor) : undefined;
+  }
+
+  #compressor(id: number): Compressor {
+    let compressor = this.#compressors.get(id);
+    if (compressor === undefined) {
+      compressor = compressorById(id, this.#options.compression);
+      this.#compressors.set(id, compressor);
+    }
+    return compressor;
+  }
+}

@@ -1,0 +1,382 @@
+/** The reading half: restores of whole directories and of big files, and verification, as jobs for the threads. */
+import { constants } from "node:fs";
+import { fsync, ftruncate } from "node:fs";
+import { promisify } from "node:util";
+import { mapUnordered } from "../../bytes/index.ts";
+import { assert, errorFromUnknown, SejfError } from "../../errors/index.ts";
+import type {
+  ContentPiece,
+  ContentRequest,
+  LocalName,
+  RestoreBatch,
+  RestoreFileOptions,
+  RestoreJob,
+  RestoreResult,
+  VerifyResult,
+} from "../../format/index.ts";
+import {
+  assertRealDirectory,
+  discardRestoreFile,
+  finishRestoreFile,
+  joinLocal,
+  nameText,
+  openRestoreFile,
+  type RestoreTarget,
+  setFileAttributes,
+} from "../files/index.ts";
+import type { BulkEngineHost } from "./host.ts";
+import { packNames } from "./name-column.ts";
+import { NO_TIME, type JobReply, type ReadFailure, RESTORE_FLAGS } from "./protocol.ts";
+import {
+  compareLocations,
+  type LocatedContent,
+  locateAll,
+  type PlacedContent,
+  pieceColumn,
+  planReads,
+} from "./read-plan.ts";
+import type { NewJob } from "./thread-pool.ts";
+
+const fsyncAsync = promisify(fsync);
+const ftruncateAsync = promisify(ftruncate);
+
+/** Files up to this size are made whole by one thread. */
+const SMALL_RESTORE_BYTES: number = 4 * 1024 * 1024;
+/** A job ends at whichever comes first. */
+const FILES_IN_JOB = 256;
+const BYTES_IN_JOB: number = 8 * 1024 * 1024;
+/** Parts of one big file under way at the same time. */
+const PARTS = 4;
+
+export interface DownloadTools {
+  readonly host: BulkEngineHost;
+  readonly submit: (job: NewJob, transfer: readonly ArrayBuffer[]) => Promise<JobReply>;
+}
+
+export type RestoreItem =
+  | { readonly big: RestoreJob; readonly directory: LocalName }
+  | { readonly small: readonly RestoreJob[]; readonly directory: LocalName };
+
+/** Batches as jobs of bounded size. */
+export async function* restoreItems(
+  batches: AsyncIterable<RestoreBatch>,
+): AsyncGenerator<RestoreItem, void, void> {
+  for await (const { directory, files } of batches) {
+    let small: RestoreJob[] = [];
+    let bytes = 0;
+    for (const file of files) {
+      if (file.sizeBytes > SMALL_RESTORE_BYTES) {
+        yield { big: file, directory };
+        continue;
+      }
+      if (
+        small.length > 0 &&
+        (small.length >= FILES_IN_JOB || bytes + file.sizeBytes > BYTES_IN_JOB)
+      ) {
+        yield { small, directory };
+        small = [];
+        bytes = 0;
+      }
+      small.push(file);
+      bytes += file.sizeBytes;
+    }
+    if (small.length > 0) yield { small, directory };
+  }
+}
+
+/** Restores one item; a file's failure is a result. */
+export async function restoreItem(
+  item: RestoreItem,
+  tools: DownloadTools,
+  signal: AbortSignal,
+): Promise<readonly RestoreResult[]> {
+  signal.throwIfAborted();
+  return "big" in item
+    ? [await restoreBig(item.directory, item.big, tools, signal)]
+    : restoreSmall(item.directory, item.small, tools, signal);
+}
+
+async function restoreSmall(
+  directory: LocalName,
+  files: readonly RestoreJob[],
+  tools: DownloadTools,
+  signal: AbortSignal,
+): Promise<readonly RestoreResult[]> {
+  const located = await locateAll(
+    files.flatMap(({ pieces }) => pieces.map(({ ref }) => ref)),
+    tools.host,
+  );
+  const plan = await planReads(located, tools.host, signal);
+  const results: RestoreResult[] = [];
+  const good: { readonly file: RestoreJob; readonly placed: readonly PlacedContent[] }[] = [];
+  let at = 0;
+  for (const file of files) {
+    const places = plan.places.slice(at, at + file.pieces.length);
+    at += file.pieces.length;
+    const failure = sizeMismatch(file) ?? places.find((place) => place instanceof SejfError);
+    if (failure === undefined) good.push({ file, placed: places as readonly PlacedContent[] });
+    else
+      results.push({
+        job: file.job,
+        ok: false,
+        code: failure.code,
+        message: `restoring ${pathText(directory, file)}: ${failure.message}`,
+      });
+  }
+  if (good.length === 0) return results;
+  const goodFiles = good.map(({ file }) => file);
+  const reply = await tools.submit(
+    {
+      op: "restore",
+      directory,
+      names: packNames(goodFiles.map(({ name }) => name)),
+      ...attributeColumns(goodFiles),
+      ranges: plan.ranges,
+      pieces: pieceColumn(
+        good.flatMap(({ placed }) => placed),
+        goodFiles.flatMap(({ pieces }) => pieces),
+      ),
+    },
+    plan.transfer,
+  );
+  const failures = failuresByIndex(reply);
+  goodFiles.forEach((file, index) => {
+    const failure = failures.get(index);
+    results.push(
+      failure === undefined
+        ? { job: file.job, ok: true, sizeBytes: file.sizeBytes }
+        : { job: file.job, ok: false, code: failure.code, message: failure.message },
+    );
+  });
+  return results;
+}
+
+function attributeColumns(files: readonly RestoreJob[]): {
+  readonly sizes: Float64Array;
+  readonly pieceEnds: Uint32Array;
+  readonly modes: Int32Array;
+  readonly owners: Float64Array;
+  readonly mtimes: BigInt64Array;
+  readonly flags: Uint8Array;
+} {
+  let pieces = 0;
+  return {
+    sizes: Float64Array.from(files, ({ sizeBytes }) => sizeBytes),
+    pieceEnds: Uint32Array.from(files, (file) => (pieces += file.pieces.length)),
+    modes: Int32Array.from(files, ({ attributes }) =>
+      attributes.mode === undefined ? -1 : attributes.mode & ~constants.S_IFMT,
+    ),
+    owners: Float64Array.from(
+      files.flatMap(({ attributes: { owner } }) => [owner?.uid ?? -1, owner?.gid ?? -1]),
+    ),
+    mtimes: BigInt64Array.from(files, ({ attributes }) => attributes.mtimeNs ?? NO_TIME),
+    flags: Uint8Array.from(files, ({ options }) => flagsOf(options)),
+  };
+}
+
+function flagsOf(options: RestoreFileOptions): number {
+  return (
+    (options.overwrite ? RESTORE_FLAGS.overwrite : 0) |
+    (options.atomically ? RESTORE_FLAGS.atomically : 0) |
+    (options.sparse ? RESTORE_FLAGS.sparse : 0) |
+    (options.fsync ? RESTORE_FLAGS.fsync : 0) |
+    (options.ignorePermissionErrors ? RESTORE_FLAGS.ignorePermissionErrors : 0)
+  );
+}
+
+async function restoreBig(
+  directory: LocalName,
+  file: RestoreJob,
+  tools: DownloadTools,
+  signal: AbortSignal,
+): Promise<RestoreResult> {
+  let target: RestoreTarget | undefined;
+  try {
+    const mismatch = sizeMismatch(file);
+    if (mismatch !== undefined) throw mismatch;
+    assertRealDirectory(directory);
+    target = openRestoreFile(directory, file.name, file.options);
+    await writeParts(target.fd, file, tools, signal);
+    if (file.options.sparse) await ftruncateAsync(target.fd, file.sizeBytes);
+    setFileAttributes(target.fd, file.attributes, file.options);
+    if (file.options.fsync) await fsyncAsync(target.fd);
+  } catch (error) {
+    if (target !== undefined) discardRestoreFile(target);
+    signal.throwIfAborted();
+    const { code, message } = errorFromUnknown(error, `restoring ${pathText(directory, file)}`);
+    if (code === "SEJF_WORKER" || code === "SEJF_CANCELLED") throw error;
+    return { job: file.job, ok: false, code, message };
+  }
+  finishRestoreFile(target);
+  return { job: file.job, ok: true, sizeBytes: file.sizeBytes };
+}
+
+async function writeParts(
+  fd: number,
+  file: RestoreJob,
+  tools: DownloadTools,
+  signal: AbortSignal,
+): Promise<void> {
+  const writePart = async ({ position, pieces }: FilePart): Promise<void> => {
+    const located = await locateAll(
+      pieces.map(({ ref }) => ref),
+      tools.host,
+    );
+    const plan = await planReads(located, tools.host, signal);
+    const placed = plan.places.map((place) => {
+      if (place instanceof SejfError) throw place;
+      return place;
+    });
+    const reply = await tools.submit(
+      {
+        op: "pieces",
+        fd,
+        position,
+        sparse: file.options.sparse,
+        ranges: plan.ranges,
+        pieces: pieceColumn(placed, pieces),
+      },
+      plan.transfer,
+    );
+    for (const failure of failuresByIndex(reply).values())
+      throw new SejfError(failure.code, failure.message);
+  };
+  for await (const _ of mapUnordered(partsOf(file), PARTS, writePart, signal)) {
+    // Each part is written at its own place.
+  }
+}
+
+interface FilePart {
+  readonly position: number;
+  readonly pieces: readonly ContentPiece[];
+}
+
+function* partsOf(file: RestoreJob): Generator<FilePart, void, void> {
+  let position = 0;
+  let pieces: ContentPiece[] = [];
+  let bytes = 0;
+  for (const piece of file.pieces) {
+    if (
+      pieces.length > 0 &&
+      (bytes + piece.lengthBytes > BYTES_IN_JOB || pieces.length >= FILES_IN_JOB)
+    ) {
+      yield { position, pieces };
+      position += bytes;
+      pieces = [];
+      bytes = 0;
+    }
+    pieces.push(piece);
+    bytes += piece.lengthBytes;
+  }
+  if (pieces.length > 0) yield { position, pieces };
+}
+
+/** Verifies contents: located, grouped by pack, read and re-hashed by threads. */
+export async function verifyRequests(
+  requests: readonly ContentRequest[],
+  tools: DownloadTools,
+  signal: AbortSignal,
+): Promise<readonly VerifyResult[]> {
+  signal.throwIfAborted();
+  const located = await locateAll(
+    requests.map(({ ref }) => ref),
+    tools.host,
+  );
+  const results: VerifyResult[] = [];
+  const found: LocatedContent[] = [];
+  located.forEach((content, index) => {
+    if (content instanceof SejfError)
+      results.push(failed((requests[index] as ContentRequest).job, content));
+    else found.push(content);
+  });
+  found.sort((a, b) => compareLocations(a.location, b.location));
+  for await (const part of mapUnordered(
+    verifyParts(found),
+    PARTS,
+    (contents) => verifyPart(contents, requests, tools, signal),
+    signal,
+  )) {
+    results.push(...part);
+  }
+  return results;
+}
+
+async function verifyPart(
+  contents: readonly LocatedContent[],
+  requests: readonly ContentRequest[],
+  tools: DownloadTools,
+  signal: AbortSignal,
+): Promise<VerifyResult[]> {
+  const plan = await planReads(contents, tools.host, signal);
+  const results: VerifyResult[] = [];
+  const jobs: number[] = [];
+  const placed: PlacedContent[] = [];
+  plan.places.forEach((place, i) => {
+    const { job } = requests[contents[i]!.index] as ContentRequest;
+    if (place instanceof SejfError) {
+      results.push(failed(job, place));
+    } else {
+      placed.push(place);
+      jobs.push(job);
+    }
+  });
+  if (placed.length === 0) return results;
+  const pieces = placed.map(({ location }) => ({ lengthBytes: location.originalLength }));
+  const reply = await tools.submit(
+    { op: "verify", ranges: plan.ranges, pieces: pieceColumn(placed, pieces) },
+    plan.transfer,
+  );
+  const failures = failuresByIndex(reply);
+  placed.forEach(({ location }, i) => {
+    const failure = failures.get(i);
+    results.push(
+      failure === undefined
+        ? { job: jobs[i]!, ok: true, originalLength: location.originalLength }
+        : failed(jobs[i]!, failure),
+    );
+  });
+  return results;
+}
+
+function* verifyParts(
+  contents: readonly LocatedContent[],
+): Generator<readonly LocatedContent[], void, void> {
+  let part: LocatedContent[] = [];
+  let bytes = 0;
+  for (const content of contents) {
+    const { packedLength } = content.location;
+    if (part.length > 0 && (part.length >= FILES_IN_JOB || bytes + packedLength > BYTES_IN_JOB)) {
+      yield part;
+      part = [];
+      bytes = 0;
+    }
+    part.push(content);
+    bytes += packedLength;
+  }
+  if (part.length > 0) yield part;
+}
+
+function failuresByIndex(reply: JobReply): ReadonlyMap<number, ReadFailure> {
+  assert(reply.op === "read", "a reading job is answered by what failed");
+  return new Map(reply.failures.map((failure) => [failure.index, failure]));
+}
+
+function failed(
+  job: number,
+  { code, message }: Pick<ReadFailure, "code" | "message">,
+): VerifyResult {
+  return { job, ok: false, code, message };
+}
+
+function sizeMismatch(file: RestoreJob): SejfError | undefined {
+  const total = file.pieces.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
+  if (total === file.sizeBytes) return undefined;
+  return new SejfError(
+    "SEJF_CORRUPT",
+    `its contents have ${total} bytes, its entry says ${file.sizeBytes}`,
+  );
+}
+
+function pathText(directory: LocalName, file: RestoreJob): string {
+  return nameText(joinLocal(directory, file.name));
+}

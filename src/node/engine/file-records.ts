@@ -1,0 +1,147 @@
+/**
+ * Results of stored files as one block of bytes: cloning an object for each file would cost more than hashing it.
+ * Little-endian, one record for each file in order, behind it its pieces.
+ *
+ *  0 u32 number of pieces; 0: the file failed and nothing follows
+ *  4 u32 mode      8 u32 uid      12 u32 gid
+ * 16 i64 mtime in ns      24 f64 bytes read      32 f64 of them new
+ * 40 pieces: u32 plain length, u8 object-level compression, hash
+ */
+import { SejfError } from "../../errors/index.ts";
+import type { ContentPiece, ContentRef, FileResult, LocalStat } from "../../format/index.ts";
+
+const HEAD_BYTES = 40;
+const PIECE_HEAD_BYTES = 5;
+
+/** What is known of a stored file, without its pieces. */
+export interface StoredFile {
+  readonly sizeBytes: number;
+  readonly newBytes: number;
+  readonly after: LocalStat;
+}
+
+/** Collects records in a thread. */
+export class FileRecordWriter {
+  readonly #hashBytes: number;
+  #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(4096);
+  #view: DataView = new DataView(this.#bytes.buffer);
+  #length = 0;
+  #recordAt = -1;
+  #pieces = 0;
+
+  constructor(hashBytes: number) {
+    this.#hashBytes = hashBytes;
+  }
+
+  /** Begins the record of a file; pieces follow. */
+  begin(): void {
+    this.#room(HEAD_BYTES);
+    this.#recordAt = this.#length;
+    this.#length += HEAD_BYTES;
+    this.#pieces = 0;
+  }
+
+  piece(hash: Uint8Array, lengthBytes: number, objectCompressed: boolean): void {
+    this.#room(PIECE_HEAD_BYTES + this.#hashBytes);
+    this.#view.setUint32(this.#length, lengthBytes, true);
+    this.#bytes[this.#length + 4] = objectCompressed ? 1 : 0;
+    this.#bytes.set(hash, this.#length + PIECE_HEAD_BYTES);
+    this.#length += PIECE_HEAD_BYTES + this.#hashBytes;
+    this.#pieces++;
+  }
+
+  end(file: StoredFile): void {
+    const at = this.#recordAt;
+    this.#view.setUint32(at, this.#pieces, true);
+    this.#view.setUint32(at + 4, file.after.mode, true);
+    this.#view.setUint32(at + 8, file.after.uid, true);
+    this.#view.setUint32(at + 12, file.after.gid, true);
+    this.#view.setBigInt64(at + 16, file.after.mtimeNs, true);
+    this.#view.setFloat64(at + 24, file.sizeBytes, true);
+    this.#view.setFloat64(at + 32, file.newBytes, true);
+  }
+
+  /** The record begun last becomes that of a failed file. */
+  fail(): void {
+    this.#length = this.#recordAt + 4;
+    this.#view.setUint32(this.#recordAt, 0, true);
+  }
+
+  /** All records, in a buffer of their own. */
+  take(): Uint8Array<ArrayBuffer> {
+    return this.#bytes.slice(0, this.#length);
+  }
+
+  #room(bytes: number): void {
+    if (this.#length + bytes <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.max(2 * this.#bytes.length, this.#length + bytes));
+    grown.set(this.#bytes);
+    this.#bytes = grown;
+    this.#view = new DataView(grown.buffer);
+  }
+}
+
+/**
+ * Reads records in the main thread. `jobs` are the callers' numbers, by position; failed files are left out.
+ * @throws SEJF_WORKER when the records do not match the jobs, which only a broken thread can cause.
+ */
+export function decodeFileRecords(
+  records: Uint8Array<ArrayBuffer>,
+  jobs: readonly { readonly job: number }[],
+  hashBytes: number,
+): FileResult[] {
+  const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
+  const hex = Buffer.from(records.buffer, records.byteOffset, records.byteLength).toString("hex");
+  const results: FileResult[] = [];
+  let at = 0;
+  for (const { job } of jobs) {
+    const pieceCount = at + 4 <= records.length ? view.getUint32(at, true) : 0xffff_ffff;
+    const end =
+      at + (pieceCount === 0 ? 4 : HEAD_BYTES + pieceCount * (PIECE_HEAD_BYTES + hashBytes));
+    if (end > records.length)
+      throw new SejfError(
+        "SEJF_WORKER",
+        `results of ${records.length} bytes for ${jobs.length} files`,
+      );
+    if (pieceCount > 0) results.push(decodeRecord(view, hex, at, pieceCount, job, hashBytes));
+    at = end;
+  }
+  return results;
+}
+
+function decodeRecord(
+  view: DataView,
+  hex: string,
+  at: number,
+  pieceCount: number,
+  job: number,
+  hashBytes: number,
+): FileResult {
+  const pieces: ContentPiece[] = [];
+  for (let i = 0; i < pieceCount; i++) {
+    const pieceAt = at + HEAD_BYTES + i * (PIECE_HEAD_BYTES + hashBytes);
+    const hashAt = 2 * (pieceAt + PIECE_HEAD_BYTES);
+    const ref = hex.slice(hashAt, hashAt + 2 * hashBytes) as ContentRef;
+    const lengthBytes = view.getUint32(pieceAt, true);
+    pieces.push(
+      view.getUint8(pieceAt + 4) === 1
+        ? { ref, lengthBytes, objectCompressed: true }
+        : { ref, lengthBytes },
+    );
+  }
+  const sizeBytes = view.getFloat64(at + 24, true);
+  return {
+    job,
+    ok: true,
+    pieces,
+    sizeBytes,
+    newBytes: view.getFloat64(at + 32, true),
+    after: {
+      sizeBytes: view.getFloat64(at + 24, true),
+      mode: view.getUint32(at + 4, true),
+      mtimeNs: view.getBigInt64(at + 16, true),
+      uid: view.getUint32(at + 8, true),
+      gid: view.getUint32(at + 12, true),
+    },
+  };
+}

@@ -1,0 +1,126 @@
+/**
+ * The one memory that all threads share: a WebAssembly memory, so that splitters and hashes work where the data
+ * lies. It is cut once: a control area for each thread's modules, slots for segments of big files, a scratch area
+ * for each thread, pack buffers. Untouched parts cost address space only, so sizes are the largest that can occur.
+ *
+ * Budget of resident memory with 2 threads, packs of 20 MiB and 4 MiB splitters: 6 slots of 8 MiB, 4 pack buffers of
+ * 25 MiB, 2 scratch areas of 1 MiB: 150 MiB, beside 70 to 90 MiB of Node itself.
+ */
+import { createWasmMemory, WASM_SCRATCH_BYTES } from "../wasm/index.ts";
+
+const PAGE_BYTES = 65536;
+
+/** What a thread's WebAssembly modules may use for their states and tables. */
+export const CONTROL_BYTES: number = roundUp(WASM_SCRATCH_BYTES);
+/** The longest segment of any splitter (DYNAMIC-8M), and room for the step that was read beyond its end. */
+export const SLOT_BYTES: number = 17 * 1024 * 1024;
+/** Files up to this size are read by threads, in one go. */
+export const SMALL_FILE_BYTES: number = 1024 * 1024;
+/** The longest preamble (format blob copy), padding, local index and postamble of a pack. */
+const PACK_END_BYTES = 8 * 1024 * 1024;
+/** A content with its 28 bytes and up to 100 percent of error correction. */
+const SEALED_SEGMENT_FACTOR = 2.2;
+const LONGEST_SEGMENT_BYTES: number = 16 * 1024 * 1024;
+
+/** How a memory is cut. Offsets in bytes. */
+export interface MemoryPlan {
+  readonly threads: number;
+  readonly slots: number;
+  readonly packBuffers: number;
+  readonly packBufferBytes: number;
+}
+
+/** Sizes for a number of threads. */
+export function planMemory(
+  threads: number,
+  maxPackSizeBytes: number,
+  withEcc: boolean,
+): MemoryPlan {
+  const segment = LONGEST_SEGMENT_BYTES * (withEcc ? SEALED_SEGMENT_FACTOR : 1);
+  return {
+    threads,
+    slots: threads + Math.min(threads, 2) + 2,
+    packBuffers: threads + Math.min(threads, 2),
+    packBufferBytes: roundUp(maxPackSizeBytes + segment + PACK_END_BYTES),
+  };
+}
+
+/** Views of one thread on the shared memory. */
+export class EngineMemory {
+  readonly memory: WebAssembly.Memory;
+  readonly plan: MemoryPlan;
+  readonly #slotsAt: number;
+  readonly #scratchAt: number;
+  readonly #packsAt: number;
+  readonly #bytes: Uint8Array;
+
+  constructor(plan: MemoryPlan, memory?: WebAssembly.Memory) {
+    this.plan = plan;
+    // The main thread has a control area too: number `threads`.
+    this.#slotsAt = (plan.threads + 1) * CONTROL_BYTES;
+    this.#scratchAt = this.#slotsAt + plan.slots * SLOT_BYTES;
+    this.#packsAt = this.#scratchAt + plan.threads * SLOT_BYTES;
+    this.memory =
+      memory ?? createWasmMemory(this.#packsAt + plan.packBuffers * plan.packBufferBytes);
+    this.#bytes = new Uint8Array(this.memory.buffer);
+  }
+
+  /** Where a thread's modules may put their state; the main thread is number `plan.threads`. */
+  controlOffset(thread: number): number {
+    return thread * CONTROL_BYTES;
+  }
+
+  /** A segment's place, filled by the main thread and read by the thread that was told its number. */
+  slot(number: number): Uint8Array {
+    return this.#view(this.#slotsAt + number * SLOT_BYTES, SLOT_BYTES);
+  }
+
+  /** A thread's own place for whole small files. */
+  scratch(thread: number): Uint8Array {
+    return this.#view(this.#scratchAt + thread * SLOT_BYTES, SLOT_BYTES);
+  }
+
+  /** Page-aligned. */
+  packBuffer(number: number): Uint8Array {
+    return this.#view(
+      this.#packsAt + number * this.plan.packBufferBytes,
+      this.plan.packBufferBytes,
+    );
+  }
+
+  #view(at: number, length: number): Uint8Array {
+    return this.#bytes.subarray(at, at + length);
+  }
+}
+
+/** Numbers that are free, last given back first given out, so that few of them are ever touched. */
+export class NumberPool {
+  readonly #free: number[];
+  readonly #waiting: ((number: number) => void)[] = [];
+
+  constructor(count: number) {
+    this.#free = Array.from({ length: count }, (_, i) => count - 1 - i);
+  }
+
+  /** Resolves when a number is free; first come, first served. */
+  acquire(): Promise<number> {
+    const number = this.#free.pop();
+    if (number !== undefined) return Promise.resolve(number);
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** A number, or `undefined` when none is free. */
+  tryAcquire(): number | undefined {
+    return this.#free.pop();
+  }
+
+  release(number: number): void {
+    const waiting = this.#waiting.shift();
+    if (waiting === undefined) this.#free.push(number);
+    else waiting(number);
+  }
+}
+
+function roundUp(bytes: number): number {
+  return Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
+}

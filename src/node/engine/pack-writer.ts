@@ -1,0 +1,114 @@
+/**
+ * A thread's packs: contents are encrypted straight into a buffer of the shared memory; a finished pack goes to the
+ * main thread, which stores it while this thread goes on in the next buffer it was granted.
+ */
+import type { BlobId } from "../../blob/index.ts";
+import type { Random } from "../../bytes/index.ts";
+import { assert } from "../../errors/index.ts";
+import { type AppendedContent, type BlobCodec, PackBuilder } from "../../format/index.ts";
+import type { EngineMemory } from "./memory.ts";
+import type { FromThread, PackGrant } from "./protocol.ts";
+
+export interface PackWriterOptions {
+  readonly codec: BlobCodec;
+  readonly random: Random;
+  readonly memory: EngineMemory;
+  readonly maxPackSizeBytes: number;
+  readonly post: (message: FromThread, transfer?: ArrayBuffer[]) => void;
+}
+
+interface CurrentPack {
+  readonly buffer: number;
+  readonly builder: PackBuilder;
+}
+
+export class PackWriter {
+  readonly #options: PackWriterOptions;
+  readonly #grants: PackGrant[] = [];
+  #current: CurrentPack | undefined;
+  #wanted = false;
+  #onGrant: (() => void) | undefined;
+
+  constructor(options: PackWriterOptions) {
+    this.#options = options;
+  }
+
+  /** From the main thread. */
+  grant(grant: PackGrant): void {
+    this.#grants.push(grant);
+    this.#wanted = false;
+    this.#onGrant?.();
+    this.#onGrant = undefined;
+  }
+
+  /** Whether a content of that many stored bytes can be written now. */
+  hasRoom(storedLength: number): boolean {
+    return this.#current?.builder.fits(storedLength) === true;
+  }
+
+  /** Finishes a pack that is too full, takes up the next one; waits for a buffer where none is free. */
+  async makeRoom(storedLength: number): Promise<void> {
+    if (this.#current !== undefined) this.finish();
+    while (this.#grants.length === 0) {
+      const granted = new Promise<void>((resolve) => {
+        this.#onGrant = resolve;
+      });
+      this.#want(true);
+      await granted;
+    }
+    this.#take(this.#grants.shift() as PackGrant);
+    assert(
+      this.hasRoom(storedLength),
+      `a content of ${storedLength} bytes does not fit into an empty pack buffer`,
+    );
+  }
+
+  /** The place for a content of exactly that many stored bytes; `hasRoom` was true. `commit` follows. */
+  reserve(storedLength: number): Uint8Array {
+    return this.#builder().reserve(storedLength);
+  }
+
+  /** What was written to the reserved place is a content of the pack; a pack that has its size is finished. */
+  commit(storedLength: number, content: AppendedContent): void {
+    const builder = this.#builder();
+    builder.commit(storedLength, content);
+    if (builder.lengthBytes >= this.#options.maxPackSizeBytes) this.finish();
+  }
+
+  /** Hands the pack that was begun to the main thread, if it holds anything. */
+  finish(): void {
+    const current = this.#current;
+    if (current === undefined || current.builder.contentCount === 0) return;
+    const { bytes, index, packId } = current.builder.finish();
+    this.#current = undefined;
+    this.#options.post(
+      { op: "full", buffer: current.buffer, packId, lengthBytes: bytes.byteLength, index },
+      [index.buffer],
+    );
+  }
+
+  #builder(): PackBuilder {
+    assert(this.#current !== undefined, "no pack has been begun");
+    return this.#current.builder;
+  }
+
+  #take(grant: PackGrant): void {
+    const { codec, random, memory } = this.#options;
+    const builder = new PackBuilder({
+      codec,
+      packId: grant.packId as BlobId,
+      indexVersion: codec.indexVersion,
+      formatCopy: grant.formatCopy,
+      random,
+      buffer: memory.packBuffer(grant.buffer),
+    });
+    this.#current = { buffer: grant.buffer, builder };
+    if (this.#grants.length === 0) this.#want(false);
+  }
+
+  #want(blocked: boolean): void {
+    if (this.#wanted && !blocked) return;
+    this.#wanted = true;
+    this.#options.post({ op: "want", blocked });
+  }
+}

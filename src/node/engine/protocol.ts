@@ -1,0 +1,226 @@
+/**
+ * Messages between the main thread and a bulk thread: plain data, numbers into the shared memory, columns in place
+ * of objects. One reply for each job, by its number. SECURITY: keys are in `workerData` alone.
+ */
+import type { ErrorCode } from "../../errors/index.ts";
+import type { CodecParameters, LocalName } from "../../format/index.ts";
+import type { IndexSetDescriptor } from "../index/index.ts";
+import type { ClaimTableDescriptor } from "./claim-table.ts";
+import type { MemoryPlan } from "./memory.ts";
+
+/** Given to a thread once, when it starts. */
+export interface ThreadData {
+  readonly thread: number;
+  readonly codec: CodecParameters;
+  readonly formatVersion: number;
+  readonly maxPackSizeBytes: number;
+  readonly plan: MemoryPlan;
+  readonly memory: WebAssembly.Memory;
+  readonly claims: ClaimTableDescriptor;
+  readonly index: IndexSetDescriptor;
+}
+
+/** Names of one directory: joined by `/` where all are text. */
+export type NameColumn = string | readonly LocalName[];
+
+/** Small files of one directory, to be stored whole. */
+export interface FilesJob {
+  readonly op: "files";
+  readonly job: number;
+  readonly nowS: number;
+  readonly directory: LocalName;
+  readonly names: NameColumn;
+  /** Compressor IDs, 0 for none; one number when all are the same. */
+  readonly compressors: number | Uint32Array;
+  readonly splitter: string;
+}
+
+export interface FilesReply {
+  readonly op: "files";
+  readonly job: number;
+  /** Records as `file-records.ts` lays them out. */
+  readonly records: Uint8Array<ArrayBuffer>;
+  readonly failures: readonly FileFailure[];
+}
+
+export interface FileFailure {
+  /** Position in the job. */
+  readonly index: number;
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly vanished: boolean;
+  /** The file has outgrown the small path: the main thread takes it on. */
+  readonly tooBig: boolean;
+}
+
+/** One segment of a big file, in a slot. */
+export interface SegmentJob {
+  readonly op: "segment";
+  readonly job: number;
+  readonly nowS: number;
+  readonly slot: number;
+  readonly lengthBytes: number;
+  readonly compressor: number;
+}
+
+export interface SegmentReply {
+  readonly op: "segment";
+  readonly job: number;
+  /** The content's hash in hexadecimal. */
+  readonly hash: string;
+  readonly isNew: boolean;
+  readonly objectCompressed: boolean;
+}
+
+/** A pack buffer to be filled when the present one is full. */
+export interface PackGrant {
+  readonly op: "pack";
+  readonly buffer: number;
+  readonly packId: string;
+  readonly formatCopy: Uint8Array | undefined;
+}
+
+/** Finish the pack that was begun. */
+export interface DrainJob {
+  readonly op: "drain";
+  readonly job: number;
+}
+
+/** Look into this index from now on; the next jobs rely on it. */
+export interface IndexJob {
+  readonly op: "index";
+  readonly job: number;
+  readonly index: IndexSetDescriptor;
+}
+
+export interface DoneReply {
+  readonly op: "done";
+  readonly job: number;
+}
+
+/** The thread wants a pack buffer, or has just taken up its last one. */
+export interface WantPack {
+  readonly op: "want";
+  /** It can do nothing until it gets one. */
+  readonly blocked: boolean;
+}
+
+/** A finished pack; the buffer belongs to the main thread until it grants it again. */
+export interface FullPack {
+  readonly op: "full";
+  readonly buffer: number;
+  readonly packId: string;
+  readonly lengthBytes: number;
+  readonly index: Uint8Array<ArrayBuffer>;
+}
+
+/** Stretches of packs that a reading job needs: of a local file, or fetched by the main thread. */
+export interface RangeColumn {
+  readonly paths: readonly string[];
+  /** For each range: index into `paths`, offset, length. Empty paths: `data` holds the bytes. */
+  readonly path: Uint32Array;
+  readonly offset: Float64Array;
+  readonly length: Uint32Array;
+  readonly data: readonly (Uint8Array<ArrayBuffer> | undefined)[];
+}
+
+/** Contents in those ranges. */
+export interface PieceColumn {
+  readonly range: Uint32Array;
+  readonly offset: Uint32Array;
+  readonly packedLength: Uint32Array;
+  readonly originalLength: Uint32Array;
+  readonly compression: Uint32Array;
+  /** 1: object-level compression. */
+  readonly objectCompressed: Uint8Array;
+  /** Plain bytes of the segment. */
+  readonly lengthBytes: Uint32Array;
+  /** Content IDs, separated by spaces. */
+  readonly ids: string;
+}
+
+/** Reads and re-hashes. */
+export interface VerifyJob {
+  readonly op: "verify";
+  readonly job: number;
+  readonly ranges: RangeColumn;
+  readonly pieces: PieceColumn;
+}
+
+/** Small files of one directory, to be made. */
+export interface RestoreJobMessage {
+  readonly op: "restore";
+  readonly job: number;
+  readonly directory: LocalName;
+  readonly names: NameColumn;
+  readonly sizes: Float64Array;
+  /** For each file one behind its last piece. */
+  readonly pieceEnds: Uint32Array;
+  /** -1: leave alone. */
+  readonly modes: Int32Array;
+  /** Pairs; -1: leave alone. */
+  readonly owners: Float64Array;
+  /** `NO_TIME`: leave alone. */
+  readonly mtimes: BigInt64Array;
+  /** Bits of `RESTORE_FLAGS`. */
+  readonly flags: Uint8Array;
+  readonly ranges: RangeColumn;
+  readonly pieces: PieceColumn;
+}
+
+export const NO_TIME: bigint = -(2n ** 63n);
+
+export const RESTORE_FLAGS = {
+  overwrite: 1,
+  atomically: 2,
+  sparse: 4,
+  fsync: 8,
+  ignorePermissionErrors: 16,
+} as const;
+
+/** Consecutive pieces of a big file that the main thread holds open. */
+export interface PiecesJob {
+  readonly op: "pieces";
+  readonly job: number;
+  readonly fd: number;
+  readonly position: number;
+  readonly sparse: boolean;
+  readonly ranges: RangeColumn;
+  readonly pieces: PieceColumn;
+}
+
+/** Those that failed; the others are well. */
+export interface ReadReply {
+  readonly op: "read";
+  readonly job: number;
+  readonly failures: readonly ReadFailure[];
+}
+
+export interface ReadFailure {
+  /** Position of the file, or of the piece for `verify` and `pieces`. */
+  readonly index: number;
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+/** The job failed as a whole. */
+export interface FailedReply {
+  readonly op: "failed";
+  readonly job: number;
+  readonly code: ErrorCode;
+  readonly message: string;
+  /** A content was claimed and not stored: nothing written since the last commit can be relied on. */
+  readonly claimLost: boolean;
+}
+
+export type ThreadJob =
+  | FilesJob
+  | SegmentJob
+  | DrainJob
+  | IndexJob
+  | VerifyJob
+  | RestoreJobMessage
+  | PiecesJob;
+export type ToThread = ThreadJob | PackGrant;
+export type JobReply = FilesReply | SegmentReply | DoneReply | ReadReply | FailedReply;
+export type FromThread = JobReply | WantPack | FullPack;

@@ -1,0 +1,189 @@
+/**
+ * The threads: started when there is work for them, given jobs in turn, ended together. A thread that dies takes the
+ * pool with it: everything that waits is rejected, since contents it had claimed may be lost.
+ */
+import { extname } from "node:path";
+import { Worker } from "node:worker_threads";
+import { assert, SejfError } from "../../errors/index.ts";
+import type {
+  FromThread,
+  FullPack,
+  JobReply,
+  PackGrant,
+  ThreadData,
+  ThreadJob,
+  WantPack,
+} from "./protocol.ts";
+
+/** Jobs at a thread: one that runs and one that follows without a pause. */
+const JOBS_AT_THREAD = 2;
+
+/** Heap of young objects of a thread; contents never lie in it. */
+const YOUNG_GENERATION_MB = 8;
+
+/** A job without its number. */
+export type NewJob<J extends ThreadJob = ThreadJob> = J extends ThreadJob ? Omit<J, "job"> : never;
+
+export interface PoolEvents {
+  onWant(thread: number, message: WantPack): void;
+  onFull(message: FullPack): void;
+  /** Once, with what ended the pool. */
+  onFailure(error: SejfError): void;
+}
+
+interface Waiting {
+  readonly resolve: (reply: JobReply) => void;
+  readonly reject: (error: unknown) => void;
+  readonly thread: Thread;
+}
+
+interface Queued {
+  readonly job: NewJob;
+  readonly transfer: readonly ArrayBuffer[];
+  readonly resolve: (reply: JobReply) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Thread {
+  readonly number: number;
+  readonly worker: Worker;
+  jobs: number;
+}
+
+export class ThreadPool {
+  readonly #maxThreads: number;
+  readonly #dataFor: (thread: number) => ThreadData;
+  readonly #events: PoolEvents;
+  readonly #threads: Thread[] = [];
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #queue: Queued[] = [];
+  #lastJob = 0;
+  #failure: SejfError | undefined;
+
+  constructor(maxThreads: number, dataFor: (thread: number) => ThreadData, events: PoolEvents) {
+    this.#maxThreads = maxThreads;
+    this.#dataFor = dataFor;
+    this.#events = events;
+  }
+
+  /** Gives the job to the least busy thread. @throws SEJF_WORKER, or what the job failed with. */
+  submit(job: NewJob, transfer: readonly ArrayBuffer[] = []): Promise<JobReply> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure !== undefined) {
+        reject(this.#failure);
+        return;
+      }
+      this.#queue.push({ job, transfer, resolve, reject });
+      this.#dispatch();
+    });
+  }
+
+  /** The same job for every thread that was started, behind what each was given before. */
+  async broadcast(job: NewJob): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    await Promise.all(
+      this.#threads.map(
+        (thread) =>
+          new Promise<JobReply>((resolve, reject) =>
+            this.#post(thread, { job, transfer: [], resolve, reject }),
+          ),
+      ),
+    );
+  }
+
+  /** Not a job: reaches the thread even while one runs. */
+  grant(thread: number, grant: PackGrant): void {
+    this.#threads[thread]?.worker.postMessage(grant);
+  }
+
+  /** Ends everything; what waits is rejected. Later calls are, too. */
+  fail(error: SejfError): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    for (const { reject } of this.#waiting.values()) reject(error);
+    for (const { reject } of this.#queue) reject(error);
+    this.#waiting.clear();
+    this.#queue.length = 0;
+    this.#events.onFailure(error);
+    for (const { worker } of this.#threads) void worker.terminate();
+  }
+
+  async close(): Promise<void> {
+    this.fail(new SejfError("SEJF_CANCELLED", "the store was closed"));
+    await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
+  }
+
+  #dispatch(): void {
+    while (this.#queue.length > 0) {
+      const thread = this.#freeThread();
+      if (thread === undefined) return;
+      this.#post(thread, this.#queue.shift() as Queued);
+    }
+  }
+
+  #freeThread(): Thread | undefined {
+    let best: Thread | undefined;
+    for (const thread of this.#threads) {
+      if (thread.jobs < (best?.jobs ?? JOBS_AT_THREAD)) best = thread;
+    }
+    if (best?.jobs === 0) return best;
+    return this.#threads.length < this.#maxThreads ? this.#start() : best;
+  }
+
+  #post(thread: Thread, { job, transfer, resolve, reject }: Queued): void {
+    const number = ++this.#lastJob;
+    this.#waiting.set(number, { resolve, reject, thread });
+    if (thread.jobs++ === 0) thread.worker.ref();
+    thread.worker.postMessage({ ...job, job: number }, transfer);
+  }
+
+  #start(): Thread {
+    const number = this.#threads.length;
+    // The same line finds the thread's file in the sources, in dist and beside a bundle.
+    const worker = new Worker(
+      new URL(`./bulk-worker${extname(import.meta.url)}`, import.meta.url),
+      {
+        name: `sejf-bulk-${number}`,
+        workerData: this.#dataFor(number),
+        resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+      },
+    );
+    const thread: Thread = { number, worker, jobs: 0 };
+    worker.on("message", (message: FromThread) => this.#onMessage(thread, message));
+    worker.on("error", (error) =>
+      this.fail(
+        new SejfError("SEJF_WORKER", `bulk thread ${number} died: ${String(error)}`, {
+          cause: error,
+        }),
+      ),
+    );
+    worker.on("exit", (code) =>
+      this.fail(new SejfError("SEJF_WORKER", `bulk thread ${number} ended with status ${code}`)),
+    );
+    worker.unref();
+    this.#threads.push(thread);
+    return thread;
+  }
+
+  #onMessage(thread: Thread, message: FromThread): void {
+    if (this.#failure !== undefined) return;
+    if (message.op === "want") this.#events.onWant(thread.number, message);
+    else if (message.op === "full") this.#events.onFull(message);
+    else this.#settle(thread, message);
+  }
+
+  #settle(thread: Thread, reply: JobReply): void {
+    const waiting = this.#waiting.get(reply.job);
+    assert(waiting !== undefined, `a bulk thread answered the unknown job ${reply.job}`);
+    this.#waiting.delete(reply.job);
+    if (--thread.jobs === 0) thread.worker.unref();
+    if (reply.op === "failed") {
+      const error = new SejfError(reply.code, reply.message);
+      waiting.reject(error);
+      if (reply.claimLost) this.fail(error);
+    } else {
+      waiting.resolve(reply);
+    }
+    this.#dispatch();
+  }
+}

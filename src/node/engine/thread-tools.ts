@@ -1,0 +1,163 @@
+/**
+ * What is fastest in a thread: hashes and splitters in WebAssembly where the data lies, native BLAKE3 for long
+ * contents, encryption from the slot into the pack buffer. Each has a slower twin for where it does not apply.
+ */
+import {
+  blake3Key,
+  type ContentHash,
+  type CryptoEngine,
+  hashAlgorithm,
+} from "../../crypto/index.ts";
+import type { OwnedBytes } from "../../bytes/index.ts";
+import type { BlobCodec, CodecParameters } from "../../format/index.ts";
+import { type NodeContentCipher, nodeCryptoEngine } from "../crypto/index.ts";
+import {
+  createWasmEngine,
+  type InPlaceHasher,
+  type WasmEngine,
+  wasmSupported,
+} from "../wasm/index.ts";
+import type { EngineMemory } from "./memory.ts";
+import type { SplitScratch } from "./store-files.ts";
+
+/** Above this the native BLAKE3 wins in spite of its 8 µs a call. */
+const WASM_BLAKE3_BYTES = 16 * 1024;
+
+export interface ThreadTools {
+  /** Node's engine with the content hash of this thread. */
+  readonly engine: CryptoEngine;
+  readonly split: SplitScratch;
+  /** The last stage of a content that is written. */
+  readonly sealInto: (codec: BlobCodec, cipher: NodeContentCipher) => SealInto;
+}
+
+/** Writes a sealed content into exactly its place. */
+export type SealInto = (target: Uint8Array, payload: Uint8Array, iv: Uint8Array) => void;
+
+/** Finds the ends of segments in the shared memory. */
+export type FindCut = (bytes: Uint8Array, lengthBytes: number, examined: number) => number;
+
+/** For the thread `number`; the main thread is number `plan.threads`. */
+export function createThreadTools(
+  memory: EngineMemory,
+  number: number,
+  parameters: CodecParameters,
+): ThreadTools {
+  const wasm = openWasm(memory, number);
+  const scratch = memory.scratch(Math.min(number, memory.plan.threads - 1));
+  const finders = new Map<string, SegmentFinder>();
+  return {
+    engine: {
+      ...nodeCryptoEngine,
+      contentHash: (algorithm, secret) => createThreadHash(algorithm, secret, wasm),
+    },
+    split(lengthBytes, splitter) {
+      let finder = finders.get(splitter);
+      if (finder === undefined) {
+        finder = createSegmentFinder(splitter, wasm);
+        finders.set(splitter, finder);
+      }
+      return finder.lengths(scratch, lengthBytes);
+    },
+    sealInto(codec, cipher) {
+      if (hasEcc(parameters))
+        return (target, payload, iv) => target.set(codec.sealContent(payload, iv));
+      return (target, payload, iv) => {
+        cipher.encryptInto(payload, iv, target);
+      };
+    },
+  };
+}
+
+/** The engine in a thread's control area. */
+export function openWasm(memory: EngineMemory, number: number): WasmEngine {
+  return createWasmEngine(memory.memory, memory.controlOffset(number));
+}
+
+export function hasEcc(parameters: CodecParameters): boolean {
+  return parameters.ecc !== "" && parameters.eccOverheadPercent > 0;
+}
+
+/** Cuts a segment that is being filled, or all that there is of a small file. */
+export interface SegmentFinder {
+  readonly minSegmentBytes: number;
+  /**
+   * The length of the segment at the beginning of `bytes`, or -1 when it goes on behind `length`. The first
+   * `examined` bytes hold no cut.
+   */
+  findCut(bytes: Uint8Array, length: number, examined: number): number;
+  /** The segments of a whole stream of `length` bytes; an empty one has one of no bytes. */
+  lengths(bytes: Uint8Array, length: number): readonly number[];
+}
+
+/** @throws SEJF_UNSUPPORTED for an unknown splitter. */
+export function createSegmentFinder(name: string, wasm: WasmEngine): SegmentFinder {
+  const splitter = wasm.createSplitter(name);
+  const { minSegmentBytes } = splitter;
+  return {
+    minSegmentBytes,
+    findCut: (bytes, length, examined) => splitter.findCut(bytes.byteOffset, length, examined),
+    lengths(bytes, length) {
+      if (length <= minSegmentBytes) return [length];
+      return cutAll(length, (at) => splitter.findCut(bytes.byteOffset + at, length - at, 0));
+    },
+  };
+}
+
+function cutAll(length: number, cutAt: (at: number) => number): number[] {
+  const lengths: number[] = [];
+  let at = 0;
+  while (at < length) {
+    const cut = cutAt(at);
+    const segment = cut < 0 ? length - at : cut;
+    lengths.push(segment);
+    at += segment;
+  }
+  return lengths;
+}
+
+function createThreadHash(name: string, secret: Uint8Array, wasm: WasmEngine): ContentHash {
+  const general = nodeCryptoEngine.contentHash(name, secret);
+  const algorithm = hashAlgorithm(name, secret.byteLength);
+  if (!wasmSupported()) return general;
+  if (algorithm.function === "blake2b")
+    return new InPlaceHash(general, wasm, wasm.createHasher("blake2b-256", secret), Infinity);
+  if (algorithm.function === "blake3") {
+    return new InPlaceHash(
+      general,
+      wasm,
+      wasm.createHasher("blake3-256", blake3Key(secret)),
+      WASM_BLAKE3_BYTES,
+    );
+  }
+  return general;
+}
+
+/** Hashes in place up to a length, above it by the general hash. */
+class InPlaceHash implements ContentHash {
+  readonly algorithm: string;
+  readonly lengthBytes: number;
+  readonly #general: ContentHash;
+  readonly #buffer: ArrayBufferLike;
+  readonly #hasher: InPlaceHasher;
+  readonly #maxBytes: number;
+
+  constructor(general: ContentHash, wasm: WasmEngine, hasher: InPlaceHasher, maxBytes: number) {
+    this.algorithm = general.algorithm;
+    this.lengthBytes = general.lengthBytes;
+    this.#general = general;
+    this.#buffer = wasm.bytes.buffer;
+    this.#hasher = hasher;
+    this.#maxBytes = maxBytes;
+  }
+
+  hash(data: Uint8Array): OwnedBytes {
+    const length = data.byteLength;
+    if (length > this.#maxBytes) return this.#general.hash(data);
+    const digest =
+      data.buffer === this.#buffer
+        ? this.#hasher.hashAt(data.byteOffset, length)
+        : this.#hasher.hash(data);
+    return digest.subarray(0, this.lengthBytes);
+  }
+}
