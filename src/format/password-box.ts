@@ -45,9 +45,9 @@ export async function deriveFormatKey(
   const secret = utf8ToBytes(password);
   switch (blob.keyAlgorithm) {
     case "scrypt-65536-8-1":
-      return await engine.scrypt(secret, blob.uniqueId, SCRYPT);
+      return engine.scrypt(secret, blob.uniqueId, SCRYPT);
     case "pbkdf2-sha256-600000":
-      return await engine.pbkdf2Sha256(secret, blob.uniqueId, PBKDF2_ITERATIONS, KEY_BYTES);
+      return engine.pbkdf2Sha256(secret, blob.uniqueId, PBKDF2_ITERATIONS, KEY_BYTES);
     default:
       throw new SejfError(
         "SEJF_UNSUPPORTED_FORMAT",
