@@ -14,22 +14,22 @@ import {
 } from "./s2-framing.ts";
 
 const BLOCK_BYTES = 1024 * 1024;
-const HASH_BITS = 15;
+const HASH_BITS = 16;
 /** Shorter matches are not looked for. */
 const MIN_MATCH = 4;
-/** Copies with an offset of 4 bytes take 5 bytes each; a match must save something. */
-const MIN_FAR_MATCH = 8;
 const NEAR_OFFSET = 0x10000;
+/** Of a copy with an offset of 4 bytes. */
 const FAR_COPY_BYTES = 5;
 /** The longest. */
 const LITERAL_HEADER_BYTES = 4;
 /** Matches begin at least this far before the end, so that 4 bytes can always be read. */
 const MARGIN = 15;
 /** Without a match the search takes longer and longer steps: one more byte for each 2^n positions. */
-const SKIP_SHIFT_FAST = 5;
-const SKIP_SHIFT_THOROUGH = 9;
+const SKIP_SHIFT = 5;
+/** Shorter literals are copied by a loop, which is faster than a call. */
+const LOOP_BYTES = 48;
 
-/** A framed stream; `thorough` looks at more positions. Ends of blocks do not depend on the content. */
+/** A framed stream; `thorough` remembers more positions. Ends of blocks do not depend on the content. */
 export function s2Compress(data: Uint8Array, thorough: boolean): OwnedBytes {
   const chunks: Uint8Array[] = [chunk(CHUNK_STREAM_ID, STREAM_ID_S2)];
   const table = new Int32Array(1 << HASH_BITS);
@@ -37,7 +37,7 @@ export function s2Compress(data: Uint8Array, thorough: boolean): OwnedBytes {
     const plain = data.subarray(at, at + BLOCK_BYTES);
     const checksum = new Uint8Array(CHECKSUM_BYTES);
     viewOf(checksum).setUint32(0, maskedChecksum(plain), true);
-    const block = encodeBlock(plain, table, thorough ? SKIP_SHIFT_THOROUGH : SKIP_SHIFT_FAST);
+    const block = encodeBlock(plain, table, thorough);
     chunks.push(
       block === undefined
         ? chunk(CHUNK_RAW, checksum, plain)
@@ -57,9 +57,10 @@ function chunk(type: number, ...body: readonly Uint8Array[]): OwnedBytes {
 function encodeBlock(
   plain: Uint8Array,
   table: Int32Array,
-  skipShift: number,
+  thorough: boolean,
 ): Uint8Array | undefined {
   table.fill(0);
+  const view = viewOf(plain);
   const header = uvarintBytes(plain.length);
   const limit = plain.length;
   const output = new Uint8Array(limit);
@@ -69,49 +70,48 @@ function encodeBlock(
   let at = 1;
   const end = plain.length - MARGIN;
   while (at < end) {
-    const hash = hashAt(plain, at);
+    const word = view.getUint32(at, true);
+    const hash = hashOf(word);
     const candidate = table[hash]! - 1;
     table[hash] = at + 1;
-    if (candidate < 0 || !isMatch(plain, candidate, at)) {
-      at += 1 + ((at - emitted) >>> skipShift);
+    if (
+      candidate < 0 ||
+      view.getUint32(candidate, true) !== word ||
+      !isWorthwhile(view, candidate, at)
+    ) {
+      at += 1 + ((at - emitted) >>> SKIP_SHIFT);
       continue;
     }
     let start = at;
-    let source = candidate;
-    while (start > emitted && source > 0 && plain[start - 1] === plain[source - 1]) {
+    const offset = at - candidate;
+    while (start > emitted && start > offset && plain[start - 1] === plain[start - 1 - offset])
       start--;
-      source--;
-    }
     let stop = at + MIN_MATCH;
-    const offset = start - source;
     while (stop < plain.length && plain[stop] === plain[stop - offset]) stop++;
     const room =
       start - emitted + LITERAL_HEADER_BYTES + FAR_COPY_BYTES * (((stop - start) >>> 6) + 2);
     if (to + room > limit) return undefined;
     to = emitLiteral(output, to, plain, emitted, start);
     to = emitCopy(output, to, offset, stop - start);
+    for (let i = thorough ? at + 1 : stop - 2; i < stop && i < end; i++)
+      table[hashOf(view.getUint32(i, true))] = i + 1;
     emitted = stop;
     at = stop;
-    if (at < end) {
-      table[hashAt(plain, at - 2)] = at - 1;
-      table[hashAt(plain, at - 1)] = at;
-    }
   }
   if (to + (plain.length - emitted) + LITERAL_HEADER_BYTES > limit) return undefined;
   to = emitLiteral(output, to, plain, emitted, plain.length);
   return output.subarray(0, to);
 }
 
-function hashAt(plain: Uint8Array, at: number): number {
-  const word = plain[at]! | (plain[at + 1]! << 8) | (plain[at + 2]! << 16) | (plain[at + 3]! << 24);
+function hashOf(word: number): number {
   return Math.imul(word, 0x9e3779b1) >>> (32 - HASH_BITS);
 }
 
-function isMatch(plain: Uint8Array, a: number, b: number): boolean {
-  for (let i = 0; i < MIN_MATCH; i++) if (plain[a + i] !== plain[b + i]) return false;
-  if (b - a < NEAR_OFFSET) return true;
-  for (let i = MIN_MATCH; i < MIN_FAR_MATCH; i++) if (plain[a + i] !== plain[b + i]) return false;
-  return true;
+/** Of a match of 4 bytes: near, or long enough for the longer element. */
+function isWorthwhile(view: DataView, source: number, at: number): boolean {
+  return (
+    at - source < NEAR_OFFSET || view.getUint32(source + 4, true) === view.getUint32(at + 4, true)
+  );
 }
 
 function emitLiteral(
@@ -132,7 +132,8 @@ function emitLiteral(
     output[at++] = (59 + extra) << 2;
     for (let i = 0; i < extra; i++) output[at++] = code >>> (8 * i);
   }
-  output.set(plain.subarray(start, end), at);
+  if (length > LOOP_BYTES) output.set(plain.subarray(start, end), at);
+  else for (let i = 0; i < length; i++) output[at + i] = plain[start + i]!;
   return at + length;
 }
 

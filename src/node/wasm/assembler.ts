@@ -5,54 +5,74 @@
  */
 
 /**
- * Instructions in binary form: bytes and parts, written out once at the end (copying at each step would take most of
- * the start of a short command). An expression leaves one value on the stack, a statement none.
+ * Instructions in binary form, a character of 0 to 255 for each byte: joining strings costs nothing until the module
+ * is written, while joining arrays took most of the start of a short command. An expression leaves one value on the
+ * stack, a statement none.
  */
-export type Code = readonly (number | Code | Uint8Array)[];
+export type Code = string;
 
 export type ValueType = "i32" | "i64" | "v128";
 
-const VALUE_TYPES: Readonly<Record<ValueType, number>> = { i32: 0x7f, i64: 0x7e, v128: 0x7b };
-const BLOCK_VOID = 0x40;
+const byte = String.fromCharCode;
+
+const VALUE_TYPES: Readonly<Record<ValueType, Code>> = {
+  i32: byte(0x7f),
+  i64: byte(0x7e),
+  v128: byte(0x7b),
+};
+const BLOCK_VOID = byte(0x40);
+const END = byte(0x0b);
+const BRANCH_IF = byte(0x0d);
 
 /** Unsigned LEB128. */
 export function u32(value: number): Code {
-  const bytes: number[] = [];
+  let code = "";
   let rest = value >>> 0;
   while (rest >= 0x80) {
-    bytes.push((rest & 0x7f) | 0x80);
+    code += byte((rest & 0x7f) | 0x80);
     rest >>>= 7;
   }
-  bytes.push(rest);
-  return bytes;
+  return code + byte(rest);
 }
 
 /** Signed LEB128 of up to 64 bits. */
 function signed(value: bigint): Code {
-  const bytes: number[] = [];
+  let code = "";
   let rest = value;
   for (;;) {
     const low = Number(rest & 0x7fn);
     rest >>= 7n;
-    if ((rest === 0n && low < 0x40) || (rest === -1n && low >= 0x40)) return [...bytes, low];
-    bytes.push(low | 0x80);
+    if ((rest === 0n && low < 0x40) || (rest === -1n && low >= 0x40)) return code + byte(low);
+    code += byte(low | 0x80);
   }
 }
 
 /** Statements one behind the other. */
 export function seq(...parts: readonly Code[]): Code {
-  return parts;
+  return parts.join("");
 }
 
 type Binary = (a: Code, b: Code) => Code;
 
-function binary(...opcode: Code): Binary {
-  return (a, b) => [a, b, opcode];
+function binary(...opcode: readonly number[]): Binary {
+  const code = byte(...opcode);
+  return (a, b) => a + b + code;
 }
+
+/** The two fields of a memory access: log2 of the alignment, which is a hint only, and the offset. */
+function access(opcode: Code, offset: number): Code {
+  return opcode + byte(0) + u32(offset);
+}
+
+const I32_LOAD = byte(0x28);
+const I32_LOAD8_U = byte(0x2d);
+const I32_STORE = byte(0x36);
+const I64_LOAD = byte(0x29);
+const I64_STORE = byte(0x37);
 
 /** Operations on 32-bit integers. Comparisons leave 0 or 1. */
 export const i32 = {
-  const: (value: number): Code => [0x41, signed(BigInt(value | 0))],
+  const: (value: number): Code => byte(0x41) + signed(BigInt(value | 0)),
   add: binary(0x6a) as Binary,
   sub: binary(0x6b) as Binary,
   and: binary(0x71) as Binary,
@@ -62,113 +82,97 @@ export const i32 = {
   shrU: binary(0x76) as Binary,
   rotl: binary(0x77) as Binary,
   rotr: binary(0x78) as Binary,
-  eqz: (a: Code): Code => [a, 0x45],
+  eqz: (a: Code): Code => a + byte(0x45),
   eq: binary(0x46) as Binary,
   ltU: binary(0x49) as Binary,
   gtU: binary(0x4b) as Binary,
   geU: binary(0x4f) as Binary,
-  load: (address: Code, offset = 0): Code => [address, 0x28, 2, u32(offset)],
-  load8U: (address: Code, offset = 0): Code => [address, 0x2d, 0, u32(offset)],
-  store: (address: Code, value: Code, offset = 0): Code => [address, value, 0x36, 2, u32(offset)],
+  load: (address: Code, offset = 0): Code => address + access(I32_LOAD, offset),
+  load8U: (address: Code, offset = 0): Code => address + access(I32_LOAD8_U, offset),
+  store: (address: Code, value: Code, offset = 0): Code =>
+    address + value + access(I32_STORE, offset),
 } as const;
 
 /** Operations on 64-bit integers. */
 export const i64 = {
-  const: (value: bigint): Code => [0x42, signed(BigInt.asIntN(64, value))],
+  const: (value: bigint): Code => byte(0x42) + signed(BigInt.asIntN(64, value)),
   add: binary(0x7c) as Binary,
   xor: binary(0x85) as Binary,
   rotr: binary(0x8a) as Binary,
-  extendI32U: (a: Code): Code => [a, 0xad],
-  load: (address: Code, offset = 0): Code => [address, 0x29, 0, u32(offset)],
-  store: (address: Code, value: Code, offset = 0): Code => [address, value, 0x37, 0, u32(offset)],
+  extendI32U: (a: Code): Code => a + byte(0xad),
+  load: (address: Code, offset = 0): Code => address + access(I64_LOAD, offset),
+  store: (address: Code, value: Code, offset = 0): Code =>
+    address + value + access(I64_STORE, offset),
 } as const;
 
+/** Vector instructions have a prefix and an opcode of one or two bytes. */
 function simd(opcode: number): Code {
-  return [0xfd, u32(opcode)];
+  return byte(0xfd) + u32(opcode);
 }
 
 function simdBinary(opcode: number): Binary {
-  return binary(...simd(opcode));
+  const code = simd(opcode);
+  return (a, b) => a + b + code;
 }
+
+const V128_LOAD = simd(0);
+const V128_STORE = simd(11);
 
 /** Operations on 128-bit vectors; addresses need no alignment. */
 export const v128 = {
-  load: (address: Code, offset = 0): Code => [address, simd(0), 0, u32(offset)],
-  store: (address: Code, value: Code, offset = 0): Code => [
-    address,
-    value,
-    simd(11),
-    0,
-    u32(offset),
-  ],
+  load: (address: Code, offset = 0): Code => address + access(V128_LOAD, offset),
+  store: (address: Code, value: Code, offset = 0): Code =>
+    address + value + access(V128_STORE, offset),
   /** 4 words, given as unsigned 32-bit numbers. */
-  const: (words: readonly [number, number, number, number]): Code => [
-    simd(12),
-    ...words.flatMap((w) => [w & 0xff, (w >>> 8) & 0xff, (w >>> 16) & 0xff, w >>> 24]),
-  ],
+  const: (words: readonly [number, number, number, number]): Code =>
+    simd(12) +
+    words.map((w) => byte(w & 0xff, (w >>> 8) & 0xff, (w >>> 16) & 0xff, w >>> 24)).join(""),
   /** Bytes of a (0–15) and b (16–31), chosen by 16 indexes. */
-  shuffle: (a: Code, b: Code, lanes: readonly number[]): Code => [a, b, simd(13), lanes],
+  shuffle: (a: Code, b: Code, lanes: readonly number[]): Code => a + b + simd(13) + byte(...lanes),
   and: simdBinary(78) as Binary,
   or: simdBinary(80) as Binary,
   xor: simdBinary(81) as Binary,
-  anyTrue: (a: Code): Code => [a, simd(83)],
+  anyTrue: (a: Code): Code => a + simd(83),
 } as const;
 
 /** The same as vectors of 4 words. */
 export const i32x4 = {
-  splat: (a: Code): Code => [a, simd(17)],
+  splat: (a: Code): Code => a + simd(17),
   eq: simdBinary(55) as Binary,
-  shl: binary(...simd(171)) as Binary,
-  shrU: binary(...simd(173)) as Binary,
+  shl: simdBinary(171) as Binary,
+  shrU: simdBinary(173) as Binary,
   add: simdBinary(174) as Binary,
 } as const;
 
 /** Copies `length` bytes; the regions may overlap. */
 export function memoryCopy(to: Code, from: Code, length: Code): Code {
-  return [to, from, length, 0xfc, 10, 0, 0];
+  return to + from + length + byte(0xfc, 10, 0, 0);
 }
 
 /** Sets `length` bytes to `value`. */
 export function memoryFill(to: Code, value: Code, length: Code): Code {
-  return [to, value, length, 0xfc, 11, 0];
+  return to + value + length + byte(0xfc, 11, 0);
 }
 
 /** `while (condition) body`. */
 export function whileLoop(condition: Code, body: Code): Code {
-  return [
-    0x02,
-    BLOCK_VOID,
-    0x03,
-    BLOCK_VOID,
-    i32.eqz(condition),
-    0x0d,
-    1,
-    body,
-    0x0c,
-    0,
-    0x0b,
-    0x0b,
-  ];
+  const leaveIfNot = i32.eqz(condition) + BRANCH_IF + u32(1);
+  const again = byte(0x0c) + u32(0);
+  return byte(0x02) + BLOCK_VOID + byte(0x03) + BLOCK_VOID + leaveIfNot + body + again + END + END;
 }
 
 /** `do body while (condition)`. */
 export function doWhile(body: Code, condition: Code): Code {
-  return [0x03, BLOCK_VOID, body, condition, 0x0d, 0, 0x0b];
+  return byte(0x03) + BLOCK_VOID + body + condition + BRANCH_IF + u32(0) + END;
 }
 
 export function ifThen(condition: Code, then: Code, otherwise?: Code): Code {
-  return [
-    condition,
-    0x04,
-    BLOCK_VOID,
-    then,
-    otherwise === undefined ? [] : [0x05, otherwise],
-    0x0b,
-  ];
+  const rest = otherwise === undefined ? "" : byte(0x05) + otherwise;
+  return condition + byte(0x04) + BLOCK_VOID + then + rest + END;
 }
 
-export function returns(value: Code = []): Code {
-  return [value, 0x0f];
+export function returns(value: Code = ""): Code {
+  return value + byte(0x0f);
 }
 
 /** A local variable or parameter of the function under construction. */
@@ -185,7 +189,7 @@ export class FunctionBuilder {
   readonly result: ValueType | undefined;
   readonly index: number;
   readonly #locals: ValueType[] = [];
-  #body: Code = [];
+  #body: Code = "";
 
   constructor(index: number, params: readonly ValueType[], result: ValueType | undefined) {
     this.index = index;
@@ -214,24 +218,29 @@ export class FunctionBuilder {
 
   /** An expression, or a statement when there is no result. */
   call(...args: readonly Code[]): Code {
-    return [...args, 0x10, u32(this.index)];
+    return seq(...args) + byte(0x10) + u32(this.index);
   }
 
   encode(): Code {
-    const groups = this.#locals.map((type) => [1, VALUE_TYPES[type]]);
-    return sized([vector(groups), this.#body, 0x0b]);
+    const groups = this.#locals.map((type) => u32(1) + VALUE_TYPES[type]);
+    return sized(vector(groups) + this.#body + END);
   }
 
   encodeType(): Code {
     const types = (list: readonly ValueType[]): Code =>
-      vector(list.map((type) => [VALUE_TYPES[type]]));
-    return [0x60, types(this.params), types(this.result === undefined ? [] : [this.result])];
+      vector(list.map((type) => VALUE_TYPES[type]));
+    return byte(0x60) + types(this.params) + types(this.result === undefined ? [] : [this.result]);
   }
 }
 
 function localAt(index: number): Local {
   const at = u32(index);
-  return { get: [0x20, at], set: (value) => [value, 0x21, at], tee: (value) => [value, 0x22, at] };
+  const [get, set, tee] = [0x20, 0x21, 0x22].map((opcode) => byte(opcode) + at) as [
+    Code,
+    Code,
+    Code,
+  ];
+  return { get, set: (value) => value + set, tee: (value) => value + tee };
 }
 
 /** A module with one imported shared memory, `env.memory`, and exported functions. */
@@ -246,14 +255,14 @@ export class ModuleBuilder {
   }
 
   export(name: string, builder: FunctionBuilder): void {
-    this.#exports.push([text(name), 0x00, u32(builder.index)]);
+    this.#exports.push(text(name) + byte(0x00) + u32(builder.index));
   }
 
   encode(): Uint8Array<ArrayBuffer> {
     const functions = this.#functions;
-    const sharedMemory = [text("env"), text("memory"), 0x02, 0x03, u32(1), u32(MAX_PAGES)];
-    return bytesOf([
-      HEADER,
+    const sharedMemory = text("env") + text("memory") + byte(0x02, 0x03) + u32(1) + u32(MAX_PAGES);
+    const module = [
+      byte(0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00),
       section(
         1,
         functions.map((one) => one.encodeType()),
@@ -268,53 +277,27 @@ export class ModuleBuilder {
         10,
         functions.map((one) => one.encode()),
       ),
-    ]);
+    ].join("");
+    return new Uint8Array(Buffer.from(module, "latin1"));
   }
 }
 
-/** Magic number and version. */
-const HEADER: Code = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
 /** 4 GiB. */
 const MAX_PAGES = 65536;
 
 function section(id: number, items: readonly Code[]): Code {
-  return [id, sized(vector(items))];
+  return byte(id) + sized(vector(items));
 }
 
 function vector(items: readonly Code[]): Code {
-  return [u32(items.length), items];
+  return u32(items.length) + items.join("");
 }
 
 function sized(code: Code): Code {
-  const bytes = bytesOf(code);
-  return [u32(bytes.length), bytes];
+  return u32(code.length) + code;
 }
 
+/** A name; ours are ASCII. */
 function text(value: string): Code {
-  return sized([...new TextEncoder().encode(value)]);
-}
-
-/** Modules are far smaller: a longer one is a defect. */
-const MAX_BYTES = 65536;
-
-function bytesOf(code: Code): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(MAX_BYTES);
-  return bytes.slice(0, writeCode(code, bytes, 0));
-}
-
-/** Writes at `from`; returns where it ends. */
-function writeCode(code: Code, bytes: Uint8Array, from: number): number {
-  let at = from;
-  for (const part of code) {
-    if (typeof part === "number") {
-      bytes[at++] = part;
-    } else if (part instanceof Uint8Array) {
-      bytes.set(part, at);
-      at += part.length;
-    } else {
-      at = writeCode(part, bytes, at);
-    }
-  }
-  if (at > bytes.length) throw new RangeError(`code of more than ${MAX_BYTES} bytes`);
-  return at;
+  return sized(value);
 }

@@ -43,7 +43,7 @@ export function addBuzhash(module: ModuleBuilder): void {
   const search = (first: Code, last: Code): Code =>
     seq(
       hit.set(byByte.call(first, last, mask.get, table.get)),
-      ifThen(i32.eq(hit.get, NONE), [], returns(hit.get)),
+      ifThen(i32.eq(hit.get, NONE), "", returns(hit.get)),
     );
   scan.body(
     whileLoop(
