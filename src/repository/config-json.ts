@@ -126,8 +126,13 @@ function configSections(config: ConnectionConfig): Json {
   return {
     ...(config.apiServer === undefined ? {} : { apiServer: config.apiServer }),
     ...(config.storage === undefined ? {} : { storage: config.storage }),
-    ...(config.caching === undefined ? {} : { caching: withoutEmpty(config.caching) }),
+    ...(config.caching === undefined ? {} : { caching: cachingJson(config.caching) }),
   };
+}
+
+function cachingJson(caching: CachingOptions): Json {
+  const names = ["cacheDirectory", ...CACHING_NUMBERS] as const;
+  return withoutEmpty(Object.fromEntries(names.map((name) => [name, caching[name]])));
 }
 
 /** The fields of `repository status --json` and of the file. */

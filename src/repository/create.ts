@@ -10,12 +10,13 @@ import {
   deriveFormatKey,
   encodeFormatBlob,
   type FormatBlob,
+  NO_BLOB_CONFIG,
   type RepositoryFormat,
   sealBlobConfig,
   sealFormat,
 } from "../format/index.ts";
 import { nodeCryptoEngine } from "../node/index.ts";
-import { assertPassword, NO_RETENTION, putFormat, validateParameters } from "./format-access.ts";
+import { assertPassword, putFormat, validateParameters } from "./format-access.ts";
 import type { Repository } from "./types.ts";
 
 export interface CreateRepositoryOptions extends CallOptions {
@@ -48,7 +49,7 @@ export async function createRepository(
 ): Promise<CreatedRepository> {
   const engine = options.engine ?? nodeCryptoEngine;
   const random = options.random ?? systemRandom;
-  const retention = options.retention ?? NO_RETENTION;
+  const retention = options.retention ?? NO_BLOB_CONFIG;
   assertPassword(options.password);
   const { blob: unsealed, format } = createFormat(options.format ?? {}, random);
   validateParameters(format, retention);

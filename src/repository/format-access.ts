@@ -19,17 +19,17 @@ import {
   encodeFormatBlob,
   FORMAT_BLOB_ID,
   type FormatBlob,
+  NO_BLOB_CONFIG,
   openBlobConfig,
   openFormat,
+  packSize,
   type RepositoryFormat,
+  retentionOf,
   sealBlobConfig,
   sealFormat,
+  validateBlobConfig,
   validateEpochParameters,
 } from "../format/index.ts";
-
-const MIN_PACK_BYTES = 10 << 20;
-const MAX_PACK_BYTES = 120 << 20;
-const MIN_RETENTION_NS = 24n * 3600n * 1_000_000_000n;
 
 /** What opening and rewriting the format needs of the world. */
 export interface FormatTools {
@@ -37,9 +37,6 @@ export interface FormatTools {
   readonly clock: Clock;
   readonly random: Random;
 }
-
-/** Where a repository without retention stands. */
-export const NO_RETENTION: BlobConfig = { retentionMode: "", retentionPeriodNs: 0n, unknown: {} };
 
 /** The stored blob, not opened yet: the key can be derived while other things start. */
 export interface StoredFormat {
@@ -140,9 +137,7 @@ export class FormatAccess implements Disposable {
 
   /** Object lock of everything that is put, where the repository demands it. */
   get retention(): RetentionOptions | undefined {
-    const { retentionMode, retentionPeriodNs } = this.#blobConfig;
-    if (retentionMode === "" || retentionPeriodNs <= 0n) return undefined;
-    return { mode: retentionMode, periodNs: retentionPeriodNs };
+    return retentionOf(this.#blobConfig);
   }
 
   /** Keys that follow from the format: of local caches and of the maintenance schedule. */
@@ -235,10 +230,7 @@ export async function putFormat(
   blobConfig: BlobConfig,
   options: CallOptions,
 ): Promise<void> {
-  const retention: RetentionOptions | undefined =
-    blobConfig.retentionMode === ""
-      ? undefined
-      : { mode: blobConfig.retentionMode, periodNs: blobConfig.retentionPeriodNs };
+  const retention = retentionOf(blobConfig);
   await storage.put(BLOB_CONFIG_BLOB_ID, blobs.configBytes, { ...options, retention });
   await storage.put(FORMAT_BLOB_ID, blobs.bytes, { ...options, retention });
 }
@@ -254,31 +246,9 @@ export function assertPassword(password: string): void {
 
 /** @throws SEJF_INVALID_ARGUMENT naming the parameter. Spec: kopia-format 2.4, 2.8, 5.1. */
 export function validateParameters(format: RepositoryFormat, blobConfig: BlobConfig): void {
-  if (format.maxPackSize < MIN_PACK_BYTES || format.maxPackSize > MAX_PACK_BYTES) {
-    throw new SejfError(
-      "SEJF_INVALID_ARGUMENT",
-      `maximum pack size is ${format.maxPackSize} bytes, expected ${MIN_PACK_BYTES} to ${MAX_PACK_BYTES}`,
-    );
-  }
+  packSize(format.maxPackSize);
   if (format.epochParameters.enabled) validateEpochParameters(format.epochParameters);
-  validateRetention(blobConfig);
-}
-
-/** @throws SEJF_INVALID_ARGUMENT. */
-export function validateRetention(blobConfig: BlobConfig): void {
-  const { retentionMode, retentionPeriodNs } = blobConfig;
-  if ((retentionMode === "") !== (retentionPeriodNs === 0n)) {
-    throw new SejfError(
-      "SEJF_INVALID_ARGUMENT",
-      "retention mode and retention period must be given together, or neither",
-    );
-  }
-  if (retentionMode !== "" && retentionPeriodNs < MIN_RETENTION_NS) {
-    throw new SejfError(
-      "SEJF_INVALID_ARGUMENT",
-      "the retention period is below the minimum of 24 hours",
-    );
-  }
+  validateBlobConfig(blobConfig);
 }
 
 function readBlobConfig(
@@ -287,7 +257,9 @@ function readBlobConfig(
   key: Uint8Array,
   bytes: Uint8Array | undefined,
 ): BlobConfig {
-  return bytes === undefined ? NO_RETENTION : openBlobConfig(tools.engine, stored.blob, key, bytes);
+  return bytes === undefined
+    ? NO_BLOB_CONFIG
+    : openBlobConfig(tools.engine, stored.blob, key, bytes);
 }
 
 /** Both results, or the first failure once neither is running any more. */

@@ -35,7 +35,7 @@ export {
   populateRepository,
 } from "./create.ts";
 export { DirectRepository } from "./direct-repository.ts";
-export { FormatAccess, NO_RETENTION } from "./format-access.ts";
+export { FormatAccess } from "./format-access.ts";
 export { defaultIdentity } from "./identity.ts";
 export { openRepository, type OpenRepositoryOptions } from "./open.ts";
 export {

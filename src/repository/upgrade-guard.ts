@@ -5,8 +5,7 @@
  */
 import { type BlobId, type BlobMetadata, type BlobStorage, StorageWrapper } from "../blob/index.ts";
 import type { CallOptions, Clock, OwnedBytes } from "../bytes/index.ts";
-import { SejfError } from "../errors/index.ts";
-import { upgradeLockState } from "../format/index.ts";
+import { assertNotLockedForUpgrade } from "../format/index.ts";
 import type { FormatAccess } from "./format-access.ts";
 
 const VALID_MS = 15 * 60_000;
@@ -17,18 +16,8 @@ export function assertNotLocked(
   clock: Clock,
   ownerId: string | undefined,
 ): void {
-  const lock = access.format.upgradeLock;
-  if (lock === undefined || lock.ownerId === ownerId) return;
   const now = BigInt(Math.floor(clock.nowMs())) * 1_000_000n;
-  if (!upgradeLockState(lock, now).locked) return;
-  throw new SejfError(
-    "SEJF_UPGRADE_IN_PROGRESS",
-    `the repository is being upgraded by ${JSON.stringify(lock.ownerId)}: ${lock.message || "no message"}`,
-    {
-      hint: "wait until the upgrade is finished and try again",
-      retryable: true,
-    },
-  );
+  assertNotLockedForUpgrade(access.format.upgradeLock, ownerId ?? "", now);
 }
 
 /** A storage whose operations first make sure that what is known of the upgrade lock is young enough. */

@@ -30,7 +30,7 @@ export const command: Command = defineCommand({
     await using target = await openUnconnected(
       context,
       filesystemConnection(flags, context.env),
-      !flags.mustExist,
+      !flags.mustExist && !flags.dryRun,
     );
     log.info("Synchronizing repositories:");
     log.info(`  Source:      ${connection.storage.displayName}`);
