@@ -3,7 +3,7 @@
 # `npm test -- PATTERN…` runs only these test files.
 set -eu
 cd "${0%/*}/.."
-tsc -b tsconfig.json tsconfig.test.json
+tsc -b
 oxlint --type-aware
 biome format
 if [ $# -eq 0 ]; then set -- 'src/**/*.test.ts' 'test/**/*.test.ts'; fi

@@ -56,7 +56,7 @@ export async function writeSampleTree(root: string): Promise<void> {
     await chown(join(root, "docs/readme.md"), 1001, 1002);
     await chown(join(root, "docs"), 1000, 1000);
   }
-  setFileTimes(join(root, "hello.txt"), 1767323045123456789n);
-  setFileTimes(join(root, "empty.txt"), -86400_000000001n);
-  setFileTimes(join(root, "docs/readme.md"), 1767323045000000000n);
+  setFileTimes(join(root, "hello.txt"), { mtimeNs: 1767323045123456789n });
+  setFileTimes(join(root, "empty.txt"), { mtimeNs: -86400_000000001n });
+  setFileTimes(join(root, "docs/readme.md"), { mtimeNs: 1767323045000000000n });
 }
