@@ -27,7 +27,8 @@ export interface BuildShardsOptions extends BuildIndexOptions {
 
 export class IndexBuilder {
   #rows = new EntryRows();
-  /** Numbers of the last index that entries were taken from. */
+  /** Numbers of the indexes that entries were taken from, and of the last one. */
+  #imports = new Map<PackedIndex, ImportedNumbers>();
   #imported: ImportedNumbers | undefined;
   readonly #row: RowValue = emptyRowValue();
   readonly #value: EntryValue = emptyEntryValue();
@@ -68,10 +69,9 @@ export class IndexBuilder {
     const value = this.#value;
     index.readValue(position, value);
     const key = index.keyAt(position);
-    if (this.#imported?.index !== index)
-      this.#imported = { index, packs: new Map(), formats: new Map() };
-    const pack = this.#importPack(this.#imported, value);
-    const format = this.#importFormat(this.#imported, value);
+    const imported = this.#importedFrom(index);
+    const pack = this.#importPack(imported, value);
+    const format = this.#importFormat(imported, value);
     if (pack < 0 || format < 0 || !isContentKey(key)) return false;
     const row = this.#row;
     row.timestampS = value.timestampS;
@@ -83,6 +83,17 @@ export class IndexBuilder {
     row.format = format;
     this.#rows.add(key, row);
     return true;
+  }
+
+  #importedFrom(index: PackedIndex): ImportedNumbers {
+    if (this.#imported?.index === index) return this.#imported;
+    let imported = this.#imports.get(index);
+    if (imported === undefined) {
+      imported = { index, packs: new Map(), formats: new Map() };
+      this.#imports.set(index, imported);
+    }
+    this.#imported = imported;
+    return imported;
   }
 
   #importPack({ index, packs }: ImportedNumbers, value: EntryValue): number {
@@ -133,6 +144,7 @@ export class IndexBuilder {
 
   clear(): void {
     this.#rows = new EntryRows();
+    this.#imports = new Map();
     this.#imported = undefined;
   }
 

@@ -20,29 +20,36 @@ export function* mergeIndexes(inputs: readonly PackedIndex[]): Generator<IndexEn
   }
 }
 
-/** As `mergeIndexes`, for `IndexBuilder.addFrom`. Entries that cannot be used do not take part. */
+/** As `mergeIndexes`, for `IndexBuilder.addFrom`. Of entries that cannot be used some are passed over here, the rest there. */
 export function* mergePositions(
   inputs: readonly PackedIndex[],
 ): Generator<MergePosition, void, void> {
   const heap = new CursorHeap(inputs);
+  const winner: MergePosition = { index: inputs[0]!, position: 0 };
   const value = emptyEntryValue();
-  while (heap.top !== undefined) {
-    let winner: (MergePosition & { readonly rank: EntryRank }) | undefined;
-    let key: Uint8Array | undefined;
-    for (let cursor = heap.top; cursor !== undefined; cursor = heap.top) {
-      const { index, position } = cursor;
-      const candidate = index.keyAt(position);
-      if (key === undefined) key = candidate;
-      else if (compareKeys(key, candidate) !== 0) break;
-      const rank = rankOf(index, position, value);
-      if (rank !== undefined && (winner === undefined || compareEntries(rank, winner.rank) > 0))
-        winner = { index, position, rank };
+  for (let cursor = heap.top; cursor !== undefined; cursor = heap.top) {
+    winner.index = cursor.index;
+    winner.position = cursor.position;
+    const { bytes, offset, keyLength } = cursor;
+    heap.advance();
+    let rank: EntryRank | undefined;
+    let other = heap.top;
+    while (other !== undefined && compareAt(bytes, offset, keyLength, other) === 0) {
+      rank ??= rankOf(winner.index, winner.position, value);
+      const otherRank = rankOf(other.index, other.position, value);
+      if (otherRank !== undefined && (rank === undefined || compareEntries(otherRank, rank) > 0)) {
+        winner.index = other.index;
+        winner.position = other.position;
+        rank = otherRank;
+      }
       heap.advance();
+      other = heap.top;
     }
-    if (winner !== undefined) yield winner;
+    yield winner;
   }
 }
 
+/** `undefined` for an entry that cannot be used. */
 function rankOf(index: PackedIndex, position: number, value: EntryValue): EntryRank | undefined {
   index.readValue(position, value);
   const packId = index.packIdOf(value);
@@ -60,10 +67,25 @@ export function compareKeys(a: Uint8Array, b: Uint8Array): number {
   return a.byteLength - b.byteLength;
 }
 
+/** Where a key lies: no view of it is made. */
 interface Cursor {
   readonly index: PackedIndex;
+  readonly bytes: Uint8Array;
+  readonly keyLength: number;
   position: number;
-  key: Uint8Array;
+  /** Of the key at `position`. */
+  offset: number;
+}
+
+function compareAt(bytes: Uint8Array, offset: number, keyLength: number, other: Cursor): number {
+  const otherBytes = other.bytes;
+  const otherOffset = other.offset;
+  const common = Math.min(keyLength, other.keyLength);
+  for (let i = 0; i < common; i++) {
+    const difference = bytes[offset + i]! - otherBytes[otherOffset + i]!;
+    if (difference !== 0) return difference;
+  }
+  return keyLength - other.keyLength;
 }
 
 /** Binary heap of cursors, the one with the lowest key on top. */
@@ -73,7 +95,10 @@ class CursorHeap {
   constructor(inputs: readonly PackedIndex[]) {
     this.#cursors = inputs
       .filter((index) => index.count > 0)
-      .map((index) => ({ index, position: 0, key: index.keyAt(0) }));
+      .map((index) => {
+        const { keyLength, entriesOffset } = index.layout;
+        return { index, bytes: index.bytes, keyLength, position: 0, offset: entriesOffset };
+      });
     for (let i = (this.#cursors.length >>> 1) - 1; i >= 0; i--) this.#sink(i);
   }
 
@@ -85,9 +110,8 @@ class CursorHeap {
   advance(): void {
     const top = this.#cursors[0]!;
     top.position++;
-    if (top.position < top.index.count) {
-      top.key = top.index.keyAt(top.position);
-    } else {
+    top.offset += top.index.layout.stride;
+    if (top.position === top.index.count) {
       const last = this.#cursors.pop()!;
       if (this.#cursors.length === 0) return;
       this.#cursors[0] = last;
@@ -97,16 +121,20 @@ class CursorHeap {
 
   #sink(from: number): void {
     const cursors = this.#cursors;
+    const moved = cursors[from]!;
     let at = from;
     for (;;) {
-      let lowest = at;
-      for (const child of [2 * at + 1, 2 * at + 2]) {
-        if (child < cursors.length && compareKeys(cursors[child]!.key, cursors[lowest]!.key) < 0)
-          lowest = child;
-      }
-      if (lowest === at) return;
-      [cursors[at], cursors[lowest]] = [cursors[lowest]!, cursors[at]!];
-      at = lowest;
+      let child = 2 * at + 1;
+      if (child >= cursors.length) break;
+      if (child + 1 < cursors.length && isBelow(cursors[child + 1]!, cursors[child]!)) child++;
+      if (!isBelow(cursors[child]!, moved)) break;
+      cursors[at] = cursors[child]!;
+      at = child;
     }
+    cursors[at] = moved;
   }
+}
+
+function isBelow(a: Cursor, b: Cursor): boolean {
+  return compareAt(a.bytes, a.offset, a.keyLength, b) < 0;
 }
