@@ -1,0 +1,27 @@
+/** Commands without a group. */
+import type { RegisteredCommand } from "./types.ts";
+
+export const GENERAL_COMMANDS: readonly RegisteredCommand[] = [
+  {
+    path: "completion",
+    summary: "Print a completion script for a shell",
+    load: () => import("../cmd/completion.ts"),
+  },
+  {
+    path: "list",
+    aliases: ["ls"],
+    summary: "List a directory stored in repository object",
+    load: () => import("../cmd/list.ts"),
+  },
+  {
+    path: "restore",
+    summary: "Restore a directory or a file",
+    load: () => import("../cmd/restore.ts"),
+  },
+  {
+    path: "show",
+    aliases: ["cat"],
+    summary: "Display the contents of a repository object",
+    load: () => import("../cmd/show.ts"),
+  },
+];
