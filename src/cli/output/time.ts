@@ -15,7 +15,7 @@ export function formatTime(time: TimestampNs, zone: TimeZone): string {
 
 /** With milliseconds. */
 export function formatTimePrecise(time: TimestampNs, zone: TimeZone): string {
-  const ms = (((time / 1_000_000n) % 1000n) + 1000n) % 1000n;
+  const ms = ((floorDivide(time, 1_000_000n) % 1000n) + 1000n) % 1000n;
   return format(time, zone, `.${String(ms).padStart(3, "0")}`);
 }
 
