@@ -8,7 +8,7 @@ import {
 } from "../compress/index.ts";
 import { assert } from "../errors/index.ts";
 import type { ContentPiece, ContentPrefix, ContentWriter } from "../format/index.ts";
-import { createSplitter, type Splitter } from "../splitter/index.ts";
+import { createSplitter, type Splitter, splitterSpec } from "../splitter/index.ts";
 import { formatObjectId, type ObjectId } from "./object-id.ts";
 import { encodeSeekTable, type SeekTableRow } from "./seek-table.ts";
 
@@ -66,13 +66,13 @@ async function* segments(
   source: Exclude<ObjectSource, string>,
   options: WriteObjectOptions,
 ): AsyncGenerator<Uint8Array, void, void> {
-  const splitter = (options.makeSplitter ?? createSplitter)(
-    options.splitter ?? options.format.splitter,
-  );
-  if (source instanceof Uint8Array && source.length <= splitter.minSegmentBytes) {
+  const name = options.splitter ?? options.format.splitter;
+  // Too small for any cut: most directories and all symlinks, not worth a splitter.
+  if (source instanceof Uint8Array && source.length <= splitterSpec(name).minBytes) {
     yield source;
     return;
   }
+  const splitter = (options.makeSplitter ?? createSplitter)(name);
   let held: Uint8Array[] = [];
   let any = false;
   for await (const chunk of source instanceof Uint8Array ? [source] : source) {

@@ -1,10 +1,26 @@
 /** Snapshots: trees of directories in objects, their manifests, policies, upload, retention and restore. */
+export { applyRetention } from "./apply-retention.ts";
+export { compressorOfFile } from "./compression-choice.ts";
+export { createSnapshot, DEFAULT_CHECKPOINT_INTERVAL_MS } from "./create.ts";
 export type {
   CreatedSnapshot,
   CreateSnapshotOptions,
   UploadCounters,
   UploadEvent,
 } from "./create-types.ts";
+export { decodeDirectory, encodeDirectory, sortEntries } from "./directory.ts";
+export { decodeSnapshot, snapshotToJson } from "./manifest-json.ts";
+export {
+  effectivePolicy,
+  formatPolicyTarget,
+  getPolicy,
+  listPolicies,
+  parsePolicyTarget,
+  type PolicyTree,
+  policyTree,
+  removePolicy,
+  setPolicy,
+} from "./policies.ts";
 export type {
   ActionCommand,
   ActionsPolicy,
@@ -20,13 +36,26 @@ export type {
   TimeOfDay,
   UploadPolicy,
 } from "./policy.ts";
+export { decodePolicy, DEFAULT_POLICY, EMPTY_POLICY, encodePolicy } from "./policy-json.ts";
 export type {
   RestoreCounters,
   RestoreEvent,
   RestoreOptions,
   RestoreSummary,
 } from "./restore-types.ts";
+export { retentionReasons } from "./retention.ts";
+export {
+  deleteSnapshot,
+  findSnapshots,
+  listSnapshots,
+  type ListSnapshotsOptions,
+  loadSnapshot,
+  previousSnapshots,
+  saveSnapshot,
+} from "./snapshots.ts";
+export { formatSource, parseSource } from "./source.ts";
 export * from "./signatures.ts";
+export { summaryOf } from "./summary-builder.ts";
 export type {
   Directory,
   DirectorySummary,

@@ -38,6 +38,15 @@ export class SummaryBuilder {
     this.#errors.push({ path, error });
   }
 
+  clone(): SummaryBuilder {
+    const copy = new SummaryBuilder();
+    copy.#addBelow(this.build(0n));
+    copy.#directories--;
+    copy.#entries = this.#entries;
+    copy.#maxTimeNs = this.#maxTimeNs;
+    return copy;
+  }
+
   /** `ownMtimeNs` counts where there is no entry. */
   build(ownMtimeNs: TimestampNs, incomplete?: string): DirectorySummary {
     const errors = this.#errors

@@ -1,0 +1,27 @@
+/** Expiring snapshots of a source by its policy. */
+import type { CallOptions } from "../bytes/index.ts";
+import type { Repository } from "../repository/index.ts";
+import { effectivePolicy } from "./policies.ts";
+import { retentionReasons } from "./retention.ts";
+import { listSnapshots } from "./snapshots.ts";
+import type { SnapshotManifest, SnapshotSource } from "./types.ts";
+
+/**
+ * The snapshots of the source that no rule and no pin keeps; their manifests are deleted unless `dryRun`, pending
+ * until the repository is flushed. @throws SEJF_CORRUPT for a policy or manifest that cannot be read.
+ */
+export async function applyRetention(
+  repository: Repository,
+  source: SnapshotSource,
+  options: CallOptions & { readonly dryRun?: boolean | undefined } = {},
+): Promise<readonly SnapshotManifest[]> {
+  const { signal, dryRun = false } = options;
+  const snapshots = await listSnapshots(repository, { source, signal });
+  const policy = await effectivePolicy(repository.manifests, source, { signal });
+  const reasons = retentionReasons(snapshots, policy.retention);
+  const expired = snapshots.filter(
+    (snapshot, index) => reasons[index]?.length === 0 && snapshot.pins.length === 0,
+  );
+  if (!dryRun) for (const { id } of expired) await repository.manifests.delete(id, { signal });
+  return expired;
+}
