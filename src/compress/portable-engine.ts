@@ -33,9 +33,9 @@ export const portableCompressionEngine: CompressionEngine = {
     const output = new BoundedOutput("zstd", maxBytes);
     for (const frame of zstdFrames(data, maxBytes)) {
       const before = output.length;
-      decoding("zstd", () =>
-        new ZstdDecompress((piece) => output.add(piece)).push(frame.bytes, true),
-      );
+      decoding("zstd", () => {
+        new ZstdDecompress((piece) => output.add(piece)).push(frame.bytes, true);
+      });
       if (frame.contentBytes !== undefined && output.length - before !== frame.contentBytes) {
         throw corrupt(
           "zstd",

@@ -76,63 +76,50 @@ export function s2DecodeBlock(block: Uint8Array, maxBytes: number): OwnedBytes {
   let offset = 0;
   while (from < block.length) {
     const tag = block[from]!;
+    let count = (tag >>> 2) + 1;
     if ((tag & 3) === 0) {
-      const extra = Math.max(0, (tag >>> 2) - 59);
-      const count = (extra === 0 ? tag >>> 2 : littleEndian(block, from + 1, extra)) + 1;
+      const extra = Math.max(0, count - 60);
+      if (extra > 0) count = littleEndian(block, from + 1, extra) + 1;
       from += 1 + extra;
-      if (count > block.length - from || count > length - to)
+      if (count > block.length - from || count > length - to) {
         throw corrupt(`literal of ${count} bytes does not fit`);
+      }
       copyLiteral(block, from, plain, to, count);
       from += count;
       to += count;
       continue;
     }
-    const copy = readCopy(block, from);
-    if (copy.offset !== 0) offset = copy.offset;
-    from = copy.next;
-    if (offset === 0 || offset > to || copy.length > length - to) {
-      throw corrupt(
-        `copy of ${copy.length} bytes from ${offset} bytes back at position ${to} of ${length}`,
-      );
+    if ((tag & 3) === 1) {
+      if (from + 1 >= block.length) throw corrupt("element is cut off");
+      const near = ((tag & 0xe0) << 3) | block[from + 1]!;
+      count = ((tag >>> 2) & 7) + 4;
+      from += 2;
+      if (near !== 0) {
+        offset = near;
+      } else if (count > LAST_SHORT_REPEAT) {
+        const extra = count - LAST_SHORT_REPEAT;
+        count = littleEndian(block, from, extra) + REPEAT_BASE[extra]!;
+        from += extra;
+      }
+    } else {
+      const offsetBytes = (tag & 3) === 2 ? 2 : 4;
+      offset = littleEndian(block, from + 1, offsetBytes);
+      from += 1 + offsetBytes;
     }
-    copyWithinOutput(plain, to, offset, copy.length);
-    to += copy.length;
+    if (offset === 0 || offset > to || count > length - to) {
+      throw corrupt(`copy of ${count} bytes from ${offset} back at ${to} of ${length}`);
+    }
+    copyWithinOutput(plain, to, offset, count);
+    to += count;
   }
   if (to !== length) throw corrupt(`block has ${to} bytes, its header says ${length}`);
   return plain;
 }
 
-interface Copy {
-  /** 0: as before. */
-  offset: number;
-  length: number;
-  next: number;
-}
-
-/** Reused: one object for each element would cost more than the copying. */
-const scratchCopy: Copy = { offset: 0, length: 0, next: 0 };
-
-function readCopy(block: Uint8Array, at: number): Copy {
-  const tag = block[at]!;
-  const copy = scratchCopy;
-  if ((tag & 3) === 1) {
-    copy.offset = ((tag & 0xe0) << 3) | littleEndian(block, at + 1, 1);
-    const code = (tag >>> 2) & 7;
-    const extra = copy.offset === 0 ? Math.max(0, code - 4) : 0;
-    copy.length = extra === 0 ? code + 4 : littleEndian(block, at + 2, extra) + REPEAT_BASE[extra]!;
-    copy.next = at + 2 + extra;
-    return copy;
-  }
-  const offsetBytes = (tag & 3) === 2 ? 2 : 4;
-  copy.offset = littleEndian(block, at + 1, offsetBytes);
-  if (copy.offset === 0) throw corrupt("copy from 0 bytes back");
-  copy.length = (tag >>> 2) + 1;
-  copy.next = at + 1 + offsetBytes;
-  return copy;
-}
-
-/** What is added to a repeat's length, by the number of bytes that hold it. */
-const REPEAT_BASE: readonly number[] = [4, 8, 260, 65540];
+/** Longer repeats have their length in 1 to 3 bytes behind. */
+const LAST_SHORT_REPEAT = 8;
+/** What is added to it, by the number of bytes. */
+const REPEAT_BASE: readonly number[] = [0, 8, 260, 65540];
 
 function littleEndian(block: Uint8Array, at: number, count: number): number {
   if (at + count > block.length) throw corrupt("element is cut off");

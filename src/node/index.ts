@@ -25,3 +25,18 @@ export {
   type WasmHasher,
   wasmSupported,
 } from "./wasm/index.ts";
+export {
+  type BenchmarkAmount,
+  type BenchmarkResult,
+  benchmarkCompression,
+  benchmarkCrypto,
+  benchmarkEcc,
+  benchmarkEncryption,
+  benchmarkHashing,
+  benchmarkSplitter,
+  type CompressionBenchmarkOptions,
+  type CompressionBenchmarkResult,
+  type CryptoBenchmarkResult,
+  type EccBenchmarkOptions,
+  type SplitterBenchmarkResult,
+} from "./benchmark/index.ts";
