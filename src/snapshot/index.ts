@@ -54,7 +54,9 @@ export {
   saveSnapshot,
 } from "./snapshots.ts";
 export { formatSource, parseSource } from "./source.ts";
-export * from "./signatures.ts";
+export { resolveObjectPath, type ResolvedObject, type ResolveOptions } from "./resolve.ts";
+export { restoreTree } from "./restore.ts";
+export { findEntry, listDirectory, type TreeEntry, walkTree } from "./tree.ts";
 export { summaryOf } from "./summary-builder.ts";
 export type {
   Directory,
