@@ -22,7 +22,8 @@ const MIN_SWEEP_AGE_MS = 600_000;
  */
 export async function openRepository(options: OpenRepositoryOptions): Promise<DirectRepository> {
   const loading = loadUpperLayers();
-  const connection = await openConnection(options).finally(() => loading.catch(() => undefined));
+  void loading.catch(() => undefined); // a failure is met where it is awaited, if the connection opens at all
+  const connection = await openConnection(options);
   try {
     const { openDirectContents, openManifests, nodeCompressionEngine } = await loading;
     const compression = options.compression ?? nodeCompressionEngine;

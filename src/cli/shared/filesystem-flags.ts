@@ -30,7 +30,7 @@ export type FilesystemFlagValues = FlagValues<AllFlags>;
 export function filesystemConnection(
   values: FilesystemFlagValues,
   env: Environment,
-  formatVersion?: number | undefined,
+  formatVersion?: number,
 ): ConnectionInfo {
   const path = expandHome(values.path, env);
   if (!isAbsolute(path))

@@ -8,7 +8,7 @@ const SECRET =
 export function withoutSecrets(
   config: Readonly<Record<string, unknown>>,
 ): Readonly<Record<string, unknown>> {
-  const entries = Object.entries(config).map(([name, value]) => [
+  const entries = Object.entries(config).map(([name, value]): [string, unknown] => [
     name,
     SECRET.test(name) && typeof value === "string" ? "*".repeat(value.length) : value,
   ]);

@@ -1,0 +1,65 @@
+/** Runs the command line from its sources, each with a home of its own. */
+import { fileURLToPath } from "node:url";
+import {
+  type CommandClient,
+  type CommandOptions,
+  type CommandResult,
+  openSejf,
+  runCommand,
+} from "../../src/testkit/kopia.ts";
+
+const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+
+/** An installation of sejf whose program is `node src/cli/main.ts`: no bundle is made. */
+export class SourcesClient implements AsyncDisposable {
+  readonly #client: CommandClient;
+  readonly #env: Readonly<Record<string, string>>;
+  readonly configFile: string;
+  readonly home: string;
+
+  constructor(client: CommandClient, env: Readonly<Record<string, string>>) {
+    this.#client = client;
+    this.#env = env;
+    this.configFile = client.configFile;
+    this.home = client.home.path;
+  }
+
+  async run(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+    const env = { ...this.#env, ...options.env };
+    const all = [MAIN, ...args, `--config-file=${this.configFile}`];
+    return await runCommand(process.execPath, all, { ...options, env });
+  }
+
+  async ok(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+    const result = await this.run(args, options);
+    if (result.exitCode === 0) return result;
+    throw new Error(
+      `sejf ${args.join(" ")}: exit status ${result.exitCode}\n${result.stderr}\n${result.stdout}`,
+    );
+  }
+
+  async json<T>(args: readonly string[], options: CommandOptions = {}): Promise<T> {
+    return JSON.parse((await this.ok(args, options)).stdout) as T;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#client[Symbol.asyncDispose]();
+  }
+}
+
+/** Password `fixture-password`, as the repositories made by kopia have, unless the environment says otherwise. */
+export async function openSources(
+  env: Readonly<Record<string, string>> = {},
+): Promise<SourcesClient> {
+  const client = await openSejf();
+  const home = client.home.path;
+  const base = {
+    PATH: process.env["PATH"] ?? "",
+    TZ: "UTC",
+    HOME: home,
+    SEJF_CACHE_DIRECTORY: `${home}/cache/repository`,
+    SEJF_LOG_DIR: `${home}/logs`,
+    SEJF_PASSWORD: "fixture-password",
+  };
+  return new SourcesClient(client, { ...base, ...env });
+}
