@@ -323,3 +323,18 @@ test("filesystem: times are exact to what the system can set", async () => {
   assert.ok(put.timestamp / 1_000_000n === timestamp / 1_000_000n);
   assert.deepEqual(await storage.stat(PACK), put);
 });
+
+test("filesystem: a blob deleted while its folder is being listed is left out", async () => {
+  await using folder = await temporaryDirectory();
+  const storage = await open(folder.path, { dirShards: [] }, true);
+  const names = Array.from({ length: 1002 }, (_, n) => `p${n}`);
+  for (const name of names) await writeFile(join(folder.path, `${name}.f`), "");
+  const listed: string[] = [];
+  for await (const page of storage.list("p")) {
+    const first = listed.length === 0;
+    listed.push(...page.map(({ id }) => id));
+    if (first)
+      await storage.delete(toBlobId(names.find((name) => !listed.includes(name)) ?? "none"));
+  }
+  assert.equal(new Set(listed).size, 1001);
+});
