@@ -1,13 +1,11 @@
 /** The reading half: restores of whole directories and of big files, and verification, as jobs for the threads. */
-import { constants } from "node:fs";
-import { fsync, ftruncate } from "node:fs";
+import { constants, fsync, ftruncate } from "node:fs";
 import { promisify } from "node:util";
 import { mapUnordered } from "../../bytes/index.ts";
 import { assert, errorFromUnknown, SejfError } from "../../errors/index.ts";
 import type {
   ContentPiece,
   ContentRequest,
-  LocalName,
   RestoreBatch,
   RestoreFileOptions,
   RestoreJob,
@@ -25,7 +23,8 @@ import {
   setFileAttributes,
 } from "../files/index.ts";
 import type { BulkEngineHost } from "./host.ts";
-import { packNames } from "./name-column.ts";
+import { type Gathered, gather } from "./gather.ts";
+import { groupNames, type Placed } from "./name-groups.ts";
 import { NO_TIME, type JobReply, type ReadFailure, RESTORE_FLAGS } from "./protocol.ts";
 import {
   compareLocations,
@@ -42,7 +41,6 @@ const ftruncateAsync = promisify(ftruncate);
 
 /** Files up to this size are made whole by one thread. */
 const SMALL_RESTORE_BYTES: number = 4 * 1024 * 1024;
-/** A job ends at whichever comes first. */
 const FILES_IN_JOB = 256;
 const BYTES_IN_JOB: number = 8 * 1024 * 1024;
 /** Parts of one big file under way at the same time. */
@@ -53,99 +51,76 @@ export interface DownloadTools {
   readonly submit: (job: NewJob, transfer: readonly ArrayBuffer[]) => Promise<JobReply>;
 }
 
-export type RestoreItem =
-  | { readonly big: RestoreJob; readonly directory: LocalName }
-  | { readonly small: readonly RestoreJob[]; readonly directory: LocalName };
-
 /** Batches as jobs of bounded size. */
-export async function* restoreItems(
+export function restoreItems(
   batches: AsyncIterable<RestoreBatch>,
-): AsyncGenerator<RestoreItem, void, void> {
-  for await (const { directory, files } of batches) {
-    let small: RestoreJob[] = [];
-    let bytes = 0;
-    for (const file of files) {
-      if (file.sizeBytes > SMALL_RESTORE_BYTES) {
-        yield { big: file, directory };
-        continue;
-      }
-      if (
-        small.length > 0 &&
-        (small.length >= FILES_IN_JOB || bytes + file.sizeBytes > BYTES_IN_JOB)
-      ) {
-        yield { small, directory };
-        small = [];
-        bytes = 0;
-      }
-      small.push(file);
-      bytes += file.sizeBytes;
-    }
-    if (small.length > 0) yield { small, directory };
-  }
+): AsyncGenerator<Gathered<RestoreJob>, void, void> {
+  return gather(batches, {
+    maxFiles: FILES_IN_JOB,
+    maxBytes: BYTES_IN_JOB,
+    isBig: ({ sizeBytes }) => sizeBytes > SMALL_RESTORE_BYTES,
+    sizeBytes: ({ sizeBytes }) => sizeBytes,
+    fit: () => true,
+  });
 }
 
 /** Restores one item; a file's failure is a result. */
 export async function restoreItem(
-  item: RestoreItem,
+  item: Gathered<RestoreJob>,
   tools: DownloadTools,
   signal: AbortSignal,
 ): Promise<readonly RestoreResult[]> {
   signal.throwIfAborted();
   return "big" in item
-    ? [await restoreBig(item.directory, item.big, tools, signal)]
-    : restoreSmall(item.directory, item.small, tools, signal);
+    ? [await restoreBig(item.big, tools, signal)]
+    : restoreSmall(item.small, tools, signal);
 }
 
 async function restoreSmall(
-  directory: LocalName,
-  files: readonly RestoreJob[],
+  files: readonly Placed<RestoreJob>[],
   tools: DownloadTools,
   signal: AbortSignal,
 ): Promise<readonly RestoreResult[]> {
-  const located = await locateAll(
-    files.flatMap(({ pieces }) => pieces.map(({ ref }) => ref)),
-    tools.host,
-  );
-  const plan = await planReads(located, tools.host, signal);
+  const refs = files.flatMap(({ file }) => file.pieces.map(({ ref }) => ref));
+  const plan = await planReads(await locateAll(refs, tools.host), tools.host, signal);
   const results: RestoreResult[] = [];
-  const good: { readonly file: RestoreJob; readonly placed: readonly PlacedContent[] }[] = [];
+  const good: Placed<RestoreJob>[] = [];
+  const contents: PlacedContent[] = [];
   let at = 0;
-  for (const file of files) {
+  for (const placed of files) {
+    const { file } = placed;
     const places = plan.places.slice(at, at + file.pieces.length);
     at += file.pieces.length;
     const failure = sizeMismatch(file) ?? places.find((place) => place instanceof SejfError);
-    if (failure === undefined) good.push({ file, placed: places as readonly PlacedContent[] });
-    else
-      results.push({
-        job: file.job,
-        ok: false,
-        code: failure.code,
-        message: `restoring ${pathText(directory, file)}: ${failure.message}`,
-      });
+    if (failure === undefined) {
+      good.push(placed);
+      contents.push(...(places as readonly PlacedContent[]));
+    } else {
+      const message = `restoring ${pathText(placed)}: ${failure.message}`;
+      results.push({ job: file.job, ok: false, code: failure.code, message });
+    }
   }
   if (good.length === 0) return results;
-  const goodFiles = good.map(({ file }) => file);
   const reply = await tools.submit(
     {
       op: "restore",
-      directory,
-      names: packNames(goodFiles.map(({ name }) => name)),
-      ...attributeColumns(goodFiles),
+      groups: groupNames(good),
+      ...attributeColumns(good.map(({ file }) => file)),
       ranges: plan.ranges,
       pieces: pieceColumn(
-        good.flatMap(({ placed }) => placed),
-        goodFiles.flatMap(({ pieces }) => pieces),
+        contents,
+        good.flatMap(({ file }) => file.pieces),
       ),
     },
     plan.transfer,
   );
   const failures = failuresByIndex(reply);
-  goodFiles.forEach((file, index) => {
+  good.forEach(({ file: { job, sizeBytes } }, index) => {
     const failure = failures.get(index);
     results.push(
       failure === undefined
-        ? { job: file.job, ok: true, sizeBytes: file.sizeBytes }
-        : { job: file.job, ok: false, code: failure.code, message: failure.message },
+        ? { job, ok: true, sizeBytes }
+        : { job, ok: false, code: failure.code, message: failure.message },
     );
   });
   return results;
@@ -185,11 +160,11 @@ function flagsOf(options: RestoreFileOptions): number {
 }
 
 async function restoreBig(
-  directory: LocalName,
-  file: RestoreJob,
+  placed: Placed<RestoreJob>,
   tools: DownloadTools,
   signal: AbortSignal,
 ): Promise<RestoreResult> {
+  const { directory, file } = placed;
   let target: RestoreTarget | undefined;
   try {
     const mismatch = sizeMismatch(file);
@@ -203,7 +178,7 @@ async function restoreBig(
   } catch (error) {
     if (target !== undefined) discardRestoreFile(target);
     signal.throwIfAborted();
-    const { code, message } = errorFromUnknown(error, `restoring ${pathText(directory, file)}`);
+    const { code, message } = errorFromUnknown(error, `restoring ${pathText(placed)}`);
     if (code === "SEJF_WORKER" || code === "SEJF_CANCELLED") throw error;
     return { job: file.job, ok: false, code, message };
   }
@@ -377,6 +352,6 @@ function sizeMismatch(file: RestoreJob): SejfError | undefined {
   );
 }
 
-function pathText(directory: LocalName, file: RestoreJob): string {
+function pathText({ directory, file }: Placed<RestoreJob>): string {
   return nameText(joinLocal(directory, file.name));
 }

@@ -82,28 +82,28 @@ export class FileRecordWriter {
 }
 
 /**
- * Reads records in the main thread. `jobs` are the callers' numbers, by position; failed files are left out.
- * @throws SEJF_WORKER when the records do not match the jobs, which only a broken thread can cause.
+ * Reads records in the main thread. Files by position in the job; failed ones are left out.
+ * @throws SEJF_WORKER when the records do not match the files, which only a broken thread can cause.
  */
 export function decodeFileRecords(
   records: Uint8Array<ArrayBuffer>,
-  jobs: readonly { readonly job: number }[],
+  files: readonly { readonly file: { readonly job: number } }[],
   hashBytes: number,
 ): FileResult[] {
   const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
   const hex = Buffer.from(records.buffer, records.byteOffset, records.byteLength).toString("hex");
   const results: FileResult[] = [];
   let at = 0;
-  for (const { job } of jobs) {
+  for (const { file } of files) {
     const pieceCount = at + 4 <= records.length ? view.getUint32(at, true) : 0xffff_ffff;
     const end =
       at + (pieceCount === 0 ? 4 : HEAD_BYTES + pieceCount * (PIECE_HEAD_BYTES + hashBytes));
     if (end > records.length)
       throw new SejfError(
         "SEJF_WORKER",
-        `results of ${records.length} bytes for ${jobs.length} files`,
+        `results of ${records.length} bytes for ${files.length} files`,
       );
-    if (pieceCount > 0) results.push(decodeRecord(view, hex, at, pieceCount, job, hashBytes));
+    if (pieceCount > 0) results.push(decodeRecord(view, hex, at, pieceCount, file.job, hashBytes));
     at = end;
   }
   return results;

@@ -3,10 +3,11 @@
  * of objects. One reply for each job, by its number. SECURITY: keys are in `workerData` alone.
  */
 import type { ErrorCode } from "../../errors/index.ts";
-import type { CodecParameters, LocalName } from "../../format/index.ts";
+import type { CodecParameters } from "../../format/index.ts";
 import type { IndexSetDescriptor } from "../index/index.ts";
 import type { ClaimTableDescriptor } from "./claim-table.ts";
 import type { MemoryPlan } from "./memory.ts";
+import type { NameGroup } from "./name-groups.ts";
 
 /** Given to a thread once, when it starts. */
 export interface ThreadData {
@@ -20,16 +21,12 @@ export interface ThreadData {
   readonly index: IndexSetDescriptor;
 }
 
-/** Names of one directory: joined by `/` where all are text. */
-export type NameColumn = string | readonly LocalName[];
-
-/** Small files of one directory, to be stored whole. */
+/** Small files, to be stored whole. */
 export interface FilesJob {
   readonly op: "files";
   readonly job: number;
   readonly nowS: number;
-  readonly directory: LocalName;
-  readonly names: NameColumn;
+  readonly groups: readonly NameGroup[];
   /** Compressor IDs, 0 for none; one number when all are the same. */
   readonly compressors: number | Uint32Array;
   readonly splitter: string;
@@ -147,12 +144,11 @@ export interface VerifyJob {
   readonly pieces: PieceColumn;
 }
 
-/** Small files of one directory, to be made. */
+/** Small files, to be made. Columns over all groups, in order. */
 export interface RestoreJobMessage {
   readonly op: "restore";
   readonly job: number;
-  readonly directory: LocalName;
-  readonly names: NameColumn;
+  readonly groups: readonly NameGroup[];
   readonly sizes: Float64Array;
   /** For each file one behind its last piece. */
   readonly pieceEnds: Uint32Array;

@@ -4,7 +4,7 @@
  * the directory must be a real one, symlinks are never followed, existing files are never written to unless asked.
  */
 import { constants, fsyncSync, ftruncateSync } from "node:fs";
-import { errorFromUnknown } from "../../errors/index.ts";
+import { errorFromUnknown, type SejfError } from "../../errors/index.ts";
 import type { LocalName, RestoreAttributes } from "../../format/index.ts";
 import {
   assertRealDirectory,
@@ -18,7 +18,7 @@ import {
   writeSparse,
 } from "../files/index.ts";
 import type { ContentOpener, LoadedRange } from "./content-opener.ts";
-import { unpackNames } from "./name-column.ts";
+import { namesOf } from "./name-groups.ts";
 import {
   NO_TIME,
   type PieceColumn,
@@ -32,33 +32,34 @@ import {
 
 /** Makes the files of one job. */
 export function restoreFiles(job: RestoreJobMessage, opener: ContentOpener): ReadReply {
-  const names = unpackNames(job.names);
   const failures: ReadFailure[] = [];
-  try {
-    assertRealDirectory(job.directory);
-  } catch (error) {
-    const { code, message } = errorFromUnknown(
-      error,
-      `opening the directory ${nameText(job.directory)}`,
-    );
-    return {
-      op: "read",
-      job: job.job,
-      failures: names.map((_, index) => ({ index, code, message })),
-    };
-  }
   const ranges = opener.loadRanges(job.ranges);
   const ids = splitIds(job.pieces);
-  for (let index = 0; index < names.length; index++) {
-    try {
-      restoreOne(job, index, names[index]!, ids, ranges, opener);
-    } catch (error) {
-      failures.push(
-        failureOf(index, error, `restoring ${nameText(joinLocal(job.directory, names[index]!))}`),
-      );
+  let index = 0;
+  for (const group of job.groups) {
+    const refused = refusalOf(group.directory);
+    for (const name of namesOf(group)) {
+      try {
+        if (refused !== undefined) throw refused;
+        restoreOne(job, index, group.directory, name, ids, ranges, opener);
+      } catch (error) {
+        const path = nameText(joinLocal(group.directory, name));
+        failures.push(failureOf(index, error, `restoring ${path}`));
+      }
+      index++;
     }
   }
   return { op: "read", job: job.job, failures };
+}
+
+/** Why nothing is made in a directory: it is not there, or a symlink. */
+function refusalOf(directory: LocalName): SejfError | undefined {
+  try {
+    assertRealDirectory(directory);
+    return undefined;
+  } catch (error) {
+    return errorFromUnknown(error, `opening the directory ${nameText(directory)}`);
+  }
 }
 
 /** Writes pieces of one big file. */
@@ -97,6 +98,7 @@ export function verifyPieces(job: VerifyJob, opener: ContentOpener): ReadReply {
 function restoreOne(
   job: RestoreJobMessage,
   index: number,
+  directory: LocalName,
   name: LocalName,
   ids: readonly string[],
   ranges: readonly LoadedRange[],
@@ -107,7 +109,7 @@ function restoreOne(
   const end = job.pieceEnds[index]!;
   // A single piece is decoded before the file is made: nothing to undo when it is damaged.
   const only = end - first === 1 ? opener.openSegment(job.pieces, ids, first, ranges) : undefined;
-  const target = openRestoreFile(job.directory, name, {
+  const target = openRestoreFile(directory, name, {
     overwrite: (flags & RESTORE_FLAGS.overwrite) !== 0,
     atomically: (flags & RESTORE_FLAGS.atomically) !== 0,
   });

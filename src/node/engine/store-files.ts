@@ -1,5 +1,5 @@
 /**
- * Whole directories of small files in a thread: each is opened, read in one go, cut where its splitter says, and
+ * Small files, directory by directory, in a thread: each is opened, read in one go, cut where its splitter says, and
  * stored. One file's failure is recorded; the others go on.
  */
 import { closeSync, constants, readSync } from "node:fs";
@@ -9,7 +9,7 @@ import { fstatExact, isSystemError, joinLocal, nameText, openSource } from "../f
 import type { ContentStorer } from "./content-storer.ts";
 import { FileRecordWriter } from "./file-records.ts";
 import { SMALL_FILE_BYTES } from "./memory.ts";
-import { unpackNames } from "./name-column.ts";
+import { namesOf } from "./name-groups.ts";
 import type { FileFailure, FilesJob, FilesReply } from "./protocol.ts";
 
 /** Segments of the bytes in the thread's scratch area: lengths in order. */
@@ -28,11 +28,11 @@ class TooBig extends Error {}
 export async function storeFiles(job: FilesJob, tools: StoreFilesTools): Promise<FilesReply> {
   const records = new FileRecordWriter(tools.hashBytes);
   const failures: FileFailure[] = [];
-  const names = unpackNames(job.names);
-  for (let index = 0; index < names.length; index++) {
+  let index = -1;
+  for (const path of pathsOf(job)) {
+    index++;
     const compressor =
       typeof job.compressors === "number" ? job.compressors : job.compressors[index]!;
-    const path = joinLocal(job.directory, names[index]!);
     records.begin();
     let fd = -1;
     try {
@@ -48,6 +48,12 @@ export async function storeFiles(job: FilesJob, tools: StoreFilesTools): Promise
     }
   }
   return { op: "files", job: job.job, records: records.take(), failures };
+}
+
+function* pathsOf(job: FilesJob): Generator<LocalName, void, void> {
+  for (const group of job.groups) {
+    for (const name of namesOf(group)) yield joinLocal(group.directory, name);
+  }
 }
 
 async function storeOne(

@@ -1,14 +1,14 @@
-/** The writing half: cuts batches into jobs of bounded size, sends small files to threads and reads big ones here. */
+/** The writing half: small files go to threads as jobs of bounded size, big ones are read here. */
 import { assert } from "../../errors/index.ts";
-import type { FileBatch, FileJob, FileResult, LocalName } from "../../format/index.ts";
+import type { FileBatch, FileJob, FileResult } from "../../format/index.ts";
 import { type BigFileTools, storeBigFile } from "./big-file.ts";
 import { decodeFileRecords } from "./file-records.ts";
+import { type Gathered, gather } from "./gather.ts";
 import { SMALL_FILE_BYTES } from "./memory.ts";
-import { packNames } from "./name-column.ts";
-import type { FilesReply, JobReply } from "./protocol.ts";
+import { groupNames, type Placed } from "./name-groups.ts";
+import type { JobReply } from "./protocol.ts";
 import type { NewJob } from "./thread-pool.ts";
 
-/** A job ends at whichever comes first, so that threads finish at the same time and results flow. */
 const FILES_IN_JOB = 256;
 const BYTES_IN_JOB: number = 4 * 1024 * 1024;
 
@@ -19,81 +19,52 @@ export interface UploadTools extends BigFileTools {
   readonly submit: (job: NewJob) => Promise<JobReply>;
 }
 
-/** One file for the main thread, or some for a thread. */
-export type UploadItem =
-  | { readonly big: FileJob; readonly directory: LocalName }
-  | { readonly small: readonly FileJob[]; readonly directory: LocalName };
-
-/** Batches as jobs; a directory's order is kept among its small files, which then lie together in a pack. */
-export async function* uploadItems(
+/** Batches as jobs. */
+export function uploadItems(
   batches: AsyncIterable<FileBatch>,
   splitter: string,
-): AsyncGenerator<UploadItem, void, void> {
-  for await (const { directory, files } of batches) {
-    let small: FileJob[] = [];
-    let bytes = 0;
-    for (const file of files) {
-      if (file.range !== undefined || file.expected.sizeBytes > SMALL_FILE_BYTES) {
-        yield { big: file, directory };
-        continue;
-      }
-      const full = small.length >= FILES_IN_JOB || bytes + file.expected.sizeBytes > BYTES_IN_JOB;
-      const otherSplitter = (small[0]?.splitter ?? splitter) !== (file.splitter ?? splitter);
-      if (small.length > 0 && (full || otherSplitter)) {
-        yield { small, directory };
-        small = [];
-        bytes = 0;
-      }
-      small.push(file);
-      bytes += file.expected.sizeBytes;
-    }
-    if (small.length > 0) yield { small, directory };
-  }
+): AsyncGenerator<Gathered<FileJob>, void, void> {
+  return gather(batches, {
+    maxFiles: FILES_IN_JOB,
+    maxBytes: BYTES_IN_JOB,
+    isBig: (file) => file.range !== undefined || file.expected.sizeBytes > SMALL_FILE_BYTES,
+    sizeBytes: (file) => file.expected.sizeBytes,
+    fit: (a, b) => (a.splitter ?? splitter) === (b.splitter ?? splitter),
+  });
 }
 
 /** Stores one item. Failures of files are results. */
 export async function storeItem(
-  item: UploadItem,
+  item: Gathered<FileJob>,
   tools: UploadTools,
   signal: AbortSignal,
 ): Promise<readonly FileResult[]> {
   signal.throwIfAborted();
-  if ("big" in item) return [await storeBigFile(item.directory, item.big, tools, signal)];
+  if ("big" in item) return [await storeBigFile(item.big.directory, item.big.file, tools, signal)];
   const reply = await tools.submit({
     op: "files",
     nowS: tools.nowS(),
-    directory: item.directory,
-    names: packNames(item.small.map(({ name }) => name)),
+    groups: groupNames(item.small),
     compressors: compressorColumn(item.small),
-    splitter: item.small[0]?.splitter ?? tools.splitter,
+    splitter: item.small[0]?.file.splitter ?? tools.splitter,
   });
   assert(reply.op === "files", "a files job is answered by files");
-  return resultsOf(item.small, item.directory, reply, tools, signal);
-}
-
-async function resultsOf(
-  files: readonly FileJob[],
-  directory: LocalName,
-  reply: FilesReply,
-  tools: UploadTools,
-  signal: AbortSignal,
-): Promise<readonly FileResult[]> {
-  const results = decodeFileRecords(reply.records, files, tools.hashBytes);
+  const results = decodeFileRecords(reply.records, item.small, tools.hashBytes);
   for (const { index, code, message, vanished, tooBig } of reply.failures) {
-    const file = files[index];
-    assert(file !== undefined, "a failure names a file of its job");
+    const placed = item.small[index];
+    assert(placed !== undefined, "a failure names a file of its job");
     results.push(
       tooBig
-        ? await storeBigFile(directory, file, tools, signal)
-        : { job: file.job, ok: false, code, message, vanished },
+        ? await storeBigFile(placed.directory, placed.file, tools, signal)
+        : { job: placed.file.job, ok: false, code, message, vanished },
     );
   }
   return results;
 }
 
-function compressorColumn(files: readonly FileJob[]): number | Uint32Array {
-  const first = files[0]?.compressor ?? 0;
-  return files.every(({ compressor }) => (compressor ?? 0) === first)
+function compressorColumn(files: readonly Placed<FileJob>[]): number | Uint32Array {
+  const first = files[0]?.file.compressor ?? 0;
+  return files.every(({ file }) => (file.compressor ?? 0) === first)
     ? first
-    : Uint32Array.from(files, ({ compressor }) => compressor ?? 0);
+    : Uint32Array.from(files, ({ file }) => file.compressor ?? 0);
 }
