@@ -1,6 +1,6 @@
 /**
- * Plain bytes to an S2 framed stream. Elements are those of Snappy (no repeats), blocks are longer than Snappy's,
- * so copies may reach further back. Every S2 reader understands both.
+ * Plain bytes to an S2 framed stream. Blocks are longer than Snappy's, so copies may reach further back, and a
+ * long match is one copy and one repeat of its offset. Spec: kopia-format.md 4.2.
  */
 import { concatBytes, type OwnedBytes, uvarintBytes, viewOf } from "../bytes/index.ts";
 import {
@@ -18,8 +18,12 @@ const HASH_BITS = 16;
 /** Shorter matches are not looked for. */
 const MIN_MATCH = 4;
 const NEAR_OFFSET = 0x10000;
-/** Of a copy with an offset of 4 bytes. */
-const FAR_COPY_BYTES = 5;
+/** The longest copy without its repeats. */
+const MAX_COPY = 64;
+/** The shortest repeat whose length is a number of its own. */
+const MIN_LONG_REPEAT = 8;
+/** A match at most: an offset of 4 bytes, twice. */
+const COPY_BYTES = 10;
 /** The longest. */
 const LITERAL_HEADER_BYTES = 4;
 /** Matches begin at least this far before the end, so that 4 bytes can always be read. */
@@ -88,8 +92,7 @@ function encodeBlock(
       start--;
     let stop = at + MIN_MATCH;
     while (stop < plain.length && plain[stop] === plain[stop - offset]) stop++;
-    const room =
-      start - emitted + LITERAL_HEADER_BYTES + FAR_COPY_BYTES * (((stop - start) >>> 6) + 2);
+    const room = start - emitted + LITERAL_HEADER_BYTES + COPY_BYTES;
     if (to + room > limit) return undefined;
     to = emitLiteral(output, to, plain, emitted, start);
     to = emitCopy(output, to, offset, stop - start);
@@ -137,25 +140,35 @@ function emitLiteral(
   return at + length;
 }
 
-/** A match in copies of at most 64 bytes; the last two share the rest so that none is below 4. */
+/** A copy has at most 64 bytes; the rest of a longer match repeats its offset, in one element. */
 function emitCopy(output: Uint8Array, to: number, offset: number, length: number): number {
-  let at = to;
-  let rest = length;
-  while (rest > 0) {
-    const take = rest <= 64 ? rest : rest < 68 ? 60 : 64;
-    if (take >= 4 && take < 12 && offset < 2048) {
-      output[at++] = 1 | ((take - 4) << 2) | ((offset >>> 8) << 5);
-      output[at++] = offset;
-    } else {
-      output[at++] = (offset < NEAR_OFFSET ? 2 : 3) | ((take - 1) << 2);
-      output[at++] = offset;
-      output[at++] = offset >>> 8;
-      if (offset >= NEAR_OFFSET) {
-        output[at++] = offset >>> 16;
-        output[at++] = offset >>> 24;
-      }
-    }
-    rest -= take;
+  if (length <= MAX_COPY) return emitOneCopy(output, to, offset, length);
+  if (length < MAX_COPY + MIN_LONG_REPEAT) {
+    const at = emitOneCopy(output, to, offset, MAX_COPY - MIN_MATCH);
+    return emitOneCopy(output, at, offset, length - MAX_COPY + MIN_MATCH);
   }
+  let at = emitOneCopy(output, to, offset, MAX_COPY);
+  const rest = length - MAX_COPY;
+  const extra = rest < 260 ? 1 : rest < 65540 ? 2 : 3;
+  const code = rest - (extra === 1 ? MIN_LONG_REPEAT : extra === 2 ? 260 : 65540);
+  output[at++] = 1 | ((4 + extra) << 2);
+  output[at++] = 0;
+  for (let i = 0; i < extra; i++) output[at++] = code >>> (8 * i);
+  return at;
+}
+
+function emitOneCopy(output: Uint8Array, to: number, offset: number, length: number): number {
+  let at = to;
+  if (length < 12 && offset < 2048) {
+    output[at++] = 1 | ((length - MIN_MATCH) << 2) | ((offset >>> 8) << 5);
+    output[at++] = offset;
+    return at;
+  }
+  output[at++] = (offset < NEAR_OFFSET ? 2 : 3) | ((length - 1) << 2);
+  output[at++] = offset;
+  output[at++] = offset >>> 8;
+  if (offset < NEAR_OFFSET) return at;
+  output[at++] = offset >>> 16;
+  output[at++] = offset >>> 24;
   return at;
 }
