@@ -40,7 +40,7 @@ const TASKS_AT_ONCE = 32;
 /** Earlier directories being read before the walk comes to them. */
 const READ_AHEAD = 16;
 /** Directories with more entries are encoded piece by piece. */
-const SMALL_DIRECTORY_ENTRIES = 4096;
+const SMALL_DIRECTORY_ENTRIES = 1024;
 
 export interface UploadSettings {
   readonly contents: ContentStore;
