@@ -6,6 +6,7 @@ import type {
   DirectRepository,
   Environment,
   OpenOptions,
+  OpenRepositoryOptions,
 } from "../repository/index.ts";
 import type { GlobalValues } from "./globals.ts";
 import type { ConsoleLog } from "./log/console-log.ts";
@@ -82,9 +83,11 @@ export class CommandContext {
   }
 
   /** The repository with contents and manifests. The caller disposes it. */
-  async openRepository(): Promise<DirectRepository> {
+  async openRepository(
+    options: Pick<OpenRepositoryOptions, "leaveOutBadIndexes"> = {},
+  ): Promise<DirectRepository> {
     const { openRepository } = await import("../repository/index.ts");
-    return await openRepository(await this.#openOptions());
+    return await openRepository({ ...(await this.#openOptions()), ...options });
   }
 
   /** Only storage and format: for commands that look at the repository as a whole. The caller disposes it. */

@@ -136,7 +136,7 @@ class VerifyRun {
       const requests = page
         .filter((info) => this.#isPlausible(info) && this.#isChosen())
         .map((info) => this.#request(info));
-      this.#options.onProgress?.(this.#contents);
+      this.#options.onProgress?.(this.#contents, this.#problemCount);
       if (requests.length > 0) yield requests;
     }
   }

@@ -111,9 +111,7 @@ export class ContentLoader {
     options: CallOptions = {},
   ): Promise<OwnedBytes> {
     const { storage } = this.#context;
-    const keep =
-      storage.localPath === undefined && packId.startsWith("q") && this.#cache.keeps("metadata");
-    if (!keep) return await storage.get(packId, { ...options, range });
+    if (!this.#keepsWhole(packId)) return await storage.get(packId, { ...options, range });
     const cached = await this.#cache.get("metadata", packId, range);
     if (cached !== undefined) return cached;
     const whole = await this.#wholePack(packId);
@@ -139,6 +137,22 @@ export class ContentLoader {
     const stored = await this.packRange(entry.packId, range, options);
     await this.#cache.put("contents", name, stored);
     return stored;
+  }
+
+  /** Whether the whole `q` pack is in the cache when it resolves. @throws SEJF_BLOB_NOT_FOUND. */
+  async cachePack(packId: BlobId): Promise<boolean> {
+    if (!this.#keepsWhole(packId)) return false;
+    if (!(await this.#cache.has("metadata", packId))) await this.#wholePack(packId);
+    return await this.#cache.has("metadata", packId);
+  }
+
+  /** Whole `q` packs are kept where the store is not a local disk. */
+  #keepsWhole(packId: BlobId): boolean {
+    return (
+      this.#context.storage.localPath === undefined &&
+      packId.startsWith("q") &&
+      this.#cache.keeps("metadata")
+    );
   }
 
   async #readStored(

@@ -65,7 +65,8 @@ function contextOf(options: DirectContentsOptions): Context {
     random,
     identity,
     readOnly,
-    permissive: readOnly && options.permissiveCacheLoading === true,
+    permissive:
+      (readOnly && options.permissiveCacheLoading === true) || options.leaveOutBadIndexes === true,
     retention,
     sleep: options.sleep ?? systemSleep,
     log: (level, message) => options.log?.({ level, message }),

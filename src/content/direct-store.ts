@@ -2,8 +2,9 @@
  * The direct content store: joins index, packs, sessions and threads, and keeps the order that makes a flush durable:
  * packs, then the index, then the check of its epoch, then the session markers (`kopia-format.md` 4.3, 5.5).
  */
-import type { BlobStorage } from "../blob/index.ts";
+import type { BlobId, BlobStorage } from "../blob/index.ts";
 import type { CallOptions, OwnedBytes } from "../bytes/index.ts";
+import { isSejfError, SejfError } from "../errors/index.ts";
 import {
   type ContentId,
   type ContentPrefix,
@@ -13,6 +14,8 @@ import {
   type ContentStat,
   type FileBatch,
   type FileResult,
+  openIndex,
+  type PackedIndex,
   parseContentId,
   type RepositoryFormat,
   type RestoreBatch,
@@ -27,6 +30,7 @@ import { ContentLoader } from "./content-loader.ts";
 import { ContentVerifier, infoOf, listContents } from "./content-lister.ts";
 import { SingleWriter } from "./content-writer.ts";
 import { assertWritable, type Context, messageOf, Mutex } from "./context.ts";
+import { fillMetadataCache } from "./cache-folder.ts";
 import type { DiskCache } from "./disk-cache.ts";
 import type { IndexManager } from "./index-manager.ts";
 import type { PackFactory } from "./pack-in-progress.ts";
@@ -41,6 +45,8 @@ import type {
   ContentsStatistics,
   DirectContents,
   EpochState,
+  FillCacheOptions,
+  FillCacheResult,
   IndexBlobInfo,
   IndexMaintenanceOptions,
   IndexMaintenanceResult,
@@ -255,6 +261,16 @@ export class DirectStore implements DirectContents {
     return await this.#manager.list(options.includeInactive === true, options);
   }
 
+  async openIndexBlob(id: BlobId, options: CallOptions = {}): Promise<PackedIndex> {
+    const { codec, storage } = this.#context;
+    try {
+      return openIndex(codec.decryptBlob(id, await storage.get(id, options)));
+    } catch (error) {
+      if (!isSejfError(error, "SEJF_CORRUPT")) throw error;
+      throw new SejfError("SEJF_CORRUPT", `index blob ${id}: ${error.message}`, { cause: error });
+    }
+  }
+
   async epochState(options: CallOptions = {}): Promise<EpochState | undefined> {
     return await this.#manager.epochState(options);
   }
@@ -281,6 +297,10 @@ export class DirectStore implements DirectContents {
   async recoverIndexes(options: RecoverIndexesOptions): Promise<RecoverIndexesResult> {
     if (options.commit) assertWritable(this.#context);
     return await recoverIndexes(this.#context, this.#manager, this.#committed, options);
+  }
+
+  async fillMetadataCache(options: FillCacheOptions = {}): Promise<FillCacheResult> {
+    return await fillMetadataCache(this.#context, this.#loader, options);
   }
 
   async sessions(options: CallOptions = {}): Promise<readonly SessionInfo[]> {

@@ -6,6 +6,7 @@
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import {
+  access,
   mkdir,
   open,
   readdir,
@@ -29,15 +30,18 @@ export const DEFAULT_CACHE_LIMITS: CacheLimits = {
   minimumAgeMs: 10 * 60_000,
 };
 
-/** Folders, and which limit they share. */
-const PARTS = {
+/** The folders of the cache. */
+export type CachePart = "contents" | "metadata" | "index-blobs" | "index-files";
+
+/** Which limit they share. */
+const PARTS: Readonly<Record<CachePart, keyof CacheLimits>> = {
   contents: "contentBytes",
   metadata: "metadataBytes",
   "index-blobs": "indexBytes",
   "index-files": "indexBytes",
-} as const satisfies Readonly<Record<string, keyof CacheLimits>>;
+};
 
-export type CachePart = keyof typeof PARTS;
+export const CACHE_PARTS: readonly CachePart[] = Object.keys(PARTS) as CachePart[];
 
 const SHARD_LENGTH = 2;
 const TOUCH_AGE_MS = 60 * 60_000;
@@ -92,6 +96,14 @@ export class DiskCache {
     }
   }
 
+  async has(part: CachePart, name: string): Promise<boolean> {
+    if (!this.keeps(part)) return false;
+    return await access(this.#path(part, name)).then(
+      () => true,
+      () => false,
+    );
+  }
+
   async put(part: CachePart, name: string, bytes: Uint8Array): Promise<void> {
     if (!this.keeps(part) || bytes.byteLength > this.#limits[PARTS[part]]) return;
     const path = this.#path(part, name);
@@ -141,7 +153,7 @@ export class DiskCache {
     if (this.#root === undefined) return;
     this.#writtenBytes.clear();
     for (const limit of new Set(Object.values(PARTS))) {
-      const parts = (Object.keys(PARTS) as CachePart[]).filter((part) => PARTS[part] === limit);
+      const parts = CACHE_PARTS.filter((part) => PARTS[part] === limit);
       const files: CacheFile[] = [];
       for (const part of parts) files.push(...(await listFiles(join(this.#root, part))));
       await this.#sweepFiles(files, this.#limits[limit]);

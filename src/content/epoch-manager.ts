@@ -7,6 +7,7 @@ import { type CallOptions, mapConcurrent } from "../bytes/index.ts";
 import { SejfError } from "../errors/index.ts";
 import {
   EPOCH_STATE_PREFIXES,
+  epochMarkerBlob,
   epochOfUncompacted,
   type EpochSnapshot,
   indexSuffix,
@@ -18,6 +19,7 @@ import { EpochMaintenance } from "./epoch-maintenance.ts";
 import type { IndexBlobReader, IndexManager, IndexState } from "./index-manager.ts";
 import type {
   CompactIndexesOptions,
+  EpochSet,
   EpochState,
   IndexBlobInfo,
   IndexMaintenanceOptions,
@@ -121,14 +123,23 @@ export class EpochManager implements IndexManager {
   async epochState(options: CallOptions = {}): Promise<EpochState> {
     const { snapshot, uncompacted, active } = await this.load(options);
     const own = uncompacted.filter((blob) => epochOfUncompacted(blob.id) === snapshot.writeEpoch);
+    const marker = epochMarkerBlob(snapshot.writeEpoch).id;
     return {
       writeEpoch: snapshot.writeEpoch,
+      writeEpochStart: (await this.#context.storage.stat(marker, options))?.timestamp,
       deletionWatermarkS: snapshot.deletionWatermarkS,
       writeEpochBlobs: own.length,
       writeEpochBytes: own.reduce((sum, blob) => sum + blob.lengthBytes, 0),
       activeBlobs: active.length,
-      ranges: snapshot.ranges.map(({ min, max }) => ({ from: min, to: max })),
+      ranges: snapshot.ranges.map(({ min, max, blobs }) => ({ from: min, to: max, blobs })),
       singleEpochs: [...snapshot.singles.keys()].toSorted((a, b) => a - b),
+      singleSets: byEpoch(snapshot.singles),
+      uncompactedSets: byEpoch(
+        Map.groupBy(
+          active.filter((blob) => epochOfUncompacted(blob.id) !== undefined),
+          (blob) => epochOfUncompacted(blob.id) ?? 0,
+        ),
+      ),
     };
   }
 
@@ -225,6 +236,12 @@ export async function listPrefixes(
   );
   for await (const page of pages) all.push(...page);
   return all;
+}
+
+function byEpoch(sets: ReadonlyMap<number, readonly BlobMetadata[]>): readonly EpochSet[] {
+  return [...sets]
+    .map(([epoch, blobs]) => ({ epoch, blobs }))
+    .toSorted((a, b) => a.epoch - b.epoch);
 }
 
 /** Of any index blob with an epoch: `xn7_…`, `xs7_…`, the first of `xr0_7_…`. */

@@ -1,4 +1,28 @@
 /** Direct contents: packs, indexes, epochs and sessions of a repository in a blob store, read and written without a server. */
+export {
+  type CachePartUsage,
+  cacheUsage,
+  clearCache,
+  type FolderUsage,
+  folderUsage,
+} from "./cache-folder.ts";
+export type { CachePart } from "./disk-cache.ts";
+export {
+  type CollectionAges,
+  collectPacks,
+  type CollectPacksOptions,
+  type CollectPacksResult,
+  FULL_COLLECTION_AGES,
+  NO_COLLECTION_AGES,
+} from "./pack-collection.ts";
+export {
+  FULL_REWRITE_AGE_MS,
+  rewriteContents,
+  type RewriteContentsOptions,
+  type RewriteContentsResult,
+  type RewriteSelection,
+  selectContents,
+} from "./rewrite-selection.ts";
 export { openDirectContents } from "./direct-contents.ts";
 export type {
   CacheLimits,
@@ -9,7 +33,11 @@ export type {
   ContentsStatistics,
   DirectContents,
   DirectContentsOptions,
+  EpochRangeSet,
+  EpochSet,
   EpochState,
+  FillCacheOptions,
+  FillCacheResult,
   IndexBlobInfo,
   IndexMaintenanceOptions,
   IndexMaintenanceResult,

@@ -3,7 +3,7 @@
  * administrative half of its interface (everything that `ContentStore` does not have).
  */
 import type { BlobId, BlobMetadata, BlobStorage, RetentionOptions } from "../blob/index.ts";
-import type { CallOptions, Clock, Random } from "../bytes/index.ts";
+import type { CallOptions, Clock, Random, TimestampNs } from "../bytes/index.ts";
 import type { CompressionEngine, CompressorId } from "../compress/index.ts";
 import type { CryptoEngine } from "../crypto/index.ts";
 import type {
@@ -12,6 +12,7 @@ import type {
   ContentRef,
   ContentStore,
   IdRange,
+  PackedIndex,
   RepositoryFormat,
 } from "../format/index.ts";
 
@@ -53,6 +54,8 @@ export interface DirectContentsOptions {
   readonly readOnly?: boolean | undefined;
   /** Only with `readOnly`: index blobs that cannot be read are left out instead of failing. */
   readonly permissiveCacheLoading?: boolean | undefined;
+  /** The same for a writer: only for rebuilding indexes, for whoever sees half of an index deletes too much. */
+  readonly leaveOutBadIndexes?: boolean | undefined;
   /** A folder of our own. Absent: nothing is kept between runs; big decrypted indexes live in a private temporary folder. */
   readonly cacheDirectory?: string | undefined;
   readonly cacheLimits?: Partial<CacheLimits> | undefined;
@@ -118,10 +121,22 @@ export interface CompactIndexesOptions extends CallOptions {
 }
 
 export interface RecoverIndexesOptions extends CallOptions {
-  /** Only these packs; absent: all `p` and `q` packs. */
+  /** Only these packs; absent: all whose ID begins with one of `prefixes`. */
   readonly packs?: readonly BlobId[] | undefined;
+  /** Default: `p` and `q`, all packs. */
+  readonly prefixes?: readonly string[] | undefined;
   /** Whether an index blob is written, or only counted what would be in it. */
   readonly commit: boolean;
+  /** Nothing is written unless every pack could be read. Default false: what can be read is recovered. */
+  readonly onlyComplete?: boolean | undefined;
+  /**
+   * Afterwards the index blobs that were there before are deleted, damaged ones included. Implies `onlyComplete`:
+   * the entries of a pack that cannot be read would be lost. @throws RangeError with `packs` or `prefixes`.
+   */
+  readonly replaceIndexes?: boolean | undefined;
+  /** Packs read at the same time. Default 8. */
+  readonly parallel?: number | undefined;
+  readonly onProgress?: ((packs: number, contents: number) => void) | undefined;
 }
 
 export interface RecoverIndexesResult {
@@ -130,6 +145,19 @@ export interface RecoverIndexesResult {
   /** Packs whose local index could not be read. */
   readonly unreadable: readonly { readonly packId: BlobId; readonly message: string }[];
   readonly indexBlobs: readonly BlobMetadata[];
+  /** Index blobs that were replaced; without `commit` those that would be. */
+  readonly replaced: readonly BlobId[];
+}
+
+export interface FillCacheOptions extends CallOptions {
+  /** Packs fetched at the same time. Default 16. */
+  readonly parallel?: number | undefined;
+}
+
+export interface FillCacheResult {
+  readonly packs: number;
+  /** Of them in the cache now. */
+  readonly cached: number;
 }
 
 export interface SessionInfo {
@@ -143,11 +171,14 @@ export interface SessionInfo {
 
 export interface VerifyContentsOptions extends CallOptions {
   readonly prefix?: string | undefined;
+  /** First and one behind the last ID, in string order. */
+  readonly range?: IdRange | undefined;
   readonly includeDeleted?: boolean | undefined;
   /** Share of the contents, 0…100, that are read in full and re-hashed; of the others only the pack's length is checked. */
   readonly fullPercent?: number | undefined;
   readonly parallel?: number | undefined;
-  readonly onProgress?: ((done: number) => void) | undefined;
+  /** Contents looked at so far, and problems found so far. */
+  readonly onProgress?: ((done: number, problems: number) => void) | undefined;
 }
 
 export interface ContentProblem {
@@ -222,6 +253,8 @@ export interface DirectContents extends ContentStore, AsyncDisposable {
   ): Promise<readonly IndexBlobInfo[]>;
   /** The write epoch and what surrounds it; `undefined` with the old manager. */
   epochState(options?: CallOptions): Promise<EpochState | undefined>;
+  /** What one index blob says, active or not. @throws SEJF_BLOB_NOT_FOUND; SEJF_CORRUPT naming the blob. */
+  openIndexBlob(id: BlobId, options?: CallOptions): Promise<PackedIndex>;
   compactIndexes(options?: CompactIndexesOptions): Promise<IndexMaintenanceResult>;
   /** What is due by the format's parameters: advance, compaction of epochs and ranges, and, when asked, cleanup. */
   maintainIndexes(options?: IndexMaintenanceOptions): Promise<IndexMaintenanceResult>;
@@ -230,6 +263,11 @@ export interface DirectContents extends ContentStore, AsyncDisposable {
   /** Deleted entries up to this time cease to exist. Never moves back. @throws SEJF_UNSUPPORTED with the old manager. */
   setDeletionWatermark(timestampS: number, options?: CallOptions): Promise<void>;
   recoverIndexes(options: RecoverIndexesOptions): Promise<RecoverIndexesResult>;
+  /**
+   * Brings all `q` packs into the cache. `cached` is 0 where nothing is kept: without a cache, and with a store whose
+   * blobs are local files.
+   */
+  fillMetadataCache(options?: FillCacheOptions): Promise<FillCacheResult>;
   /** Markers of running (or crashed) writers. */
   sessions(options?: CallOptions): Promise<readonly SessionInfo[]>;
   statistics(): ContentsStatistics;
@@ -242,6 +280,24 @@ export interface EpochState {
   readonly writeEpochBlobs: number;
   readonly writeEpochBytes: number;
   readonly activeBlobs: number;
-  readonly ranges: readonly { readonly from: number; readonly to: number }[];
+  readonly ranges: readonly EpochRangeSet[];
   readonly singleEpochs: readonly number[];
+  /** When the write epoch began, where its marker tells. */
+  readonly writeEpochStart: TimestampNs | undefined;
+  /** Compacted sets of one epoch, ascending. */
+  readonly singleSets: readonly EpochSet[];
+  /** Index blobs that are read one by one, by their epoch, ascending. */
+  readonly uncompactedSets: readonly EpochSet[];
+}
+
+export interface EpochSet {
+  readonly epoch: number;
+  /** At least one. */
+  readonly blobs: readonly BlobMetadata[];
+}
+
+export interface EpochRangeSet {
+  readonly from: number;
+  readonly to: number;
+  readonly blobs: readonly BlobMetadata[];
 }

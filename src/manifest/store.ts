@@ -80,7 +80,7 @@ class ContentManifestStore implements CompactingManifestStore {
     const entry = this.#pending.get(id) ?? (await this.#load(options)).get(id);
     if (entry === undefined || entry.deleted)
       throw new SejfError("SEJF_MANIFEST_NOT_FOUND", `there is no manifest ${id}`);
-    return { ...metadataOf(entry), data: JSON.parse(entry.data) as unknown };
+    return { ...metadataOf(entry), data: JSON.parse(entry.data) as unknown, text: entry.data };
   }
 
   async find(labels: Labels, options: CallOptions = {}): Promise<readonly ManifestMetadata[]> {

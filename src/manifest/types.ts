@@ -19,6 +19,8 @@ export interface ManifestMetadata {
 export interface Manifest extends ManifestMetadata {
   /** Parsed JSON. */
   readonly data: unknown;
+  /** The JSON as stored: numbers and order as they were written. */
+  readonly text: string;
 }
 
 /** Labelled items; a put never replaces, an update is a new item and a deletion. */

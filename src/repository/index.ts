@@ -3,6 +3,12 @@
  * works on the storage itself.
  */
 export { writeFileAtomically } from "./atomic-file.ts";
+export {
+  cacheLimits,
+  DEFAULT_CONTENT_SWEEP_AGE_S,
+  ownCacheDirectory,
+  setCachingOptions,
+} from "./caching.ts";
 export { loadConfig, saveConfig } from "./config-file.ts";
 export {
   type CachingOptions,
@@ -53,6 +59,7 @@ export {
   logDirectory,
   resolveConfigFile,
 } from "./paths.ts";
+export { readPlainBlob } from "./plain-blob.ts";
 export { type RecoverFormatOptions, recoverFormatBlob } from "./repair.ts";
 export { decodeToken, encodeToken, type Token } from "./token.ts";
 export type { ClientIdentity, Repository, RepositoryParameters } from "./types.ts";

@@ -1,8 +1,7 @@
 /** Opening a direct repository: a connection, its contents and its manifests as one `Repository`. */
-import { join } from "node:path";
 import type { CompressionEngine } from "../compress/index.ts";
-import type { CacheLimits, DirectContentsOptions } from "../content/index.ts";
-import type { ConnectionConfig } from "./config-json.ts";
+import type { DirectContentsOptions } from "../content/index.ts";
+import { cacheLimits, ownCacheDirectory } from "./caching.ts";
 import { type Connection, type OpenOptions, openConnection } from "./connection.ts";
 import { DirectRepository } from "./direct-repository.ts";
 
@@ -10,11 +9,9 @@ export interface OpenRepositoryOptions extends OpenOptions {
   readonly compression?: CompressionEngine | undefined;
   /** Worker threads of the bulk path; 0: none. Default: as many as fit the machine. */
   readonly threads?: number | undefined;
+  /** Index blobs that cannot be read are left out: only for rebuilding indexes. */
+  readonly leaveOutBadIndexes?: boolean | undefined;
 }
-
-/** The folder of our own files in the cache folder that is shared with kopia: neither reads the other's. */
-const OWN_CACHE = "sejf";
-const MIN_SWEEP_AGE_MS = 600_000;
 
 /**
  * The repository of a connection file, ready to read and (unless it is read-only) write.
@@ -65,12 +62,12 @@ function contentsOptions(
   options: OpenRepositoryOptions,
 ): DirectContentsOptions {
   const { config, access, engine, clock, random, storage } = connection;
-  const directory = config.caching?.cacheDirectory ?? "";
+  const directory = ownCacheDirectory(config);
   const cache =
-    directory === ""
+    directory === undefined
       ? {}
       : {
-          cacheDirectory: join(directory, OWN_CACHE),
+          cacheDirectory: directory,
           cacheLimits: cacheLimits(config),
           cacheKey: access.derivedKeys().localCacheIntegrity,
         };
@@ -85,22 +82,10 @@ function contentsOptions(
     identity: { username: config.client.username, hostname: config.client.hostname },
     readOnly: config.client.readOnly,
     permissiveCacheLoading: config.client.permissiveCacheLoading,
+    leaveOutBadIndexes: options.leaveOutBadIndexes,
     retention: access.retention,
     threads: options.threads,
     log: (event) => options.log?.(event.level, event.message),
     ...cache,
-  };
-}
-
-/** Listings are never cached: a write of another client would be missed, and it costs little to ask. */
-function cacheLimits(config: ConnectionConfig): Partial<CacheLimits> {
-  const caching = config.caching ?? {};
-  const { maxCacheSize, maxMetadataCacheSize, minContentSweepAge } = caching;
-  return {
-    ...(maxCacheSize === undefined ? {} : { contentBytes: maxCacheSize }),
-    ...(maxMetadataCacheSize === undefined
-      ? {}
-      : { metadataBytes: maxMetadataCacheSize, indexBytes: maxMetadataCacheSize }),
-    minimumAgeMs: minContentSweepAge === undefined ? MIN_SWEEP_AGE_MS : minContentSweepAge * 1000,
   };
 }
