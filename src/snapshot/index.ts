@@ -44,6 +44,8 @@ export type {
   RestoreSummary,
 } from "./restore-types.ts";
 export { retentionReasons } from "./retention.ts";
+export { isCronExpression } from "./cron.ts";
+export { nextSnapshotTime } from "./schedule.ts";
 export {
   deleteSnapshot,
   findSnapshots,
