@@ -9,7 +9,7 @@ import { copyBytes, type OwnedBytes } from "../bytes/index.ts";
 import { SejfError } from "../errors/index.ts";
 import { type ContentRef, type IndexEntry, newPackId, openIndex } from "../format/index.ts";
 import type { BulkEngineHost, ContentLocation, OpenedPack } from "../node/index.ts";
-import type { IndexSetDescriptor } from "../node/index/index.ts";
+import { type IndexSetDescriptor, mergeToMemory, openIndexBytes } from "../node/index/index.ts";
 import { SeededRandom } from "./random.ts";
 
 export interface FolderHostOptions {
@@ -33,6 +33,7 @@ export class FolderHost implements BulkEngineHost {
     deletionWatermarkS: undefined,
   };
   readonly #options: FolderHostOptions;
+  readonly #indexes: OwnedBytes[] = [];
   readonly #random = new SeededRandom(7);
 
   constructor(folder: string, options: FolderHostOptions = {}) {
@@ -69,10 +70,21 @@ export class FolderHost implements BulkEngineHost {
     await writeFile(this.path(packId), bytes);
     for (const entry of openIndex(localIndex).entries()) this.entries.set(entry.contentId, entry);
     this.packs.push(packId);
+    this.#indexes.push(localIndex);
+  }
+
+  /** The committed index is this one alone. */
+  useIndex(index: OwnedBytes): void {
+    this.#indexes.splice(0, Number.POSITIVE_INFINITY, index);
+    void this.commitIndex();
   }
 
   commitIndex(): Promise<void> {
     this.commits++;
+    const merged = mergeToMemory(this.#indexes.map(openIndexBytes));
+    const { generation } = this.descriptor;
+    if (merged !== undefined)
+      this.descriptor = { ...this.descriptor, generation: generation + 1, memory: [merged] };
     return Promise.resolve();
   }
 

@@ -68,7 +68,7 @@ class ThreadEngine implements BulkEngine {
     this.threads = threads;
     this.#host = host;
     this.#config = config;
-    this.claims = ClaimTable.create(hashBytes);
+    this.claims = ClaimTable.create(hashBytes, config.claimLimit);
     this.#memory = new EngineMemory(planMemory(threads, config.maxPackSizeBytes, hasEcc(codec)));
     this.#pool = new ThreadPool(threads, (thread) => this.#threadData(thread), {
       onWant: (thread, message) => this.#packs.onWant(thread, message),

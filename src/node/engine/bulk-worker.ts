@@ -11,7 +11,7 @@ import { ClaimTable } from "./claim-table.ts";
 import { ContentOpener } from "./content-opener.ts";
 import { ContentStorer } from "./content-storer.ts";
 import { openThreadIndex } from "./thread-index.ts";
-import { createThreadTools } from "./thread-tools.ts";
+import { createThreadTools, hasEcc } from "./thread-tools.ts";
 import { EngineMemory } from "./memory.ts";
 import { PackWriter } from "./pack-writer.ts";
 import type { FromThread, JobReply, ThreadData, ThreadJob, ToThread } from "./protocol.ts";
@@ -32,18 +32,21 @@ const packs = new PackWriter({
   maxPackSizeBytes: data.maxPackSizeBytes,
   post,
 });
+const cipher = createNodeContentCipher(data.codec.encryption, data.codec.masterKey);
 const storer = new ContentStorer({
   codec,
   compression: nodeCompressionEngine,
   formatVersion: data.formatVersion,
   claims: ClaimTable.fromDescriptor(data.claims),
   packs,
-  sealInto: tools.sealInto(
-    codec,
-    createNodeContentCipher(data.codec.encryption, data.codec.masterKey),
-  ),
+  sealInto: tools.sealInto(codec, cipher),
 });
-const opener = new ContentOpener(codec, nodeCompressionEngine);
+const opener = new ContentOpener({
+  codec,
+  compression: nodeCompressionEngine,
+  decryptInto: hasEcc(data.codec) ? undefined : cipher.decryptInto.bind(cipher),
+  scratch,
+});
 storer.useIndex(openThreadIndex(data.index));
 
 let last: Promise<void> = Promise.resolve();

@@ -15,7 +15,7 @@ test("ClaimTable: a model of a set, with releases, for every key length", () => 
   const step = fc.record({ op: fc.constantFrom("claim", "claim", "has", "release", "clear"), key });
   fc.assert(
     fc.property(fc.constantFrom(16, 28, 32), fc.array(step, { maxLength: 60 }), (length, steps) => {
-      const table = ClaimTable.create(length, 64);
+      const table = ClaimTable.create(length, 32);
       const model = new Set<string>();
       for (const {
         op,
@@ -45,7 +45,7 @@ test("ClaimTable: a model of a set, with releases, for every key length", () => 
 });
 
 test("ClaimTable: full is a RangeError, not a silent second claim", () => {
-  const table = ClaimTable.create(16, 16);
+  const table = ClaimTable.create(16, 8);
   const random = new SeededRandom();
   for (let i = 0; i < 16; i++) table.claim(random.bytes(17));
   assert.throws(() => table.claim(random.bytes(17)), RangeError);
@@ -54,7 +54,7 @@ test("ClaimTable: full is a RangeError, not a silent second claim", () => {
 
 test("ClaimTable: threads that claim the same keys at once get each key exactly once", async () => {
   const keys = 20_000;
-  const table = ClaimTable.create(16, 1 << 16);
+  const table = ClaimTable.create(16, 1 << 15);
   const gate = new SharedArrayBuffer(4);
   const workers = [1, 2, 3, 4].map(
     (number) =>

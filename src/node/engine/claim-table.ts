@@ -34,9 +34,9 @@ export class ClaimTable {
     this.#stride = 1 + words[KEY_WORDS]!;
   }
 
-  /** A new table for hashes of `hashBytes`. `capacity` is rounded up to a power of two. */
-  static create(hashBytes: number, capacity: number = 1 << 19): ClaimTable {
-    const slots = 2 ** Math.ceil(Math.log2(Math.max(16, capacity)));
+  /** A new table for hashes of `hashBytes`. It has room for at least twice the limit. */
+  static create(hashBytes: number, limit: number = 1 << 18): ClaimTable {
+    const slots = 2 ** Math.ceil(Math.log2(Math.max(16, 2 * limit)));
     const keyWords = Math.ceil(hashBytes / 4);
     const buffer = new SharedArrayBuffer(4 * (HEADER_WORDS + slots * (1 + keyWords)));
     const words = new Int32Array(buffer);

@@ -1,12 +1,20 @@
 /** The stages of a content that is read, in the thread: pack range → decrypt → decompress → re-hash. */
+import { equalBytes } from "../../bytes/index.ts";
 import { closeSync, openSync, readSync } from "node:fs";
 import {
   type CompressionEngine,
   decompressPayload,
   payloadCompressorId,
 } from "../../compress/index.ts";
-import { errorFromUnknown, SejfError } from "../../errors/index.ts";
-import { type BlobCodec, parseContentId } from "../../format/index.ts";
+import { errorFromUnknown, isSejfError, SejfError } from "../../errors/index.ts";
+import {
+  type BlobCodec,
+  type ContentId,
+  contentHashBytes,
+  ivOfHash,
+  NO_COMPRESSION,
+  parseContentId,
+} from "../../format/index.ts";
 import { isSystemError } from "../files/index.ts";
 import type { PieceColumn, RangeColumn } from "./protocol.ts";
 
@@ -16,16 +24,25 @@ const OPEN_PACKS = 16;
 /** The bytes of a job's ranges, or why they are not to be had. */
 export type LoadedRange = Uint8Array | SejfError;
 
+export interface ContentOpenerOptions {
+  readonly codec: BlobCodec;
+  readonly compression: CompressionEngine;
+  /** Decrypts into the beginning of `target`; absent where error correction has to be undone first. */
+  readonly decryptInto?:
+    | ((encrypted: Uint8Array, iv: Uint8Array, target: Uint8Array) => number)
+    | undefined;
+  /** Where plain bytes are made, so that no fresh memory is touched for them. */
+  readonly scratch: Uint8Array;
+}
+
 export class ContentOpener {
-  readonly #codec: BlobCodec;
-  readonly #compression: CompressionEngine;
+  readonly #options: ContentOpenerOptions;
   /** Least recently used first. */
   readonly #open = new Map<string, number>();
   #buffer: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
-  constructor(codec: BlobCodec, compression: CompressionEngine) {
-    this.#codec = codec;
-    this.#compression = compression;
+  constructor(options: ContentOpenerOptions) {
+    this.#options = options;
   }
 
   /** All ranges of a job; views that are valid until the next call. */
@@ -45,7 +62,10 @@ export class ContentOpener {
     });
   }
 
-  /** The plain bytes of piece `i` of the job, re-hashed. @throws SEJF_CORRUPT, SEJF_BLOB_NOT_FOUND, SEJF_RANGE, SEJF_IO. */
+  /**
+   * The plain bytes of piece `i` of the job, re-hashed; a view that is valid until the next call.
+   * @throws SEJF_CORRUPT, SEJF_BLOB_NOT_FOUND, SEJF_RANGE, SEJF_IO.
+   */
   openPiece(
     pieces: PieceColumn,
     ids: readonly string[],
@@ -57,7 +77,43 @@ export class ContentOpener {
     const offset = pieces.offset[i]!;
     const stored = range.subarray(offset, offset + pieces.packedLength[i]!);
     const id = parseContentId(ids[i]!);
-    return this.#codec.decodeContent(stored, id, pieces.compression[i]!, pieces.originalLength[i]!);
+    const { codec, decryptInto, scratch } = this.#options;
+    if (decryptInto === undefined || stored.byteLength > scratch.byteLength) {
+      return codec.decodeContent(stored, id, pieces.compression[i]!, pieces.originalLength[i]!);
+    }
+    try {
+      return this.#openInScratch(stored, id, pieces.compression[i]!, pieces.originalLength[i]!);
+    } catch (error) {
+      if (!isSejfError(error)) throw error;
+      throw new SejfError(error.code, `content ${id}: ${error.message}`, { cause: error });
+    }
+  }
+
+  /** As the codec's `decodeContent`, without fresh memory. */
+  #openInScratch(
+    stored: Uint8Array,
+    id: ContentId,
+    compression: number,
+    originalLength: number,
+  ): Uint8Array {
+    const { codec, decryptInto, scratch, compression: engine } = this.#options;
+    const hash = contentHashBytes(id);
+    const length = decryptInto!(stored, ivOfHash(hash), scratch);
+    const payload = scratch.subarray(0, length);
+    const data =
+      compression === NO_COMPRESSION
+        ? payload
+        : decompressPayload(payload, compression, originalLength, engine);
+    if (data.byteLength !== originalLength) {
+      throw new SejfError(
+        "SEJF_CORRUPT",
+        `it is ${data.byteLength} bytes, the index says ${originalLength}`,
+      );
+    }
+    if (!equalBytes(codec.hash.hash(data), hash)) {
+      throw new SejfError("SEJF_CORRUPT", "it holds data with another hash");
+    }
+    return data;
   }
 
   /** The segment of an object that the content holds: decompressed where that is done at object level. */
@@ -71,7 +127,12 @@ export class ContentOpener {
     const expected = pieces.lengthBytes[i]!;
     const segment =
       pieces.objectCompressed[i] === 1
-        ? decompressPayload(content, payloadCompressorId(content), expected, this.#compression)
+        ? decompressPayload(
+            content,
+            payloadCompressorId(content),
+            expected,
+            this.#options.compression,
+          )
         : content;
     if (segment.byteLength !== expected) {
       throw new SejfError(

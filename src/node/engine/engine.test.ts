@@ -14,6 +14,7 @@ import {
   type FileJob,
   type FileResult,
   findFormatBlobCopy,
+  IndexBuilder,
   readPackIndex,
   type RestoreAttributes,
   type RestoreBatch,
@@ -596,6 +597,68 @@ test("engine: a thread that dies rejects what waits and everything after", async
   await using engine = openEngine(host, PLAIN);
   await assert.rejects(upload(engine, batchesOf(tree, PLAIN)), { code: "SEJF_WORKER" });
   await assert.rejects(engine.drain(), { code: "SEJF_WORKER" });
+});
+
+test("engine: claims beyond the limit are committed, and what was committed is known", async () => {
+  await using folder = await temporaryDirectory();
+  const tree = new Map<string, string[]>();
+  const rng = new SeededRandom(4);
+  for (let d = 0; d < 12; d++) {
+    const directory = join(folder.path, `d${d}`);
+    fs.mkdirSync(directory);
+    const names = Array.from({ length: 250 }, (_, i) => `f${i}`);
+    // The second half of the directories repeats the first.
+    for (const name of names)
+      fs.writeFileSync(
+        join(directory, name),
+        d < 6 ? rng.bytes(20) : fs.readFileSync(join(folder.path, `d${d - 6}`, name)),
+      );
+    tree.set(directory, names);
+  }
+  const host = new FolderHost(folder.path);
+  await using engine = createBulkEngine(host, {
+    codec: parameters(PLAIN),
+    formatVersion: 3,
+    maxPackSizeBytes: 1 << 20,
+    splitter: PLAIN.splitter,
+    claimLimit: 600,
+    threads: 2,
+  });
+  const results = await upload(engine, batchesOf(tree, PLAIN));
+  assert.equal(results.size, 3000);
+  assert.ok(host.commits >= 1);
+  assert.ok(engine.claims.count < 1500);
+  assert.equal(
+    [...results.values()].reduce((sum, result) => sum + (result.ok ? result.newBytes : 0), 0),
+    1500 * 20,
+  );
+  await checkPacks(
+    host,
+    PLAIN,
+    new Set(
+      [...results.values()].flatMap((result) => piecesOf(result).map(({ ref }) => ref as string)),
+    ),
+  );
+});
+
+test("engine: a deleted content is stored again, later than its deletion", async () => {
+  await using folder = await temporaryDirectory();
+  fs.writeFileSync(join(folder.path, "f"), "deleted once");
+  const tree = new Map([[folder.path, ["f"]]]);
+  const host = new FolderHost(folder.path);
+  const first = openEngine(host, PLAIN);
+  const [piece] = piecesOf((await upload(first, batchesOf(tree, PLAIN))).get(0));
+  await first.close();
+  const entry = host.entries.get(piece?.ref ?? "");
+  assert.ok(entry !== undefined);
+  const builder = new IndexBuilder();
+  builder.add({ ...entry, deleted: true, timestampS: host.nowS() + 1000 });
+  host.entries.clear();
+  host.useIndex(builder.build(2));
+  await using engine = openEngine(host, PLAIN);
+  const again = (await upload(engine, batchesOf(tree, PLAIN))).get(0);
+  assert.ok(again?.ok === true && again.newBytes === 12);
+  assert.equal(host.entries.get(piece?.ref ?? "")?.timestampS, host.nowS() + 1001);
 });
 
 test("engine: an abort stops soon with its reason, and the engine goes on working", async () => {

@@ -44,9 +44,9 @@ export async function* gather<F>(
         small = [];
         bytes = 0;
       }
-      const { value, done } = await coming;
-      if (done === true) break;
-      const { directory, files } = value;
+      const next = await coming;
+      if (next.done === true) break;
+      const { directory, files } = next.value;
       for (const file of files) {
         if (rules.isBig(file)) {
           yield { big: { directory, file } };

@@ -18,6 +18,8 @@ export interface BulkEngineConfig {
   readonly maxPackSizeBytes: number;
   /** The repository's default splitter. */
   readonly splitter: string;
+  /** Contents that may be new before the index must be committed. Default: 262,144, in 19 MiB for hashes of 32 bytes. */
+  readonly claimLimit?: number | undefined;
   /** Threads to start. Default: `SEJF_THREADS`, else the number of cores, at most 8. */
   readonly threads?: number | undefined;
 }
