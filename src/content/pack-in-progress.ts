@@ -40,9 +40,10 @@ export class PackInProgress {
     return this.#contents.size;
   }
 
-  append(stored: Uint8Array, content: AppendedContent): void {
+  append(stored: Uint8Array, content: AppendedContent): IndexEntry {
     const entry = this.#builder.append(stored, content);
     this.#contents.set(content.contentId, { entry, stored });
+    return entry;
   }
 
   /** A deletion, for the pack's local index only: a recovery from packs sees it. */
