@@ -14,8 +14,11 @@ export {
   effectivePolicy,
   formatPolicyTarget,
   getPolicy,
+  getPolicyById,
+  GLOBAL_TARGET,
   listPolicies,
   parsePolicyTarget,
+  policyLevels,
   type PolicyTree,
   policyTree,
   removePolicy,
@@ -29,6 +32,7 @@ export type {
   FilesPolicy,
   LoggingPolicy,
   Policy,
+  PolicyLevel,
   PolicyTarget,
   RetentionPolicy,
   SchedulingPolicy,
@@ -36,7 +40,11 @@ export type {
   TimeOfDay,
   UploadPolicy,
 } from "./policy.ts";
+export { checkPolicy } from "./policy-check.ts";
 export { decodePolicy, DEFAULT_POLICY, EMPTY_POLICY, encodePolicy } from "./policy-json.ts";
+export { mergePolicies } from "./policy-merge.ts";
+export { policyOrigins, type PolicyOrigins } from "./policy-origins.ts";
+export { unknownPolicyMembers } from "./policy-unknown.ts";
 export type {
   RestoreCounters,
   RestoreEvent,

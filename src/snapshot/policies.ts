@@ -1,6 +1,5 @@
 /** Policies in the repository: stored, listed, merged, and the tree of them that an upload goes by. */
 import type { CallOptions } from "../bytes/index.ts";
-import { SejfError } from "../errors/index.ts";
 import {
   type Labels,
   type ManifestId,
@@ -9,14 +8,15 @@ import {
   newestOf,
 } from "../manifest/index.ts";
 import type { ClientIdentity } from "../repository/index.ts";
-import type { Policy, PolicyTarget, StoredPolicy } from "./policy.ts";
+import type { Policy, PolicyLevel, PolicyTarget, StoredPolicy } from "./policy.ts";
+import { checkPolicy } from "./policy-check.ts";
 import { decodePolicy, EMPTY_POLICY, encodePolicy } from "./policy-json.ts";
 import { mergePolicies } from "./policy-merge.ts";
 import { parseSource } from "./source.ts";
 import type { SnapshotSource } from "./types.ts";
 
 const TYPE = "policy";
-const GLOBAL_TARGET: PolicyTarget = { hostname: "", username: "", path: "" };
+export const GLOBAL_TARGET: PolicyTarget = { hostname: "", username: "", path: "" };
 
 /** `(global)`, `@host`, `user@host`, `user@host:/path`, or a path of this client. @throws SEJF_INVALID_ARGUMENT. */
 export function parsePolicyTarget(text: string, identity: ClientIdentity): PolicyTarget {
@@ -64,6 +64,17 @@ export async function getPolicy(
   return newest === undefined ? undefined : load(manifests, newest, options);
 }
 
+/** The policy stored as this manifest; `undefined` when there is none, or it is something else. @throws SEJF_CORRUPT. */
+export async function getPolicyById(
+  manifests: ManifestStore,
+  id: ManifestId,
+  options: CallOptions = {},
+): Promise<StoredPolicy | undefined> {
+  const all = await manifests.find({ type: TYPE }, options);
+  const found = all.find((item) => item.id === id);
+  return found === undefined ? undefined : load(manifests, found, options);
+}
+
 /** All stored ones, the newest of each target. @throws SEJF_CORRUPT. */
 export async function listPolicies(
   manifests: ManifestStore,
@@ -77,41 +88,18 @@ export async function listPolicies(
   return [...byTarget].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, stored]) => stored);
 }
 
-/** A new item; all older ones of the target are deleted. Pending until the repository is flushed. @throws SEJF_INVALID_ARGUMENT. */
+/** A new item; all older ones of the target are deleted. Pending until the repository is flushed. @throws SEJF_INVALID_ARGUMENT for a policy that cannot be. */
 export async function setPolicy(
   manifests: ManifestStore,
   target: PolicyTarget,
   policy: Policy,
   options: CallOptions = {},
 ): Promise<ManifestId> {
-  checkTarget(target, policy);
+  checkPolicy(target, policy);
   const old = await manifests.find(labelsOf(target), options);
   const id = await manifests.put(labelsOf(target), encodePolicy(policy), options);
   for (const item of old) await manifests.delete(item.id, options);
   return id;
-}
-
-function checkTarget({ path }: PolicyTarget, { upload, scheduling }: Policy): void {
-  if (/[/\\]$/.test(path) && path !== "/" && !/^[A-Za-z]:\\$/.test(path)) {
-    throw new SejfError("SEJF_INVALID_ARGUMENT", `policy path ${path} ends with a separator`);
-  }
-  if (path !== "" && upload.maxParallelSnapshots !== undefined) {
-    throw new SejfError(
-      "SEJF_INVALID_ARGUMENT",
-      "the number of parallel snapshots cannot be set for a path, only globally, for a host or a user",
-    );
-  }
-  const others = [
-    scheduling.intervalSeconds,
-    scheduling.timeOfDay?.length,
-    scheduling.cron?.length,
-  ];
-  if (scheduling.manual === true && others.some((value) => (value ?? 0) !== 0)) {
-    throw new SejfError(
-      "SEJF_INVALID_ARGUMENT",
-      "a manual schedule cannot be combined with times, an interval or cron expressions",
-    );
-  }
 }
 
 /** False when there was none. */
@@ -131,13 +119,26 @@ export async function effectivePolicy(
   target: PolicyTarget,
   options: CallOptions = {},
 ): Promise<Policy> {
-  const levels: Policy[] = [];
+  const levels = await policyLevels(manifests, target, options);
+  return mergePolicies(levels.map(({ policy }) => policy));
+}
+
+/**
+ * What the policy of a target is merged from, most specific first: its own, which is an empty one where nothing is
+ * stored, then its parents', the built-in defaults not among them. @throws SEJF_CORRUPT.
+ */
+export async function policyLevels(
+  manifests: ManifestStore,
+  target: PolicyTarget,
+  options: CallOptions = {},
+): Promise<readonly PolicyLevel[]> {
+  const levels: PolicyLevel[] = [];
   for (const [index, level] of levelsOf(target).entries()) {
     const found = await manifests.find(labelsOf(level), options);
-    if (index === 0 && found.length === 0) levels.push(EMPTY_POLICY);
-    for (const item of found) levels.push((await load(manifests, item, options)).policy);
+    if (index === 0 && found.length === 0) levels.push({ target, policy: EMPTY_POLICY });
+    for (const item of found) levels.push(await load(manifests, item, options));
   }
-  return mergePolicies(levels);
+  return levels;
 }
 
 /** The targets that a policy is merged from, most specific first. */

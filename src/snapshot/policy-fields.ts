@@ -120,6 +120,7 @@ export const POLICY_GROUPS: ReadonlyMap<string, Group> = new Map<string, Group>(
 ]);
 
 const ACTION: Group = { path: text, args: texts, script: text, timeout: count, mode: text };
+export const ACTION_MEMBERS: readonly string[] = Object.keys(ACTION);
 
 /** The value with its type checked; `undefined` for null. @throws SEJF_CORRUPT. */
 export function checkField({ kind }: Field, value: unknown, what: string): unknown {

@@ -26,7 +26,7 @@ export function mergePolicies(levels: readonly Policy[]): Policy {
     }
     setGroup(merged, path, values);
   }
-  return (end === -1 ? merged : { ...merged, noParent: true }) as unknown as Policy;
+  return merged as unknown as Policy;
 }
 
 function mergeField(key: string, { merge, stop }: Field, levels: readonly JsonObject[]): unknown {

@@ -120,8 +120,12 @@ export interface PolicyTarget {
   readonly path: string;
 }
 
-export interface StoredPolicy {
-  readonly id: ManifestId;
+/** One of the policies that are merged. */
+export interface PolicyLevel {
   readonly target: PolicyTarget;
   readonly policy: Policy;
+}
+
+export interface StoredPolicy extends PolicyLevel {
+  readonly id: ManifestId;
 }
