@@ -3,7 +3,7 @@
  * nothing else. Streams, windows across pieces and limits of segments are the business of `streaming.ts`.
  */
 import { BUZHASH_TABLE } from "./buzhash-table.ts";
-import { RABIN_TABLES } from "./rabin-tables.ts";
+import { rabinTables } from "./rabin-tables.ts";
 import { type SplitterKind, WINDOW_BYTES } from "./specs.ts";
 
 /**
@@ -34,7 +34,7 @@ export const scanBuzhash: CutScan = (bytes, from, end, mask) => {
  */
 export const scanRabinKarp: CutScan = (bytes, from, end, mask) => {
   if (from >= end) return -1;
-  const { outHigh, outLow, modHigh, modLow } = RABIN_TABLES;
+  const { outHigh, outLow, modHigh, modLow } = rabinTables();
   let high = 0;
   let low = 0;
   for (let i = from - WINDOW_BYTES + 1; i < end; i++) {
