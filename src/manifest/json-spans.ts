@@ -46,7 +46,7 @@ function malformed(what: string, at: number): SejfError {
 }
 
 const SPACE = /[ \t\r\n]*/y;
-const STRING = /"(?:[^"\\\u0000-\u001f]|\\.)*"/y;
+const STRING = /"(?:[^"\\]|\\.)*"/sy;
 const TOKEN = /(?:-?[0-9][0-9.eE+-]*|true|false|null)/y;
 
 class Scanner {

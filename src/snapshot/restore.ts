@@ -332,10 +332,6 @@ class Restore {
   // --- symlinks
 
   async #startSymlink(node: RestoreNode, entry: DirEntry, path: string): Promise<void> {
-    if (this.#options.skipSymlinks === true) {
-      this.#counters.skipped++;
-      return;
-    }
     await this.#symlinks.room();
     node.open++;
     this.#symlinks.start(async () => {
@@ -350,6 +346,10 @@ class Restore {
     name: string,
     path: string,
   ): Promise<void> {
+    if (this.#options.skipSymlinks === true) {
+      this.#counters.skipped++;
+      return;
+    }
     try {
       const target = await this.#linkTarget(entry.object);
       const made = placeSymlink(directory, name, target, this.#options);

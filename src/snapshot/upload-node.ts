@@ -38,6 +38,8 @@ export class DirectoryNode {
   /** Children under way, and 1 while it is being listed. */
   open = 1;
   entries: DirEntry[] = [];
+  /** Once it is written; `entries` is empty then. */
+  done: DirEntry | undefined;
   /** The earlier directory that this one may turn out to equal. */
   #candidate: PreviousDirectory | undefined;
   /** How many entries are the candidate's own. */

@@ -239,10 +239,9 @@ test("policies below the source are used alone; rules, size limit and cache dire
   put(join(temp.path, "rules/.kopiaignore"), "# comment\n*.log\n");
   put(join(temp.path, "cache/CACHEDIR.TAG"), "Signature: 8a477f597d28d172789f06886806bc55\n");
   const compressors = new Map<string, number | undefined>();
-  const { writeFiles } = repository.contents;
+  const writeFiles = repository.contents.writeFiles.bind(repository.contents);
   repository.contents.writeFiles = (batches, options) =>
-    writeFiles.call(
-      repository.contents,
+    writeFiles(
       (async function* () {
         for await (const batch of batches) {
           for (const file of batch.files) compressors.set(String(file.name), file.compressor);

@@ -12,7 +12,7 @@ import type {
   FileJob,
   FileResult,
 } from "../format/index.ts";
-import { type EntryStat, joinLocal, readLink } from "../node/index.ts";
+import { joinLocal, readLink } from "../node/index.ts";
 import {
   type ObjectFormat,
   type ObjectId,
@@ -25,7 +25,15 @@ import type { Policy } from "./policy.ts";
 import { loadPrevious, type PreviousDirectory } from "./previous.ts";
 import { TaskSet } from "./task-set.ts";
 import type { Directory, DirEntry } from "./types.ts";
-import { DirectoryNode } from "./upload-node.ts";
+import {
+  batchesOf,
+  joined,
+  partsOf,
+  type PendingFile,
+  settledWithin,
+  startingWith,
+} from "./upload-files.ts";
+import type { DirectoryNode } from "./upload-node.ts";
 import type { UploadTally } from "./upload-tally.ts";
 import {
   enterNode,
@@ -55,19 +63,6 @@ export interface UploadSettings {
   readonly checkpointInMs: () => number;
   /** Saves an incomplete snapshot with this root. */
   readonly checkpoint: (root: DirEntry) => Promise<void>;
-}
-
-/** A file whose parts are being read. */
-interface PendingFile {
-  /** The directory; `undefined` for a single-file snapshot. */
-  readonly node: DirectoryNode | undefined;
-  readonly file: FileToRead;
-  readonly parts: (
-    | { readonly pieces: readonly ContentPiece[]; readonly sizeBytes: number }
-    | undefined
-  )[];
-  missing: number;
-  failed: boolean;
 }
 
 export class Uploader {
@@ -388,6 +383,7 @@ export class Uploader {
       node.unchangedObject(summary) ??
       (await this.#writeDirectory({ entries: sortEntries(node.entries), summary }, node));
     const entry = node.entry(object, summary);
+    node.done = entry;
     node.entries = [];
     const { parent } = node;
     if (parent === undefined) {
@@ -436,7 +432,9 @@ export class Uploader {
   /** What there is of a directory so far, and of its children, as an incomplete directory of its own. */
   async #checkpointOf(node: DirectoryNode): Promise<DirEntry> {
     const children: DirEntry[] = [];
-    for (const child of [...node.active]) children.push(await this.#checkpointOf(child));
+    for (const child of Array.from(node.active)) children.push(await this.#checkpointOf(child));
+    // It may have been finished meanwhile.
+    if (node.done !== undefined) return node.done;
     const present = new Set(node.entries.map((entry) => entry.name));
     const added = children.filter((child) => !present.has(child.name));
     const summary = node.summaryWith(added, "checkpoint");
@@ -445,54 +443,5 @@ export class Uploader {
       node,
     );
     return node.entry(object, summary);
-  }
-}
-
-/** The ranges that a file is read in: one, or parts of equal length and a last one to the end, which may be empty. */
-function partsOf({
-  stat,
-  partBytes,
-}: {
-  readonly stat: EntryStat;
-  readonly partBytes: number | undefined;
-}): readonly FileJob["range"][] {
-  if (partBytes === undefined) return [undefined];
-  const full = Math.floor(stat.sizeBytes / partBytes);
-  return Array.from({ length: full + 1 }, (_, part) => ({
-    offset: part * partBytes,
-    length: part === full ? undefined : partBytes,
-  }));
-}
-
-function joined({ parts }: PendingFile): {
-  readonly pieces: readonly ContentPiece[];
-  readonly sizeBytes: number;
-} {
-  const pieces = parts.flatMap((part) => part?.pieces ?? []);
-  return { pieces, sizeBytes: parts.reduce((sum, part) => sum + (part?.sizeBytes ?? 0), 0) };
-}
-
-async function* batchesOf(batch: FileBatch): AsyncGenerator<FileBatch, void, void> {
-  yield batch;
-}
-
-async function* startingWith<T>(
-  first: T,
-  rest: AsyncGenerator<T, void, void>,
-): AsyncGenerator<T, void, void> {
-  yield first;
-  yield* rest;
-}
-
-/** True when the work has settled, false when the time is over before. */
-async function settledWithin(settled: Promise<boolean>, waitMs: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<false>((resolve) => {
-    timer = setTimeout(resolve, waitMs, false);
-  });
-  try {
-    return await Promise.race([settled, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }

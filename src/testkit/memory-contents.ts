@@ -3,7 +3,7 @@
  * the whole interface, local files included. It counts what is asked of it.
  */
 import { createHash } from "node:crypto";
-import { closeSync, fchmodSync, fstatSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import type { CallOptions, OwnedBytes } from "../bytes/index.ts";
 import { copyBytes } from "../bytes/index.ts";
 import { compressorById, portableCompressionEngine } from "../compress/index.ts";
@@ -28,7 +28,13 @@ import type {
   WriteContentOptions,
 } from "../format/index.ts";
 import type { ContentLister } from "../manifest/index.ts";
-import { joinLocal, pathLike, setFileTimes } from "../node/files/index.ts";
+import {
+  finishRestoreFile,
+  joinLocal,
+  openRestoreFile,
+  pathLike,
+  setFileAttributes,
+} from "../node/files/index.ts";
 import { DEFAULT_SPLITTER, splitAll, createSplitter } from "../splitter/index.ts";
 
 export interface MemoryContentsOptions {
@@ -201,22 +207,16 @@ export class MemoryContents implements ContentStore, ContentLister {
   }
 
   async #restoreFile(batch: RestoreBatch, file: RestoreJob): Promise<RestoreResult> {
-    const path = pathLike(joinLocal(batch.directory, file.name));
     try {
       const parts: Uint8Array[] = [];
       for (const piece of file.pieces) parts.push(await this.read(piece.ref));
       const data = Buffer.concat(parts);
       if (data.length !== file.sizeBytes) throw new SejfError("SEJF_CORRUPT", "wrong length");
-      writeFileSync(path, data, { flag: file.options.overwrite ? "w" : "wx", mode: 0o600 });
-      const fd = openSync(path, "r+");
-      try {
-        if (file.attributes.mode !== undefined) fchmodSync(fd, file.attributes.mode);
-        if (file.attributes.mtimeNs !== undefined) {
-          setFileTimes(fd, { mtimeNs: file.attributes.mtimeNs });
-        }
-      } finally {
-        closeSync(fd);
-      }
+      const { overwrite, atomically } = file.options;
+      const target = openRestoreFile(batch.directory, file.name, { overwrite, atomically });
+      writeFileSync(target.fd, data);
+      setFileAttributes(target.fd, file.attributes, file.options);
+      finishRestoreFile(target);
       return { job: file.job, ok: true, sizeBytes: data.length };
     } catch (error) {
       return { job: file.job, ok: false, ...failure(error) };
