@@ -33,7 +33,37 @@ export type UploadEvent =
   /** In the snapshot, but not as it should be: a name that is not UTF-8, a file that changed while it was read. */
   | { readonly kind: "warning"; readonly path: string; readonly message: string }
   /** An incomplete snapshot was saved and flushed, so that a long upload is safe from garbage collection. */
-  | { readonly kind: "checkpoint"; readonly snapshot: SnapshotManifest };
+  | { readonly kind: "checkpoint"; readonly snapshot: SnapshotManifest }
+  | ActionEvent;
+
+export type ActionName =
+  | "before-snapshot-root"
+  | "after-snapshot-root"
+  | "before-folder"
+  | "after-folder";
+
+/** An action of the policy begins, is not run because actions are not allowed, or failed without ending the upload. */
+export type ActionEvent = {
+  readonly kind: "action";
+  readonly action: ActionName;
+  /** The folder, as a path of this machine. */
+  readonly path: string;
+} & (
+  | { readonly state: "running" | "disabled" }
+  | { readonly state: "failed"; readonly message: string }
+);
+
+export interface ActionSettings {
+  /**
+   * SECURITY: whoever may write policies into the repository decides what an action does, with all rights of this
+   * user. Only true when the user of this machine has said so, and never for policies that a server hands out.
+   */
+  readonly allowActions: boolean;
+  /** Of the processes, to which the actions' own variables are added. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Of the program, for `KOPIA_VERSION`. */
+  readonly version: string;
+}
 
 export interface CreateSnapshotOptions extends CallOptions {
   /** What is read: default the source's path. Absolute. */
@@ -54,6 +84,8 @@ export interface CreateSnapshotOptions extends CallOptions {
   readonly checkpointIntervalMs?: number | undefined;
   /** Stops when more bytes than this were read into objects: `limit reached`. */
   readonly uploadLimitBytes?: number | undefined;
+  /** Absent: the actions of policies are not run, and events say so. */
+  readonly actions?: ActionSettings | undefined;
   readonly onEvent?: ((event: UploadEvent) => void) | undefined;
 }
 

@@ -7,6 +7,7 @@ import type { LocalName } from "../format/index.ts";
 import type { ManifestId } from "../manifest/index.ts";
 import { type EntryStat, nameText, pathLike, statExact } from "../node/index.ts";
 import type { Repository } from "../repository/index.ts";
+import { SnapshotActions } from "./actions.ts";
 import type { CreatedSnapshot, CreateSnapshotOptions } from "./create-types.ts";
 import { NO_RULES } from "./ignore.ts";
 import { NO_STATS } from "./manifest-json.ts";
@@ -14,7 +15,8 @@ import { type PolicyTree, policyTree } from "./policies.ts";
 import { applyRetention } from "./apply-retention.ts";
 import { listSnapshots, previousSnapshots, saveSnapshot } from "./snapshots.ts";
 import type { DirEntry, SnapshotManifest, SnapshotSource } from "./types.ts";
-import { type UploadSettings, Uploader } from "./upload.ts";
+import { Uploader } from "./upload.ts";
+import type { UploadSettings } from "./upload-settings.ts";
 import { DirectoryNode } from "./upload-node.ts";
 import { UploadTally } from "./upload-tally.ts";
 import { fileToRead } from "./upload-walk.ts";
@@ -42,6 +44,7 @@ class Creation {
   readonly #source: SnapshotSource;
   readonly #options: CreateSnapshotOptions;
   readonly #tally: UploadTally;
+  readonly #actions: SnapshotActions;
   readonly #startNs: TimestampNs;
   readonly #intervalMs: number;
   #nextCheckpointMs: number;
@@ -51,6 +54,9 @@ class Creation {
     this.#source = source;
     this.#options = options;
     this.#tally = new UploadTally(options.onEvent);
+    this.#actions = new SnapshotActions(options.actions, systemRandom, (event) =>
+      this.#tally.tell(event),
+    );
     this.#startNs = this.#nowNs();
     this.#intervalMs = options.checkpointIntervalMs ?? DEFAULT_CHECKPOINT_INTERVAL_MS;
     if (!(this.#intervalMs > 0 && this.#intervalMs <= DEFAULT_CHECKPOINT_INTERVAL_MS)) {
@@ -116,8 +122,12 @@ class Creation {
       policy: policies,
       ignore: NO_RULES,
     };
-    return uploader.uploadDirectory(
-      new DirectoryNode({ ...root, previousObjects: [...previousObjects] }),
+    const { beforeSnapshotRoot: before, afterSnapshotRoot: after } = policies.policy.actions;
+    const scope = { kind: "snapshot-root", sourcePath: nameText(local), before, after } as const;
+    await using actions = this.#actions; // those after run now, before the snapshot is saved
+    const { redirect } = await actions.enter(scope, this.#options.signal);
+    return await uploader.uploadDirectory(
+      new DirectoryNode({ ...root, ...redirect, previousObjects: [...previousObjects] }),
     );
   }
 
@@ -131,6 +141,8 @@ class Creation {
       ignoreCache: () => forceHashPercent > 0 && randomPercent() < forceHashPercent,
       failFast,
       limitBytes: uploadLimitBytes,
+      actions: this.#actions,
+      sourcePath: nameText(this.#options.localPath ?? this.#source.path),
       signal,
       checkpointInMs: () => this.#nextCheckpointMs - this.#repository.clock.nowMs(),
       checkpoint: (root) => this.#checkpoint(root),

@@ -3,6 +3,9 @@ export { applyRetention } from "./apply-retention.ts";
 export { compressorOfFile } from "./compression-choice.ts";
 export { createSnapshot, DEFAULT_CHECKPOINT_INTERVAL_MS } from "./create.ts";
 export type {
+  ActionEvent,
+  ActionName,
+  ActionSettings,
   CreatedSnapshot,
   CreateSnapshotOptions,
   UploadCounters,

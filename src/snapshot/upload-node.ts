@@ -1,5 +1,6 @@
 /** A directory that is being uploaded: what is done of it, what is still under way. */
 import type { LocalName } from "../format/index.ts";
+import type { EnteredScope } from "./actions.ts";
 import type { EntryStat } from "../node/index.ts";
 import type { ObjectId } from "../object/index.ts";
 import type { IgnoreContext } from "./ignore.ts";
@@ -25,12 +26,12 @@ export interface DirectoryNodeOptions {
 export class DirectoryNode {
   readonly parent: DirectoryNode | undefined;
   readonly name: string;
-  readonly local: LocalName;
   readonly path: string;
-  readonly stat: EntryStat;
   readonly policy: PolicyTree;
   readonly ignore: IgnoreContext;
   readonly previousObjects: readonly ObjectId[];
+  /** Those that its own policy has around it, once the one before has run. */
+  actions: EnteredScope | undefined;
   /** Being read ahead. */
   previous: Promise<readonly PreviousDirectory[]> | undefined;
   /** Child directories that were entered and are not done. */
@@ -42,6 +43,8 @@ export class DirectoryNode {
   done: DirEntry | undefined;
   /** The earlier directory that this one may turn out to equal. */
   #candidate: PreviousDirectory | undefined;
+  #local: LocalName;
+  #stat: EntryStat;
   /** How many entries are the candidate's own. */
   #kept = 0;
   readonly #summary: SummaryBuilder = new SummaryBuilder();
@@ -49,12 +52,27 @@ export class DirectoryNode {
   constructor(options: DirectoryNodeOptions) {
     this.parent = options.parent;
     this.name = options.name;
-    this.local = options.local;
+    this.#local = options.local;
     this.path = options.path;
-    this.stat = options.stat;
+    this.#stat = options.stat;
     this.policy = options.policy;
     this.ignore = options.ignore;
     this.previousObjects = options.previousObjects;
+  }
+
+  /** What is read. */
+  get local(): LocalName {
+    return this.#local;
+  }
+
+  get stat(): EntryStat {
+    return this.#stat;
+  }
+
+  /** Reads another directory in its place, whose attributes it takes too. Its name and path stay. */
+  readFrom(local: LocalName, stat: EntryStat): void {
+    this.#local = local;
+    this.#stat = stat;
   }
 
   compareWith(candidate: PreviousDirectory | undefined): void {

@@ -5,26 +5,16 @@
  */
 import { utf8ToBytes } from "../bytes/index.ts";
 import { SejfError } from "../errors/index.ts";
-import type {
-  ContentPiece,
-  ContentStore,
-  FileBatch,
-  FileJob,
-  FileResult,
-} from "../format/index.ts";
+import type { ContentPiece, FileBatch, FileJob, FileResult } from "../format/index.ts";
 import { joinLocal, readLink } from "../node/index.ts";
-import {
-  type ObjectFormat,
-  type ObjectId,
-  objectFromPieces,
-  writeObject,
-} from "../object/index.ts";
+import { type ObjectId, objectFromPieces, writeObject } from "../object/index.ts";
 import { metadataCompressor } from "./compression-choice.ts";
 import { directoryChunks, encodeDirectory, sortEntries } from "./directory.ts";
 import type { Policy } from "./policy.ts";
 import { loadPrevious, type PreviousDirectory } from "./previous.ts";
 import { TaskSet } from "./task-set.ts";
 import type { Directory, DirEntry } from "./types.ts";
+import { enterFolder } from "./upload-actions.ts";
 import {
   batchesOf,
   joined,
@@ -34,7 +24,7 @@ import {
   startingWith,
 } from "./upload-files.ts";
 import type { DirectoryNode } from "./upload-node.ts";
-import type { UploadTally } from "./upload-tally.ts";
+import type { UploadSettings } from "./upload-settings.ts";
 import {
   enterNode,
   type FileToRead,
@@ -49,21 +39,6 @@ const TASKS_AT_ONCE = 32;
 const READ_AHEAD = 16;
 /** Directories with more entries are encoded piece by piece. */
 const SMALL_DIRECTORY_ENTRIES = 1024;
-
-export interface UploadSettings {
-  readonly contents: ContentStore;
-  readonly format: ObjectFormat;
-  readonly tally: UploadTally;
-  readonly ignoreCache: () => boolean;
-  readonly failFast: boolean;
-  /** Bytes read, not written. */
-  readonly limitBytes: number | undefined;
-  readonly signal: AbortSignal | undefined;
-  /** Milliseconds until the next checkpoint is due; not above 0: now. */
-  readonly checkpointInMs: () => number;
-  /** Saves an incomplete snapshot with this root. */
-  readonly checkpoint: (root: DirEntry) => Promise<void>;
-}
 
 export class Uploader {
   readonly #settings: UploadSettings;
@@ -201,7 +176,7 @@ export class Uploader {
       const previous = await this.#previousOf(node);
       await this.#tasks.room();
       if (this.#reason !== undefined) return;
-      const files = this.#enter(node, previous, stack);
+      const files = (await this.#beforeFolder(node)) ? this.#enter(node, previous, stack) : [];
       if (files.length > 0) yield { directory: node.local, files };
     }
   }
@@ -229,6 +204,17 @@ export class Uploader {
     return loaded;
   }
 
+  /** False when the directory has failed by its action. */
+  async #beforeFolder(node: DirectoryNode): Promise<boolean> {
+    try {
+      await enterFolder(node, this.#settings, this.#stop.signal);
+      return true;
+    } catch (error) {
+      this.#directoryFailed(node, error);
+      return false;
+    }
+  }
+
   /** Lists a directory, begins what is to be done of it, and gives the files to read. */
   #enter(
     node: DirectoryNode,
@@ -252,17 +238,23 @@ export class Uploader {
       this.#childDone(node);
       return jobs;
     } catch (error) {
-      const { parent } = node;
-      if (parent === undefined || !(error instanceof SejfError)) throw error;
-      this.#fail(
-        parent,
-        node.path,
-        error.message,
-        node.policy.policy.errorHandling.ignoreDirectoryErrors ?? false,
-      );
-      this.#childDone(parent);
+      this.#directoryFailed(node, error);
       return [];
     }
+  }
+
+  /** It is left out of the one above. @throws the error, when it is the root's, or is none of a directory. */
+  #directoryFailed(node: DirectoryNode, error: unknown): void {
+    const { parent, actions } = node;
+    if (parent === undefined || !(error instanceof SejfError)) throw error;
+    this.#fail(
+      parent,
+      node.path,
+      error.message,
+      node.policy.policy.errorHandling.ignoreDirectoryErrors ?? false,
+    );
+    if (actions !== undefined) this.#tasks.start(() => actions.leave());
+    this.#childDone(parent);
   }
 
   #jobsOf(pending: PendingFile): readonly FileJob[] {
@@ -378,6 +370,7 @@ export class Uploader {
 
   /** Writes a directory whose children are all done, or as far as they are, and tells the one above. */
   async #finish(node: DirectoryNode): Promise<void> {
+    await node.actions?.leave();
     const summary = node.summary(this.#reason);
     const object =
       node.unchangedObject(summary) ??

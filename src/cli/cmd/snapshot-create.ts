@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { errorFromUnknown, isSejfError, SejfError } from "../../errors/index.ts";
 import type { DirectRepository } from "../../repository/index.ts";
 import {
+  type ActionEvent,
   applyRetention,
   type CreatedSnapshot,
   createSnapshot,
@@ -36,10 +37,10 @@ import { formatBytes } from "../output/units.ts";
 import { parseExactTime } from "../shared/snapshot-time.ts";
 import { parseTags } from "../shared/tags.ts";
 import { usageError } from "../usage-error.ts";
+import { VERSION } from "../version.ts";
 
 const MIB = 1 << 20;
 const MAX_DESCRIPTION_BYTES = 1024;
-const NO_ACTIONS = "sejf does not run actions";
 const NO_ENTRY_LOG = "sejf does not log single files and directories";
 
 const flags = {
@@ -62,7 +63,9 @@ const flags = {
   parallel: inert("value", "as many threads read as the machine has cores"),
   startTime: text("Override snapshot start timestamp", { placeholder: "TIME" }),
   endTime: text("Override snapshot end timestamp", { placeholder: "TIME" }),
-  forceEnableActions: refused("switch", NO_ACTIONS),
+  forceEnableActions: flag("Run the actions of policies even if this client does not allow them", {
+    hidden: true,
+  }),
   forceDisableActions: flag("Ignore the actions of policies even if this client allows them", {
     hidden: true,
   }),
@@ -162,7 +165,6 @@ async function snapshotOne(
   const name = formatSource(source);
   context.log.info(`Snapshotting ${name} ...`);
   try {
-    await assertNoActions(context, repository, source, values);
     const created = await upload(context, repository, source, path, values);
     if (created.saved) await applyRetention(repository, source);
     if (given !== undefined) await setManual(repository, source);
@@ -175,31 +177,6 @@ async function snapshotOne(
     if (!isSejfError(error)) context.log.debug("snapshot failed", { details: failure.stack });
     return { source: name, failure, errors: 0 };
   }
-}
-
-/** Somebody relies on actions being run: going on without them could store a torn database. */
-async function assertNoActions(
-  context: CommandContext,
-  repository: DirectRepository,
-  source: SnapshotSource,
-  values: Values,
-): Promise<void> {
-  if (!repository.connection.config.client.enableActions || values.forceDisableActions) return;
-  const { actions } = await effectivePolicy(repository.manifests, source, {
-    signal: context.signal,
-  });
-  const { beforeFolder, afterFolder, beforeSnapshotRoot, afterSnapshotRoot } = actions;
-  const any = [beforeFolder, afterFolder, beforeSnapshotRoot, afterSnapshotRoot].some(
-    (action) => action?.path || action?.script,
-  );
-  if (!any) return;
-  throw new SejfError(
-    "SEJF_UNSUPPORTED",
-    `the policy of ${formatSource(source)} has actions, and ${NO_ACTIONS}`,
-    {
-      hint: "pass --force-disable-actions to make the snapshot without them",
-    },
-  );
 }
 
 async function upload(
@@ -224,6 +201,11 @@ async function upload(
       checkpointInterval === undefined ? undefined : Number(checkpointInterval / 1_000_000n),
     uploadLimitBytes: uploadLimitMb === 0 ? undefined : uploadLimitMb * MIB,
     signal: context.signal,
+    actions: {
+      allowActions: allowsActions(repository, values),
+      env: context.env,
+      version: VERSION,
+    },
     onEvent(event) {
       if (event.kind === "progress") showProgress(progress, event.counters);
       else if (event.kind === "error") {
@@ -235,11 +217,33 @@ async function upload(
         );
       } else if (event.kind === "warning") {
         progress.interrupt(() => context.log.warn(`"${event.path}": ${event.message}`));
+      } else if (event.kind === "action") {
+        progress.interrupt(() => tellAction(context, event));
       } else context.log.debug(`checkpoint saved with ID ${event.snapshot.id}`);
     },
   });
   progress.end();
   return created;
+}
+
+/** The connection's own setting, unless this run has another. */
+function allowsActions(repository: DirectRepository, values: Values): boolean {
+  if (values.forceDisableActions) return false;
+  return values.forceEnableActions || repository.connection.config.client.enableActions;
+}
+
+function tellAction(context: CommandContext, event: ActionEvent): void {
+  const what = `${event.action} action on ${event.path}`;
+  switch (event.state) {
+    case "running":
+      context.log.debug(`running ${what}`);
+      break;
+    case "disabled":
+      context.log.info(`Not executing ${what} because it's been disabled for this client.`);
+      break;
+    case "failed":
+      context.log.error(`error running ${what}: ${event.message}`);
+  }
 }
 
 /** When the source itself is a symlink what it points to is read; the source keeps its name. */
