@@ -33,6 +33,7 @@ async function build(directory: string): Promise<void> {
   const bundle = await rolldown({
     input: {
       main: join(ROOT, "src/cli/main.ts"),
+      "benchmark-worker": join(ROOT, "src/node/benchmark/benchmark-worker.ts"),
       "bulk-worker": join(ROOT, "src/node/engine/bulk-worker.ts"),
     },
     platform: "node",

@@ -2,7 +2,13 @@
  * All commands: path, summary, and the file that is loaded when the command runs. Adding a command is one file under
  * `cmd/` and one entry in its group's list under `registry/`.
  */
+import { BENCHMARK_COMMANDS } from "./registry/benchmark.ts";
+import { BLOB_COMMANDS } from "./registry/blob.ts";
+import { CACHE_COMMANDS } from "./registry/cache.ts";
+import { CONTENT_COMMANDS } from "./registry/content.ts";
 import { GENERAL_COMMANDS } from "./registry/general.ts";
+import { INDEX_COMMANDS } from "./registry/indexes.ts";
+import { MANIFEST_COMMANDS } from "./registry/manifest.ts";
 import { REPOSITORY_COMMANDS } from "./registry/repository.ts";
 import { SNAPSHOT_COMMANDS } from "./registry/snapshot.ts";
 import type { RegisteredCommand } from "./registry/types.ts";
@@ -11,17 +17,30 @@ export type { RegisteredCommand } from "./registry/types.ts";
 
 /** What stands above commands: shown in help. */
 export const GROUPS: Readonly<Record<string, string>> = {
-  repository: "Commands to manipulate repository",
+  benchmark: "Commands to test performance of algorithms",
+  blob: "Commands to manipulate BLOBs",
+  cache: "Commands to manipulate local cache",
+  content: "Commands to manipulate content in repository",
+  "index epoch": "Commands to view epochs",
+  index: "Commands to manipulate content index",
+  manifest: "Low-level commands to manipulate manifest items",
   "repository connect": "Connect to a repository",
   "repository create": "Create new repository in a specified location",
   "repository repair": "Recover a lost format blob",
   "repository sync-to": "Synchronize the contents of this repository to another location",
   "repository throttle": "Commands to manipulate throttle configuration",
+  repository: "Commands to manipulate repository",
   snapshot: "Commands to manipulate snapshots",
 };
 
 export const COMMANDS: readonly RegisteredCommand[] = [
   ...GENERAL_COMMANDS,
+  ...BENCHMARK_COMMANDS,
+  ...BLOB_COMMANDS,
+  ...CACHE_COMMANDS,
+  ...CONTENT_COMMANDS,
+  ...INDEX_COMMANDS,
+  ...MANIFEST_COMMANDS,
   ...REPOSITORY_COMMANDS,
   ...SNAPSHOT_COMMANDS,
 ];

@@ -45,7 +45,7 @@ test("collectPacks: only old packs that no index names go, and only when asked",
   assert.equal((await collectPacks(contents, { ...options, delete: true })).deleted.count, 1);
   assert.deepEqual(
     (await packs(repository)).toSorted(),
-    [kept, "p0000000000000000000000000000000b-sdead0000000000001"].toSorted(),
+    [kept ?? "", "p0000000000000000000000000000000b-sdead0000000000001"].toSorted(),
   );
   await collectPacks(contents, { ...options, ages: NO_COLLECTION_AGES, delete: true });
   assert.deepEqual(await packs(repository), [kept]);

@@ -37,6 +37,11 @@ export {
   type CompressionBenchmarkOptions,
   type CompressionBenchmarkResult,
   type CryptoBenchmarkResult,
+  type BenchmarkName,
   type EccBenchmarkOptions,
+  type EccBenchmarkResult,
+  offeredCompressors,
+  runBenchmark,
+  type SplitterBenchmarkOptions,
   type SplitterBenchmarkResult,
 } from "./benchmark/index.ts";

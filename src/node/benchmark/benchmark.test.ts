@@ -12,6 +12,7 @@ import {
   benchmarkEncryption,
   benchmarkHashing,
   benchmarkSplitter,
+  runBenchmark,
 } from "./index.ts";
 
 const AMOUNT = { blockBytes: 3000, repeat: 2 };
@@ -30,7 +31,9 @@ test("benchmarkHashing, benchmarkEncryption, benchmarkCrypto, benchmarkEcc: ever
     [...benchmarkCrypto(AMOUNT)].length,
     HASH_ALGORITHMS.length * ENCRYPTION_ALGORITHMS.length,
   );
-  assert.equal([...benchmarkEcc({ ...AMOUNT, overheadPercent: 5 })].length, 1);
+  const corrections = [...benchmarkEcc({ ...AMOUNT, overheadPercent: 5 })];
+  assert.equal(corrections.length, 1);
+  assert.ok((corrections[0]?.encodedBytes ?? 0) > AMOUNT.blockBytes, "parity takes room");
   assert.ok(hashes.every((one) => one.bytesPerSecond > 0 && Number.isFinite(one.bytesPerSecond)));
 });
 
@@ -80,4 +83,35 @@ test("benchmarkCompression: usable compressors, deprecated ones on request, or t
   assert.throws(() => [...benchmarkCompression({ data: new Uint8Array(0), repeat: 1 })], {
     code: "SEJF_INVALID_ARGUMENT",
   });
+});
+
+test("benchmarkSplitter: the same seed gives the same segments", () => {
+  const segments = (seed: number): readonly (readonly number[])[] =>
+    [...benchmarkSplitter({ blockBytes: 3_000_000, repeat: 1, seed })].map(
+      (one) => one.segmentBytes,
+    );
+  assert.deepEqual(segments(42), segments(42));
+  assert.notDeepEqual(segments(42), segments(43));
+});
+
+test("runBenchmark: threads measure what one thread does, with their speeds added", async () => {
+  const names: string[][] = [];
+  for (const threads of [1, 2]) {
+    const found: string[] = [];
+    for await (const result of runBenchmark("hashing", AMOUNT, threads)) {
+      assert.ok(result.bytesPerSecond > 0);
+      found.push(result.name);
+    }
+    names.push(found);
+  }
+  assert.deepEqual(names[0], names[1]);
+});
+
+test("runBenchmark: an abort ends it between two algorithms", async () => {
+  const stop = new AbortController();
+  const run = async (): Promise<void> => {
+    for await (const _ of runBenchmark("hashing", AMOUNT, 1, stop.signal))
+      stop.abort(new Error("stop"));
+  };
+  await assert.rejects(run(), { message: "stop" });
 });

@@ -1,7 +1,10 @@
 /**
  * Measurements behind `sejf benchmark`: how fast this machine hashes, encrypts, splits and compresses in one thread,
- * algorithm by algorithm. Each is a generator, so that results can be shown as they come.
+ * algorithm by algorithm. Each is a generator, so that results can be shown as they come. `parallel.ts` runs them in
+ * several threads.
  */
+import { createCipheriv, createHash } from "node:crypto";
+import { equalBytes } from "../../bytes/index.ts";
 import { COMPRESSORS, type CompressorInfo, compressorByName } from "../../compress/index.ts";
 import { ENCRYPTION_ALGORITHMS, HASH_ALGORITHMS } from "../../crypto/index.ts";
 import { createEcc, ECC_ALGORITHMS } from "../../ecc/index.ts";
@@ -68,12 +71,29 @@ export interface EccBenchmarkOptions extends BenchmarkAmount {
   readonly overheadPercent: number;
 }
 
-/** Every error correction, writing. */
-export function* benchmarkEcc(options: EccBenchmarkOptions): Generator<BenchmarkResult> {
+export interface EccBenchmarkResult extends BenchmarkResult {
+  /** Of a block with one damaged byte, which is repaired each time. */
+  readonly decodeBytesPerSecond: number;
+  /** What a block becomes. */
+  readonly encodedBytes: number;
+}
+
+/** Every error correction: writing, and reading what was damaged. */
+export function* benchmarkEcc(options: EccBenchmarkOptions): Generator<EccBenchmarkResult> {
   const data = nodeRandom.bytes(options.blockBytes);
   for (const name of ECC_ALGORITHMS) {
     const ecc = createEcc(name, options.overheadPercent);
-    if (ecc !== undefined) yield { name, bytesPerSecond: measure(options, () => ecc.encode(data)) };
+    if (ecc === undefined) continue;
+    const damaged = ecc.encode(data);
+    const encodedBytes = damaged.length;
+    const middle = encodedBytes >>> 1;
+    damaged[middle] = (damaged[middle] ?? 0) ^ 1;
+    yield {
+      name,
+      encodedBytes,
+      bytesPerSecond: measure(options, () => ecc.encode(data)),
+      decodeBytesPerSecond: measure(options, () => ecc.decode(damaged)),
+    };
   }
 }
 
@@ -82,9 +102,20 @@ export interface SplitterBenchmarkResult extends BenchmarkResult {
   readonly segmentBytes: readonly number[];
 }
 
+export interface SplitterBenchmarkOptions extends BenchmarkAmount {
+  /** The same seed gives the same bytes; absent: fresh ones. */
+  readonly seed?: number | undefined;
+}
+
 /** Every splitter over blocks of random bytes, each block a stream of its own. */
-export function* benchmarkSplitter(amount: BenchmarkAmount): Generator<SplitterBenchmarkResult> {
-  const blocks = Array.from({ length: amount.repeat }, () => nodeRandom.bytes(amount.blockBytes));
+export function* benchmarkSplitter(
+  amount: SplitterBenchmarkOptions,
+): Generator<SplitterBenchmarkResult> {
+  const blocks = Array.from({ length: amount.repeat }, (_, number) =>
+    amount.seed === undefined
+      ? nodeRandom.bytes(amount.blockBytes)
+      : seededBytes(`${amount.seed} ${number}`, amount.blockBytes),
+  );
   for (const { name } of SPLITTERS) {
     const splitter = createFastSplitter(name);
     splitBlock(splitter, blocks[0] ?? new Uint8Array(0), []);
@@ -95,6 +126,13 @@ export function* benchmarkSplitter(amount: BenchmarkAmount): Generator<SplitterB
     const bytesPerSecond = (amount.repeat * amount.blockBytes) / seconds;
     yield { name, bytesPerSecond, segmentBytes: segments.toSorted((a, b) => a - b) };
   }
+}
+
+/** A key stream: random to a splitter, and the same again for the same seed. */
+function seededBytes(seed: string, length: number): Uint8Array {
+  const key = createHash("sha256").update(seed).digest();
+  const cipher = createCipheriv("aes-256-ctr", key, new Uint8Array(16));
+  return cipher.update(new Uint8Array(length));
 }
 
 /** Fed as files are read. */
@@ -121,6 +159,10 @@ export interface CompressionBenchmarkOptions {
   /** Kopia's names; all usable ones when absent. */
   readonly algorithms?: readonly string[] | undefined;
   readonly deprecated?: boolean | undefined;
+  /** Default both. */
+  readonly operations?: "compress" | "decompress" | "both" | undefined;
+  /** Every repetition is compared with the first. */
+  readonly verifyStable?: boolean | undefined;
 }
 
 export interface CompressionBenchmarkResult {
@@ -129,31 +171,44 @@ export interface CompressionBenchmarkResult {
   /** Header and stream. */
   readonly compressedBytes: number;
   /** Of plain bytes, both. */
-  readonly compressBytesPerSecond: number;
-  readonly decompressBytesPerSecond: number;
+  readonly compressBytesPerSecond: number | undefined;
+  readonly decompressBytesPerSecond: number | undefined;
+  /** False: two repetitions gave different bytes. Only looked at with `verifyStable`. */
+  readonly stable: boolean;
 }
 
 /** Compressors over the given data. @throws SEJF_UNSUPPORTED for an unknown name, SEJF_INVALID_ARGUMENT for no data. */
 export function* benchmarkCompression(
   options: CompressionBenchmarkOptions,
 ): Generator<CompressionBenchmarkResult> {
-  const { data, repeat } = options;
+  const { data, repeat, operations = "both" } = options;
   if (data.length === 0) throw new SejfError("SEJF_INVALID_ARGUMENT", "no data to compress");
   const amount = { blockBytes: data.length, repeat };
-  const names =
-    options.algorithms ??
-    COMPRESSORS.filter((one) => isOffered(one, options.deprecated ?? false)).map((one) => one.name);
-  for (const name of names) {
+  for (const name of options.algorithms ?? offeredCompressors(options.deprecated ?? false)) {
     const compressor = compressorByName(name, nodeCompressionEngine);
     const payload = compressor.compress(data);
+    let stable = true;
+    const compress = (): void => {
+      const again = compressor.compress(data);
+      if (options.verifyStable === true && !equalBytes(again, payload)) stable = false;
+    };
+    const decompress = (): Uint8Array => compressor.decompress(payload, data.length);
+    const compressRate = operations === "decompress" ? undefined : measure(amount, compress);
+    const decompressRate = operations === "compress" ? undefined : measure(amount, decompress);
     yield {
       name,
       deprecated: compressor.deprecated,
       compressedBytes: payload.length,
-      compressBytesPerSecond: measure(amount, () => compressor.compress(data)),
-      decompressBytesPerSecond: measure(amount, () => compressor.decompress(payload, data.length)),
+      compressBytesPerSecond: compressRate,
+      decompressBytesPerSecond: decompressRate,
+      stable,
     };
   }
+}
+
+/** Names of the compressors that can write. */
+export function offeredCompressors(deprecated: boolean): readonly string[] {
+  return COMPRESSORS.filter((one) => isOffered(one, deprecated)).map((one) => one.name);
 }
 
 function isOffered(one: CompressorInfo, deprecated: boolean): boolean {

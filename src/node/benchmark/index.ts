@@ -12,5 +12,9 @@ export {
   type CompressionBenchmarkResult,
   type CryptoBenchmarkResult,
   type EccBenchmarkOptions,
+  type EccBenchmarkResult,
+  offeredCompressors,
+  type SplitterBenchmarkOptions,
   type SplitterBenchmarkResult,
 } from "./benchmark.ts";
+export { type BenchmarkName, runBenchmark } from "./parallel.ts";

@@ -1,0 +1,48 @@
+/** `cache info`: what lies in the cache of this connection. Kopia's own files in the same folder are not counted. */
+import { type CachePart, cacheUsage } from "../../content/index.ts";
+import {
+  cacheLimits,
+  type CachingOptions,
+  DEFAULT_CONTENT_SWEEP_AGE_S,
+  loadConfig,
+  ownCacheDirectory,
+} from "../../repository/index.ts";
+import { type Command, defineCommand } from "../command.ts";
+import { flag } from "../flags.ts";
+import { formatDuration } from "../output/duration.ts";
+import { formatBytes } from "../output/units.ts";
+
+export const command: Command = defineCommand({
+  summary: "Displays cache information and statistics",
+  flags: { path: flag("Only display cache path") },
+  async run(context, flags) {
+    const config = await loadConfig(context.configFile, context.env);
+    if (flags.path) {
+      context.out.line(config.caching?.cacheDirectory ?? "");
+      return 0;
+    }
+    const directory = ownCacheDirectory(config);
+    if (directory === undefined) {
+      context.log.info("This connection has no cache.");
+      return 0;
+    }
+    const { contentBytes = 0, metadataBytes = 0 } = cacheLimits(config);
+    for (const { part, path, files, sizeBytes } of await cacheUsage(directory)) {
+      const limit = part === "contents" ? contentBytes : metadataBytes;
+      const limits = limitText(part, limit, config.caching ?? {});
+      context.out.line(`${path}: ${files} files ${formatBytes(sizeBytes)}${limits}`);
+    }
+    context.log.info("To adjust cache sizes use 'sejf cache set'.");
+    context.log.info("To clear caches use 'sejf cache clear'.");
+    return 0;
+  },
+});
+
+function limitText(part: CachePart, softBytes: number, caching: CachingOptions): string {
+  const hard =
+    part === "contents" ? caching.contentCacheSizeLimitBytes : caching.metadataCacheSizeLimitBytes;
+  const ageS = caching.minContentSweepAge ?? DEFAULT_CONTENT_SWEEP_AGE_S;
+  const age = formatDuration(BigInt(Math.round(ageS * 1e9)));
+  const hardText = hard ? formatBytes(hard) : "none";
+  return ` (soft limit: ${formatBytes(softBytes)}, hard limit: ${hardText}, min sweep age: ${age})`;
+}

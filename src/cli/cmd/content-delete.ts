@@ -1,0 +1,20 @@
+/** `content delete`: marks contents as deleted, whoever still refers to them. */
+import { parseContentId } from "../../format/index.ts";
+import { type Command, defineCommand } from "../command.ts";
+
+export const command: Command = defineCommand({
+  summary: "Remove content",
+  description:
+    "Dangerous: what refers to the content cannot be read afterwards. The content is only marked; its bytes go at maintenance.",
+  flags: {},
+  arguments: [{ name: "id", help: "IDs of content to remove", required: true, variadic: true }],
+  async run(context, _flags, args) {
+    context.assertDangerousAllowed();
+    const ids = args.map(parseContentId);
+    const { signal } = context;
+    await using repository = await context.openRepository();
+    for (const id of ids) await repository.contents.delete(id, { signal });
+    await repository.flush({ signal });
+    return 0;
+  },
+});
