@@ -3,36 +3,50 @@
  * tags: each block of 64 KiB is hashed when it is first touched, so a rotten cache is noticed and costs no pass at open.
  */
 import { closeSync, openSync, readSync } from "node:fs";
+import { viewOf } from "../../bytes/index.ts";
 import { SejfError } from "../../errors/index.ts";
 
 export const BLOCK_BYTES = 65536;
 export const TAG_BYTES = 16;
 
+/** Nothing is allocated for a read: `load` says where in `bytes` the data lie, until the next `load`. */
 export interface ByteSource {
   readonly lengthBytes: number;
-  /** Exactly these bytes: a view that is valid until the next read of this source. */
-  read(offset: number, length: number): Uint8Array;
+  readonly bytes: Uint8Array;
+  /** Of `bytes`. */
+  readonly view: DataView;
+  /** Where in `bytes` the `length` bytes at `offset` of the source begin. @throws SEJF_RANGE. */
+  load(offset: number, length: number): number;
   close(): void;
+}
+
+/** A copy of a part. */
+export function readCopy(source: ByteSource, offset: number, length: number): Uint8Array {
+  const at = source.load(offset, length);
+  return source.bytes.slice(at, at + length);
 }
 
 /** `crypto/`'s SHA-256. */
 export type Sha256 = (data: Uint8Array) => Uint8Array;
 
 export class MemorySource implements ByteSource {
-  readonly #bytes: Uint8Array;
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
 
   constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
+    this.bytes = bytes;
+    this.view = viewOf(bytes);
   }
 
   get lengthBytes(): number {
-    return this.#bytes.byteLength;
+    return this.bytes.byteLength;
   }
 
-  read(offset: number, length: number): Uint8Array {
-    if (offset < 0 || offset + length > this.#bytes.byteLength)
+  load(offset: number, length: number): number {
+    if (offset < 0 || offset + length > this.bytes.byteLength) {
       throw outside("memory", offset, length);
-    return this.#bytes.subarray(offset, offset + length);
+    }
+    return offset;
   }
 
   close(): void {}
@@ -45,7 +59,8 @@ export class FileSource implements ByteSource {
   readonly #sha256: Sha256;
   readonly #checked: Uint8Array;
   readonly #block: Uint8Array<ArrayBuffer> = new Uint8Array(BLOCK_BYTES);
-  #scratch: Uint8Array<ArrayBuffer> = new Uint8Array(4096);
+  bytes: Uint8Array<ArrayBuffer> = new Uint8Array(4096);
+  view: DataView = viewOf(this.bytes);
   #fd: number;
 
   /** @throws the system's error when the file cannot be opened. */
@@ -59,15 +74,18 @@ export class FileSource implements ByteSource {
   }
 
   /** @throws SEJF_CORRUPT when a block is not what was once written; SEJF_RANGE outside of the index. */
-  read(offset: number, length: number): Uint8Array {
+  load(offset: number, length: number): number {
     if (offset < 0 || offset + length > this.lengthBytes) throw outside(this.#path, offset, length);
     const last = Math.floor((offset + Math.max(length, 1) - 1) / BLOCK_BYTES);
     for (let block = Math.floor(offset / BLOCK_BYTES); block <= last; block++) {
       if (this.#checked[block] === 0) this.#check(block);
     }
-    if (this.#scratch.byteLength < length) this.#scratch = new Uint8Array(length);
-    this.#readFully(this.#scratch, length, offset);
-    return this.#scratch.subarray(0, length);
+    if (this.bytes.byteLength < length) {
+      this.bytes = new Uint8Array(length);
+      this.view = viewOf(this.bytes);
+    }
+    this.#readFully(this.bytes, length, offset);
+    return 0;
   }
 
   close(): void {

@@ -1,4 +1,5 @@
 /** Entries of many segments in the order of their keys, of several for one content the winner. Bounded memory. */
+import { viewOf } from "../../bytes/index.ts";
 import { EntryFields, type Segment } from "./segment.ts";
 
 const BLOCK_BYTES = 65536;
@@ -11,6 +12,7 @@ export class SegmentCursor {
   readonly #blockEntries: number;
   #position: number;
   #block: Uint8Array = new Uint8Array(0);
+  #view: DataView = viewOf(this.#block);
   #blockFirst = 0;
   #blockEnd = 0;
 
@@ -28,7 +30,7 @@ export class SegmentCursor {
     while (++this.#position < count) {
       if (this.#position >= this.#blockEnd) this.#load();
       const at = (this.#position - this.#blockFirst) * stride;
-      this.segment.readFields(this.#block, at + keyLength, this.fields);
+      this.segment.readFields(this.#view, at + keyLength, this.fields);
       if (!this.fields.usable) continue;
       this.key = this.#block.subarray(at, at + keyLength);
       return true;
@@ -39,8 +41,8 @@ export class SegmentCursor {
   #load(): void {
     this.#blockFirst = this.#position;
     this.#blockEnd = Math.min(this.segment.count, this.#position + this.#blockEntries);
-    // A copy: looking up pack names reads the same source.
-    this.#block = this.segment.entries(this.#blockFirst, this.#blockEnd).slice();
+    this.#block = this.segment.entries(this.#blockFirst, this.#blockEnd);
+    this.#view = viewOf(this.#block);
   }
 }
 

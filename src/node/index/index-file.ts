@@ -23,7 +23,7 @@ import { BLOCK_BYTES, MemorySource, type Sha256, TAG_BYTES } from "./byte-source
 import { mergeCursors } from "./cursor.ts";
 import type { FileSegment, RadixDirectory, RadixGroup } from "./descriptor.ts";
 import { Segment } from "./segment.ts";
-import { FileSink, IndexStreamWriter } from "./writer.ts";
+import { FileSink, IndexStreamWriter, type WritableEntry } from "./writer.ts";
 
 const MAGIC = "sejfidx1";
 const FOOTER_BYTES = 64;
@@ -31,6 +31,7 @@ const MAC_BYTES = 32;
 const GROUP_BYTES = 6;
 const MAX_TABLE_BYTES = 64 << 20;
 const COPY_BYTES = 1 << 20;
+const YIELD_ENTRIES = 65536;
 
 /** What files are made and checked with. */
 export interface IndexFileKeys {
@@ -64,13 +65,33 @@ export async function writeMergedIndexFile(
 ): Promise<FileSegment | undefined> {
   const keyLength = segments.find((segment) => segment.count > 0)?.layout.keyLength;
   if (keyLength === undefined) return undefined;
+  return await writeSortedIndexFile(path, name, keyLength, sortedEntries(segments), keys);
+}
+
+/** One entry on its way into a file; valid until the next. */
+export interface SortedEntry {
+  readonly key: Uint8Array;
+  readonly entry: WritableEntry;
+  readonly packName: string;
+}
+
+/** Entries in ascending order of keys, as they come. Lets others run now and then. */
+export async function writeSortedIndexFile(
+  path: string,
+  name: string,
+  keyLength: number,
+  entries: Iterable<SortedEntry>,
+  keys: IndexFileKeys,
+): Promise<FileSegment> {
   const temporary = temporaryName(path, keys.random);
   const sink = new FileSink(temporary, keys.sha256);
   try {
     const writer = new IndexStreamWriter(sink, keyLength);
-    for (const cursor of mergeCursors(segments)) {
-      writer.add(cursor.key, cursor.fields, cursor.segment.packName(cursor.fields));
-      if (writer.count % 65536 === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+    for (const { key, entry, packName } of entries) {
+      writer.add(key, entry, packName);
+      if (writer.count % YIELD_ENTRIES === 0) {
+        await new Promise<void>((resolve) => setImmediate(resolve));
+      }
     }
     return finishFile(sink, temporary, path, name, keys, writer.finish());
   } catch (error) {
@@ -78,6 +99,12 @@ export async function writeMergedIndexFile(
     throw error;
   } finally {
     sink.close();
+  }
+}
+
+function* sortedEntries(segments: readonly Segment[]): Generator<SortedEntry, void, void> {
+  for (const { key, fields, segment } of mergeCursors(segments)) {
+    yield { key, entry: fields, packName: segment.packName(fields) };
   }
 }
 

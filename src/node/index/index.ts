@@ -10,8 +10,10 @@ export type {
 export {
   type IndexFileKeys,
   openIndexFile,
+  type SortedEntry,
   writeIndexFile,
   writeMergedIndexFile,
+  writeSortedIndexFile,
 } from "./index-file.ts";
 export {
   ABSENT,
@@ -22,4 +24,4 @@ export {
   openIndexSet,
 } from "./index-set.ts";
 export { Segment } from "./segment.ts";
-export { FileSink, IndexStreamWriter, SharedMemorySink, type WritableEntry } from "./writer.ts";
+export type { WritableEntry } from "./writer.ts";

@@ -50,6 +50,8 @@ export class RadixCounter {
 export interface Bucket {
   first: number;
   end: number;
+  /** Bits of the hash that led here. */
+  bits: number;
 }
 
 /** Writes the bucket of a key into `into`. `false`: no entry has this prefix. */
@@ -65,6 +67,7 @@ export function findBucket(
     const at = group.at + (bits16 >>> (MAX_BITS - group.bits));
     into.first = starts[at]!;
     into.end = starts[at + 1]!;
+    into.bits = group.bits;
     return true;
   }
   return false;

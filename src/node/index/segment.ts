@@ -5,7 +5,7 @@
 import { getUint24, getUint48, viewOf } from "../../bytes/index.ts";
 import { decodeIndexLayout, type IndexLayout } from "../../format/index.ts";
 import { SejfError } from "../../errors/index.ts";
-import { type ByteSource, FileSource, MemorySource, type Sha256 } from "./byte-source.ts";
+import { type ByteSource, FileSource, MemorySource, readCopy, type Sha256 } from "./byte-source.ts";
 import type { FileSegment, MemorySegment, RadixDirectory } from "./descriptor.ts";
 import { type Bucket, findBucket, RadixCounter } from "./radix.ts";
 
@@ -13,6 +13,8 @@ const HEAD_BYTES = 17;
 const V1_OVERHEAD_BYTES = 28;
 /** Entries read around the place that interpolation names; more than this far off is rare. */
 const WINDOW_ENTRIES = 48;
+/** So few are read at once. */
+const WIDEST_WINDOW = 72;
 const MAX_INTERPOLATIONS = 4;
 const NAME_CACHE_ENTRIES = 65536;
 const SCAN_BYTES = 1 << 20;
@@ -43,7 +45,7 @@ export class Segment {
     readonly usable: boolean;
   }[];
   readonly #names = new Map<number, string>();
-  readonly #bucket: Bucket = { first: 0, end: 0 };
+  readonly #bucket: Bucket = { first: 0, end: 0, bits: 0 };
 
   private constructor(source: ByteSource, layout: IndexLayout, directory: RadixDirectory) {
     this.#source = source;
@@ -100,23 +102,24 @@ export class Segment {
 
   /** Whether the key has a usable entry; its fields are in `into`. */
   find(key: Uint8Array, into: EntryFields): boolean {
-    const { keyLength, stride } = this.layout;
-    if (
-      key.byteLength !== keyLength ||
-      !findBucket(this.directory, this.#starts, key, this.#bucket)
-    )
+    const { keyLength, stride, entriesOffset } = this.layout;
+    const bucket = this.#bucket;
+    if (key.byteLength !== keyLength || !findBucket(this.directory, this.#starts, key, bucket)) {
       return false;
-    let { first, end } = this.#bucket;
+    }
+    const source = this.#source;
+    let { first, end } = bucket;
     for (let round = 0; first < end; round++) {
-      const [from, to] = this.#window(key, first, end, round);
-      const bytes = this.#entries(from, to);
+      const from = windowStart(key, bucket.bits, first, end, round);
+      const to = Math.min(end, from + (end - first > WIDEST_WINDOW ? WINDOW_ENTRIES : end - first));
+      const at = source.load(entriesOffset + from * stride, (to - from) * stride);
       let low = 0;
       let high = to - from;
       while (low < high) {
         const middle = (low + high) >>> 1;
-        const order = compareKey(bytes, middle * stride, key);
+        const order = compareKey(source.bytes, at + middle * stride, key, keyLength);
         if (order === 0) {
-          this.readFields(bytes, middle * stride + keyLength, into);
+          this.readFields(source.view, at + middle * stride + keyLength, into);
           return into.usable;
         }
         if (order < 0) low = middle + 1;
@@ -131,25 +134,26 @@ export class Segment {
 
   /** First entry whose key is not below; keys may be shorter than the index's. */
   lowerBound(key: Uint8Array): number {
+    const { keyLength, stride, entriesOffset, count } = this.layout;
     let low = 0;
-    let high = this.layout.count;
+    let high = count;
     while (low < high) {
       const middle = Math.floor((low + high) / 2);
-      if (compareKey(this.#entries(middle, middle + 1), 0, key, this.layout.keyLength) < 0)
-        low = middle + 1;
+      const at = this.#source.load(entriesOffset + middle * stride, keyLength);
+      if (compareKey(this.#source.bytes, at, key, keyLength) < 0) low = middle + 1;
       else high = middle;
     }
     return low;
   }
 
-  /** Whole entries, keys included: a view that is valid until the next read. */
+  /** Whole entries, keys included: a copy. */
   entries(from: number, to: number): Uint8Array {
-    return this.#entries(from, to);
+    const { entriesOffset, stride } = this.layout;
+    return readCopy(this.#source, entriesOffset + from * stride, (to - from) * stride);
   }
 
   /** Decodes the value at `at`. */
-  readFields(bytes: Uint8Array, at: number, into: EntryFields): void {
-    const view = viewOf(bytes);
+  readFields(view: DataView, at: number, into: EntryFields): void {
     if (this.layout.version === 1) readV1(view, at, into, this.#source.lengthBytes);
     else this.#readV2(view, at, into);
   }
@@ -161,9 +165,9 @@ export class Segment {
     let offset = fields.pack;
     let length = fields.packNameLength;
     if (this.layout.version === 2) {
-      const entry = viewOf(this.#source.read(this.layout.packTableOffset + 5 * fields.pack, 5));
-      length = entry.getUint8(0);
-      offset = entry.getUint32(1);
+      const at = this.#source.load(this.layout.packTableOffset + 5 * fields.pack, 5);
+      length = this.#source.view.getUint8(at);
+      offset = this.#source.view.getUint32(at + 1);
     }
     if (offset + length > this.#source.lengthBytes) {
       throw new SejfError(
@@ -171,35 +175,10 @@ export class Segment {
         `pack name at ${offset} of an index of ${this.#source.lengthBytes} bytes`,
       );
     }
-    const name = String.fromCharCode(...this.#source.read(offset, length));
+    const name = String.fromCharCode(...readCopy(this.#source, offset, length));
     if (this.#names.size >= NAME_CACHE_ENTRIES) this.#names.clear();
     this.#names.set(fields.pack, name);
     return name;
-  }
-
-  #entries(from: number, to: number): Uint8Array {
-    const { entriesOffset, stride } = this.layout;
-    return this.#source.read(entriesOffset + from * stride, (to - from) * stride);
-  }
-
-  #window(key: Uint8Array, first: number, end: number, round: number): readonly [number, number] {
-    const count = end - first;
-    if (count <= WINDOW_ENTRIES + WINDOW_ENTRIES / 2) return [first, end];
-    const share = round < MAX_INTERPOLATIONS ? this.#share(key) : 0.5;
-    const from = Math.min(
-      Math.max(first, first + Math.round(share * count) - WINDOW_ENTRIES / 2),
-      end - WINDOW_ENTRIES,
-    );
-    return [from, from + WINDOW_ENTRIES];
-  }
-
-  /** How far the key lies in its bucket, by the bits of the hash that the directory has not used. */
-  #share(key: Uint8Array): number {
-    const bits = this.directory.groups.find((group) => group.prefix === key[0])?.bits ?? 0;
-    let value = 0;
-    for (let i = 1; i <= 5; i++) value = value * 256 + (key[i] ?? 0);
-    const rest = 2 ** (40 - bits);
-    return (value % rest) / rest;
   }
 
   #readV2(view: DataView, at: number, into: EntryFields): void {
@@ -221,7 +200,7 @@ export class Segment {
 
 function layoutOf(source: ByteSource): IndexLayout {
   return decodeIndexLayout(
-    source.read(0, Math.min(HEAD_BYTES, source.lengthBytes)),
+    readCopy(source, 0, Math.min(HEAD_BYTES, source.lengthBytes)),
     source.lengthBytes,
   );
 }
@@ -246,7 +225,7 @@ function readFormats(
   layout: IndexLayout,
 ): { compressionId: number; version: number; usable: boolean }[] {
   if (layout.version === 1) return [];
-  const view = viewOf(source.read(layout.formatTableOffset, layout.formatCount * 6).slice());
+  const view = viewOf(readCopy(source, layout.formatTableOffset, layout.formatCount * 6));
   return Array.from({ length: layout.formatCount }, (_, i) => ({
     compressionId: view.getUint32(6 * i),
     version: view.getUint8(6 * i + 4),
@@ -261,7 +240,7 @@ function scanDirectory(source: ByteSource, layout: IndexLayout): RadixDirectory 
   let before: Uint8Array | undefined;
   for (let first = 0; first < count; first += step) {
     const end = Math.min(count, first + step);
-    const bytes = source.read(entriesOffset + first * stride, (end - first) * stride);
+    const bytes = readCopy(source, entriesOffset + first * stride, (end - first) * stride);
     for (let i = 0; i < end - first; i++) {
       if (
         i > 0
@@ -278,6 +257,27 @@ function scanDirectory(source: ByteSource, layout: IndexLayout): RadixDirectory 
     before = bytes.slice((end - first - 1) * stride, (end - first - 1) * stride + keyLength);
   }
   return counter.finish();
+}
+
+/**
+ * Where to look first in a bucket: by the bits of the hash that the directory has not used, and by halves when that
+ * has failed a few times, as it would for keys that are no hashes.
+ */
+function windowStart(
+  key: Uint8Array,
+  bits: number,
+  first: number,
+  end: number,
+  round: number,
+): number {
+  const count = end - first;
+  if (count <= WIDEST_WINDOW) return first;
+  let value = 0;
+  for (let i = 1; i <= 5; i++) value = value * 256 + (key[i] ?? 0);
+  const rest = 2 ** (40 - bits);
+  const share = round < MAX_INTERPOLATIONS ? (value % rest) / rest : 0.5;
+  const middle = first + Math.floor(share * count);
+  return Math.min(Math.max(first, middle - WINDOW_ENTRIES / 2), end - WINDOW_ENTRIES);
 }
 
 /** Order of the bytes at `at` against a whole key. */

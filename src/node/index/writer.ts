@@ -56,7 +56,14 @@ export class IndexStreamWriter {
     return this.#count;
   }
 
+  /** @throws SEJF_CORRUPT for a key of another length: one repository has one hash. */
   add(key: Uint8Array, entry: WritableEntry, packName: string): void {
+    if (key.byteLength !== this.#keyLength) {
+      throw new SejfError(
+        "SEJF_CORRUPT",
+        `index key of ${key.byteLength} bytes, expected ${this.#keyLength}`,
+      );
+    }
     const stride = this.#keyLength + VALUE_BYTES;
     if (this.#filled + stride > CHUNK_BYTES) this.#flush();
     const at = this.#filled + this.#keyLength;
