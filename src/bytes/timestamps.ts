@@ -59,6 +59,49 @@ let parsedDaySeconds = 0;
 
 /** Any RFC 3339 offset; digits below the nanosecond are dropped, as Go does. @throws SEJF_CORRUPT. */
 export function parseTimestamp(text: string): TimestampNs {
+  return parseUtc(text) ?? parseAny(text);
+}
+
+/** The shape that Go writes, digit by digit; `undefined` for any other. */
+function parseUtc(text: string): TimestampNs | undefined {
+  const end = text.length - 1;
+  if (
+    end < 19 ||
+    end > 29 ||
+    text.charCodeAt(end) !== 0x5a ||
+    text[10] !== "T" ||
+    text[13] !== ":" ||
+    text[16] !== ":"
+  )
+    return undefined;
+  const hours = twoDigits(text, 11);
+  const minutes = twoDigits(text, 14);
+  const seconds = twoDigits(text, 17);
+  // A character that is no digit makes NaN, which fails here.
+  if (
+    !(hours <= 23 && minutes <= 59 && seconds <= 59) ||
+    (end > 19 && (end === 20 || text[19] !== "."))
+  )
+    return undefined;
+  let fraction = 0;
+  for (let at = 20; at < 29; at++) fraction = fraction * 10 + (at < end ? digitAt(text, at) : 0);
+  if (Number.isNaN(fraction)) return undefined;
+  const day = text.startsWith(parsedDate) && parsedDate !== "" ? parsedDaySeconds : undefined;
+  return day === undefined
+    ? undefined
+    : BigInt(day + hours * 3600 + minutes * 60 + seconds) * NS_PER_S + BigInt(fraction);
+}
+
+function twoDigits(text: string, at: number): number {
+  return digitAt(text, at) * 10 + digitAt(text, at + 1);
+}
+
+function digitAt(text: string, at: number): number {
+  const digit = text.charCodeAt(at) - 0x30;
+  return digit >= 0 && digit <= 9 ? digit : Number.NaN;
+}
+
+function parseAny(text: string): TimestampNs {
   const match = PATTERN.exec(text);
   if (match === null) throw malformed(text);
   const hours = Number(match[4]);

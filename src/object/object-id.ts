@@ -36,7 +36,11 @@ export function parseObjectId(text: string): ParsedObjectId {
   return { indirection: levels.length, compressed, content: match[3] as ContentRef };
 }
 
+/** What nearly all directory entries hold: one content, plain. */
+const PLAIN = /^[g-z]?(?:[0-9a-f]{2}){1,32}$/;
+
 export function isObjectId(text: string): text is ObjectId {
+  if (PLAIN.test(text)) return true;
   const match = PATTERN.exec(text);
   if (match === null) return false;
   const levels = (match[1] as string).length;

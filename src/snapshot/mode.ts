@@ -16,6 +16,10 @@ export function formatMode(mode: number): string {
   return `0${go.toString(8)}`;
 }
 
+/** Modes met before: a tree has only a handful. */
+const known: Map<string, number> = new Map();
+const MAX_KNOWN = 1024;
+
 /** Unix bits; other bits than Go's permission bits are dropped. @throws SEJF_CORRUPT. */
 export function parseMode(text: unknown): number {
   if (text === undefined || text === "") return 0;
@@ -28,5 +32,6 @@ export function parseMode(text: unknown): number {
   const value = /^0[0-7]/.test(text) ? Number.parseInt(text, 8) : Number(text);
   let mode = value % 0o1000;
   for (const [unix, bit] of SPECIAL_BITS) if (Math.floor(value / bit) % 2 === 1) mode |= unix;
+  if (known.size < MAX_KNOWN) known.set(text, mode);
   return mode;
 }
