@@ -38,6 +38,8 @@ export function joined({ parts }: PendingFile): {
   readonly pieces: readonly ContentPiece[];
   readonly sizeBytes: number;
 } {
+  const only = parts.length === 1 ? parts[0] : undefined;
+  if (only !== undefined) return only;
   const pieces = parts.flatMap((part) => part?.pieces ?? []);
   return { pieces, sizeBytes: parts.reduce((sum, part) => sum + (part?.sizeBytes ?? 0), 0) };
 }
