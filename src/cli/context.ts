@@ -1,12 +1,17 @@
 /** What a running command has: its output, its log, the repository of the connection, and the signal to stop. */
 import type { Clock, Random } from "../bytes/index.ts";
 import { isSejfError } from "../errors/index.ts";
-import type {
-  Connection,
-  DirectRepository,
-  Environment,
-  OpenOptions,
-  OpenRepositoryOptions,
+import {
+  type Connection,
+  type DirectRepository,
+  type EarlyKey,
+  type Environment,
+  loadConfig,
+  loadPersistedPassword,
+  openConnection,
+  type OpenOptions,
+  openRepository,
+  type OpenRepositoryOptions,
 } from "../repository/index.ts";
 import type { GlobalValues } from "./globals.ts";
 import type { ConsoleLog } from "./log/console-log.ts";
@@ -26,6 +31,7 @@ export interface ContextParts {
   readonly random: Random;
   /** Aborted by SIGINT and SIGTERM. */
   readonly signal: AbortSignal;
+  readonly earlyKey: EarlyKey | undefined;
 }
 
 export class CommandContext {
@@ -37,6 +43,7 @@ export class CommandContext {
   readonly clock: Clock;
   readonly random: Random;
   readonly signal: AbortSignal;
+  readonly #earlyKey: EarlyKey | undefined;
 
   constructor(parts: ContextParts) {
     this.globals = parts.globals;
@@ -47,6 +54,7 @@ export class CommandContext {
     this.clock = parts.clock;
     this.random = parts.random;
     this.signal = parts.signal;
+    this.#earlyKey = parts.earlyKey;
   }
 
   /** Whether progress is shown: as asked for, else where standard error is a terminal. */
@@ -66,7 +74,6 @@ export class CommandContext {
 
   /** The password of the connection there is: given, kept, or asked for. Surrounding space is cut, as Kopia does. */
   async password(): Promise<string> {
-    const { loadPersistedPassword } = await import("../repository/index.ts");
     const kept =
       this.#given() ??
       (this.globals.persistCredentials ? await loadPersistedPassword(this.configFile) : undefined);
@@ -86,13 +93,11 @@ export class CommandContext {
   async openRepository(
     options: Pick<OpenRepositoryOptions, "leaveOutBadIndexes"> = {},
   ): Promise<DirectRepository> {
-    const { openRepository } = await import("../repository/index.ts");
     return await openRepository({ ...(await this.#openOptions()), ...options });
   }
 
   /** Only storage and format: for commands that look at the repository as a whole. The caller disposes it. */
   async openConnection(): Promise<Connection> {
-    const { openConnection } = await import("../repository/index.ts");
     return await openConnection(await this.#openOptions());
   }
 
@@ -118,11 +123,11 @@ export class CommandContext {
   }
 
   async #openOptions(): Promise<OpenOptions> {
-    const { loadConfig } = await import("../repository/index.ts");
     await loadConfig(this.configFile, this.env); // before a password is asked for in vain
     return {
       configFile: this.configFile,
       password: await this.password(),
+      earlyKey: this.#earlyKey,
       env: this.env,
       clock: this.clock,
       random: this.random,

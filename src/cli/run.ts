@@ -1,17 +1,18 @@
 /** Runs one command line from its arguments to the exit status. Only here are all parts of a run put together. */
 import { systemClock, systemRandom } from "../bytes/index.ts";
 import { SejfError } from "../errors/index.ts";
+import { type EarlyKey, logDirectory, resolveConfigFile } from "../repository/index.ts";
 import type { Command, ExitStatus } from "./command.ts";
 import { CommandContext } from "./context.ts";
+import { startEarly } from "./early-start.ts";
 import { describeFailure, type Failure, isBrokenPipe } from "./failure.ts";
 import { findCommand } from "./find-command.ts";
 import type { GlobalValues } from "./globals.ts";
-import { groupHelp, helpFor } from "./help.ts";
 import { ConsoleLog } from "./log/console-log.ts";
 import { FileLog } from "./log/file-log.ts";
 import { Output } from "./output/output.ts";
 import { checkTimeZone } from "./output/time.ts";
-import { HelpRequested, type Parsed, parseCommand } from "./parse.ts";
+import type { Parsed } from "./parse.ts";
 import type { RegisteredCommand } from "./registry.ts";
 import { usageError } from "./usage-error.ts";
 import { VERSION } from "./version.ts";
@@ -28,16 +29,21 @@ export async function run(args: readonly string[]): Promise<number> {
 
 async function dispatch(args: readonly string[]): Promise<number> {
   if (args.includes("--version")) return print(`${VERSION}\n`);
-  if (args[0] === "help")
-    return print(await helpFor(args.slice(1).filter((word) => !word.startsWith("-"))));
-  if (args.includes("--help-full")) return print(groupHelp("", true));
+  const words = args.filter((word) => !word.startsWith("-"));
+  if (args[0] === "help") return print(await (await loadHelp()).helpFor(words.slice(1)));
+  if (args.includes("--help-full")) return print((await loadHelp()).groupHelp("", true));
   const found = findCommand(args);
   if (found.kind === "command") return await runCommand(found.command, found.rest);
   const wantsHelp = found.rest.some((word) => word === "--help" || word === "--help-long");
-  if (wantsHelp || (found.path === "" && found.rest.length === 0))
-    return print(groupHelp(found.path, false));
+  if (wantsHelp || (found.path === "" && found.rest.length === 0)) {
+    return print((await loadHelp()).groupHelp(found.path, false));
+  }
   if (found.path === "") throw usageError("no command was given", "see sejf --help");
   throw usageError(`must select a subcommand of '${found.path}'`, `see sejf help ${found.path}`);
+}
+
+async function loadHelp(): Promise<typeof import("./help.ts")> {
+  return await import("./help.ts");
 }
 
 function print(text: string): number {
@@ -46,7 +52,11 @@ function print(text: string): number {
 }
 
 async function runCommand(registered: RegisteredCommand, rest: readonly string[]): Promise<number> {
-  const { command } = await registered.load();
+  const earlyKey = startEarly(registered.path, rest, process.env);
+  const [{ command }, { parseCommand, HelpRequested }] = await Promise.all([
+    registered.load(),
+    import("./parse.ts"),
+  ]);
   let parsed: Parsed;
   try {
     parsed = parseCommand(
@@ -60,10 +70,10 @@ async function runCommand(registered: RegisteredCommand, rest: readonly string[]
     throw error;
   }
   checkTimeZone(parsed.globals.timezone);
-  const file = await openFileLog(registered.path, parsed.globals);
+  const file = openFileLog(registered.path, parsed.globals);
   const log = new ConsoleLog(process.stderr, consoleOptions(parsed.globals), file);
   try {
-    return await execute(command, registered.path, parsed, log);
+    return await execute(command, registered.path, parsed, log, earlyKey);
   } finally {
     await file?.close();
   }
@@ -74,9 +84,9 @@ async function execute(
   path: string,
   parsed: Parsed,
   log: ConsoleLog,
+  earlyKey: EarlyKey | undefined,
 ): Promise<number> {
   using stop = stopOnSignals();
-  const { resolveConfigFile } = await import("../repository/index.ts");
   const context = new CommandContext({
     globals: parsed.globals,
     env: process.env,
@@ -86,6 +96,7 @@ async function execute(
     clock: systemClock,
     random: systemRandom,
     signal: stop.signal,
+    earlyKey,
   });
   log.fileOnly("debug", "command started", {
     command: path,
@@ -115,9 +126,8 @@ function tell(failure: Failure): number {
   return failure.status;
 }
 
-async function openFileLog(path: string, globals: GlobalValues): Promise<FileLog | undefined> {
+function openFileLog(path: string, globals: GlobalValues): FileLog | undefined {
   if (globals.disableFileLogging) return undefined;
-  const { logDirectory } = await import("../repository/index.ts");
   return new FileLog({
     file: globals.logFile,
     directory: globals.logDir ?? logDirectory(process.env),

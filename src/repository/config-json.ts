@@ -3,11 +3,7 @@
  * Spec: kopia-format 1.6, kopia-snapshots 8.1. Written by hand: every command waits for it before it can start to
  * derive the key, and a schema library takes longer to load than all of this.
  */
-import {
-  type ConnectionInfo,
-  THROTTLING_LIMIT_NAMES,
-  type ThrottlingLimits,
-} from "../blob/index.ts";
+import type { ConnectionInfo, ThrottlingLimits } from "../blob/index.ts";
 import { SejfError } from "../errors/index.ts";
 
 type Json = Readonly<Record<string, unknown>>;
@@ -51,6 +47,17 @@ export interface ConnectionConfig {
 
 /** 15 minutes. */
 export const DEFAULT_FORMAT_CACHE_NS = 900_000_000_000;
+
+/** In Kopia's order. */
+export const THROTTLING_NAMES: readonly (keyof ThrottlingLimits)[] = [
+  "readsPerSecond",
+  "writesPerSecond",
+  "listsPerSecond",
+  "maxUploadSpeedBytesPerSecond",
+  "maxDownloadSpeedBytesPerSecond",
+  "concurrentReads",
+  "concurrentWrites",
+];
 
 const CACHING_NUMBERS = [
   "maxCacheSize",
@@ -155,9 +162,7 @@ export function clientOptionsJson(client: ClientOptions): Json {
 
 /** Kopia's order, zero values left out. */
 export function throttlingJson(limits: ThrottlingLimits): Json {
-  return withoutEmpty(
-    Object.fromEntries(THROTTLING_LIMIT_NAMES.map((name) => [name, limits[name]])),
-  );
+  return withoutEmpty(Object.fromEntries(THROTTLING_NAMES.map((name) => [name, limits[name]])));
 }
 
 /** `{"type":…, "config":{…}}`, or `undefined` when it is none. */
@@ -209,9 +214,7 @@ class Fields {
 
   throttling(): ThrottlingLimits | undefined {
     const json = this.#section("throttlingLimits");
-    return (
-      json && Object.fromEntries(THROTTLING_LIMIT_NAMES.map((name) => [name, json.number(name)]))
-    );
+    return json && Object.fromEntries(THROTTLING_NAMES.map((name) => [name, json.number(name)]));
   }
 
   caching(): CachingOptions | undefined {

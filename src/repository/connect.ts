@@ -1,20 +1,14 @@
 /** Connecting and disconnecting: writing the connection file once the repository could be opened, and removing it. */
-import { rm } from "node:fs/promises";
-import { isAbsolute, resolve } from "node:path";
+import { resolve } from "node:path";
 import type { BlobStorage } from "../blob/index.ts";
 import { type CallOptions, systemClock, systemRandom } from "../bytes/index.ts";
 import type { CryptoEngine } from "../crypto/index.ts";
-import { errorFromUnknown, SejfError } from "../errors/index.ts";
 import { checkRequiredFeatures } from "../format/index.ts";
 import { nodeCryptoEngine } from "../node/index.ts";
-import { loadConfig, saveConfig } from "./config-file.ts";
-import {
-  type CachingOptions,
-  type ClientOptions,
-  type ConnectionConfig,
-  DEFAULT_FORMAT_CACHE_NS,
-} from "./config-json.ts";
-import { dropCachedFormat } from "./connection.ts";
+import { assertPermissiveOnlyReadOnly } from "./client-settings.ts";
+import { saveConfig } from "./config-file.ts";
+import { type CachingOptions, type ClientOptions, DEFAULT_FORMAT_CACHE_NS } from "./config-json.ts";
+import { dropCachedFormat } from "./connection-settings.ts";
 import { FormatAccess, readStoredFormat } from "./format-access.ts";
 import { defaultIdentity } from "./identity.ts";
 import {
@@ -89,16 +83,6 @@ function clientOptions(storage: BlobStorage, given: Partial<ClientOptions>): Cli
   return client;
 }
 
-/** @throws SEJF_INVALID_ARGUMENT. */
-export function assertPermissiveOnlyReadOnly(client: ClientOptions): void {
-  if (client.permissiveCacheLoading && !client.readOnly) {
-    throw new SejfError(
-      "SEJF_INVALID_ARGUMENT",
-      "permissive loading of indexes is only possible on a read-only connection",
-    );
-  }
-}
-
 function cachingOptions(
   given: CachingOptions,
   uniqueId: Uint8Array,
@@ -117,45 +101,6 @@ function cachingOptions(
     ...withoutUndefined(given),
     cacheDirectory: directory,
   };
-}
-
-/** Removes the connection file, its maintenance lock and its caches, which are made anew by the next connection. */
-export async function disconnectRepository(
-  configFile: string,
-  env: Environment,
-): Promise<ConnectionConfig> {
-  const config = await loadConfig(configFile, env);
-  const directory = config.caching?.cacheDirectory ?? "";
-  if (directory !== "" && !isAbsolute(directory)) {
-    throw new SejfError(
-      "SEJF_NOT_CONNECTED",
-      `the cache folder in ${configFile} is not an absolute path, refusing to delete it`,
-    );
-  }
-  try {
-    if (directory !== "") await rm(directory, { recursive: true, force: true });
-    await rm(`${configFile}.mlock`, { force: true });
-    await rm(configFile);
-  } catch (error) {
-    throw errorFromUnknown(error, `disconnecting from the repository of ${configFile}`);
-  }
-  return config;
-}
-
-/**
- * Changes settings of this client in the connection file; what is not named stays, unknown fields too.
- * @throws SEJF_NOT_CONNECTED, SEJF_INVALID_ARGUMENT.
- */
-export async function setClientOptions(
-  configFile: string,
-  changes: Partial<ClientOptions>,
-  env: Environment,
-): Promise<ClientOptions> {
-  const config = await loadConfig(configFile, env);
-  const client = { ...config.client, ...changes };
-  assertPermissiveOnlyReadOnly(client);
-  await saveConfig(configFile, { ...config, client });
-  return client;
 }
 
 function withoutUndefined(values: CachingOptions): CachingOptions {

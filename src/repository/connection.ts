@@ -2,15 +2,7 @@
  * A connection: the configuration file, the storage it names, and the format behind the password. Enough for the
  * commands that work on the repository as a whole; `openRepository` adds contents and manifests.
  */
-import { rm } from "node:fs/promises";
-import { join } from "node:path";
-import {
-  type BlobStorage,
-  type ConnectionInfo,
-  readOnlyStorage,
-  THROTTLING_LIMIT_NAMES,
-  type ThrottlingLimits,
-} from "../blob/index.ts";
+import { type BlobStorage, readOnlyStorage } from "../blob/index.ts";
 import {
   type CallOptions,
   type Clock,
@@ -19,12 +11,13 @@ import {
   systemRandom,
 } from "../bytes/index.ts";
 import type { CryptoEngine } from "../crypto/index.ts";
-import { SejfError } from "../errors/index.ts";
-import { BLOB_CONFIG_BLOB_ID, checkRequiredFeatures, FORMAT_BLOB_ID } from "../format/index.ts";
+import { checkRequiredFeatures } from "../format/index.ts";
 import { nodeCryptoEngine } from "../node/index.ts";
 import { openStorage } from "../storage/index.ts";
 import { loadConfig } from "./config-file.ts";
 import type { ConnectionConfig } from "./config-json.ts";
+import { storageOf } from "./connection-settings.ts";
+import type { EarlyKey } from "./early-key.ts";
 import { FormatAccess, readStoredFormat } from "./format-access.ts";
 import { type Environment, resolveConfigFile } from "./paths.ts";
 import { assertNotLocked, guardStorage } from "./upgrade-guard.ts";
@@ -34,6 +27,8 @@ export interface OpenOptions extends CallOptions {
   /** Absent: `SEJF_CONFIG_PATH`, `KOPIA_CONFIG_PATH`, else Kopia's default file. */
   readonly configFile?: string | undefined;
   readonly password: string;
+  /** A derivation of the key that was begun before; used when it is of this password and this repository. */
+  readonly earlyKey?: EarlyKey | undefined;
   /** Only looked at for paths. Default: the process's. */
   readonly env?: Environment | undefined;
   readonly engine?: CryptoEngine | undefined;
@@ -97,7 +92,7 @@ async function openOnStorage(
     stored,
     options.password,
     { engine, clock, random },
-    { signal },
+    { signal, earlyKey: options.earlyKey },
   );
   for (const warning of checkRequiredFeatures(access.format.requiredFeatures))
     options.log?.("warn", warning);
@@ -115,34 +110,4 @@ async function openOnStorage(
       await base[Symbol.asyncDispose]();
     },
   };
-}
-
-/** @throws SEJF_UNSUPPORTED for a connection to a server. */
-export function storageOf(config: ConnectionConfig, configFile: string): ConnectionInfo {
-  if (config.storage !== undefined) return config.storage;
-  throw new SejfError(
-    "SEJF_UNSUPPORTED",
-    `${configFile} is a connection to a repository server, which this version of sejf does not speak to`,
-    {
-      hint: "connect to the storage itself, or use kopia for this connection",
-    },
-  );
-}
-
-/** The connection's own limits, else those inside of the storage's configuration. */
-export function throttlingOf(config: ConnectionConfig): ThrottlingLimits {
-  if (config.client.throttling !== undefined) return config.client.throttling;
-  const inside = config.storage?.config ?? {};
-  const pairs = THROTTLING_LIMIT_NAMES.map((name) => [name, inside[name]] as const);
-  return Object.fromEntries(pairs.filter(([, value]) => typeof value === "number"));
-}
-
-/**
- * Removes the copies of the format that kopia keeps in the cache folder, so that it does not go on with an old
- * password, old parameters, or the keys of a repository that was there before.
- */
-export async function dropCachedFormat(cacheDirectory: string | undefined): Promise<void> {
-  if (cacheDirectory === undefined || cacheDirectory === "") return;
-  for (const id of [FORMAT_BLOB_ID, BLOB_CONFIG_BLOB_ID])
-    await rm(join(cacheDirectory, id), { force: true });
 }

@@ -17,7 +17,7 @@ import {
 } from "../format/index.ts";
 import { nodeCryptoEngine } from "../node/index.ts";
 import { assertPassword, putFormat, validateParameters } from "./format-access.ts";
-import type { Repository } from "./types.ts";
+import { assertRetentionPossible } from "./retention.ts";
 
 export interface CreateRepositoryOptions extends CallOptions {
   readonly password: string;
@@ -65,36 +65,6 @@ export async function createRepository(
   return { uniqueId: blob.uniqueId, keyAlgorithm: blob.keyAlgorithm, format };
 }
 
-/** @throws SEJF_UNSUPPORTED when the storage cannot lock what it stores. */
-export function assertRetentionPossible(storage: BlobStorage, retention: BlobConfig): void {
-  if (retention.retentionMode !== "" && !storage.capabilities.objectLock) {
-    throw new SejfError(
-      "SEJF_UNSUPPORTED",
-      `${storage.displayName} cannot lock objects, so a retention mode is not possible there`,
-      {
-        hint: "use a bucket with Object Lock, or leave the retention mode out",
-      },
-    );
-  }
-}
-
-/**
- * What kopia stores in a new repository: the built-in policy as the global one, and the maintenance parameters, with
- * this client as the owner. The caller flushes.
- */
-export async function populateRepository(
-  repository: Repository,
-  options: CallOptions = {},
-): Promise<void> {
-  const owner = `${repository.identity.username}@${repository.identity.hostname}`;
-  await repository.manifests.put({ type: "policy", policyType: "global" }, INITIAL_POLICY, options);
-  await repository.manifests.put(
-    { type: "maintenance" },
-    { owner, ...INITIAL_MAINTENANCE },
-    options,
-  );
-}
-
 async function assertEmpty(storage: BlobStorage, options: CallOptions): Promise<void> {
   for await (const page of storage.list("", { signal: options.signal })) {
     const found = page[0];
@@ -108,42 +78,3 @@ async function assertEmpty(storage: BlobStorage, options: CallOptions): Promise<
     );
   }
 }
-
-/** Kopia's built-in policy, in the order of its keys. Spec: kopia-snapshots 5.5. */
-const INITIAL_POLICY = {
-  retention: {
-    keepLatest: 10,
-    keepHourly: 48,
-    keepDaily: 7,
-    keepWeekly: 4,
-    keepMonthly: 24,
-    keepAnnual: 3,
-    ignoreIdenticalSnapshots: false,
-  },
-  files: { ignoreDotFiles: [".kopiaignore"] },
-  errorHandling: {
-    ignoreFileErrors: false,
-    ignoreDirectoryErrors: false,
-    ignoreUnknownTypes: true,
-  },
-  scheduling: { runMissed: true },
-  compression: { compressorName: "none" },
-  metadataCompression: { compressorName: "zstd-fastest" },
-  splitter: {},
-  actions: {},
-  osSnapshots: { volumeShadowCopy: { enable: 0 } },
-  logging: {
-    directories: { snapshotted: 5, ignored: 5 },
-    entries: { snapshotted: 0, ignored: 5, cacheHit: 0, cacheMiss: 0 },
-  },
-  upload: { maxParallelSnapshots: 1, parallelUploadAboveSize: 2147483648 },
-};
-
-/** Durations in nanoseconds. Spec: kopia-snapshots 7.1. */
-const INITIAL_MAINTENANCE = {
-  quick: { enabled: true, interval: 3_600_000_000_000 },
-  full: { enabled: true, interval: 86_400_000_000_000 },
-  logRetention: { maxTotalSize: 1 << 30, maxCount: 10_000, maxAge: 2_592_000_000_000_000 },
-  extendObjectLocks: false,
-  listParallelism: 0,
-};

@@ -10,8 +10,8 @@ import { FakeClock } from "../testkit/clock.ts";
 import { goldenRepository } from "../testkit/golden.ts";
 import { SeededRandom } from "../testkit/random.ts";
 import { temporaryDirectory } from "../testkit/temp.ts";
-import { createRepository, FormatAccess, recoverFormatBlob } from "./index.ts";
-import { readStoredFormat } from "./format-access.ts";
+import { createRepository, recoverFormatBlob } from "./index.ts";
+import { FormatAccess, readStoredFormat } from "./format-access.ts";
 import { assertNotLocked, guardStorage } from "./upgrade-guard.ts";
 
 const clock = new FakeClock();

@@ -30,6 +30,7 @@ import {
   validateBlobConfig,
   validateEpochParameters,
 } from "../format/index.ts";
+import type { EarlyKey } from "./early-key.ts";
 
 /** What opening and rewriting the format needs of the world. */
 export interface FormatTools {
@@ -92,12 +93,13 @@ export class FormatAccess implements Disposable {
     stored: StoredFormat,
     password: string,
     tools: FormatTools,
-    options: CallOptions = {},
+    options: CallOptions & { readonly earlyKey?: EarlyKey | undefined } = {},
   ): Promise<FormatAccess> {
-    const key = deriveFormatKey(tools.engine, stored.blob, password);
+    const early = options.earlyKey?.take(stored.blob, password);
+    const key = early ?? deriveFormatKey(tools.engine, stored.blob, password);
     const [formatKey, configBytes] = await settleBoth(
       key,
-      getBlobIfPresent(storage, BLOB_CONFIG_BLOB_ID, options),
+      getBlobIfPresent(storage, BLOB_CONFIG_BLOB_ID, { signal: options.signal }),
     );
     const format = openFormat(tools.engine, stored.blob, formatKey);
     return new FormatAccess(

@@ -1,6 +1,6 @@
 /**
  * Repositories: the seam that everything above hangs on, the connection file, and the direct repository, which
- * works on the storage itself.
+ * works on the storage itself. Importing this loads little; what opens a repository loads the rest when it is called.
  */
 export { writeFileAtomically } from "./atomic-file.ts";
 export {
@@ -9,6 +9,7 @@ export {
   ownCacheDirectory,
   setCachingOptions,
 } from "./caching.ts";
+export { disconnectRepository, setClientOptions } from "./client-settings.ts";
 export { loadConfig, saveConfig } from "./config-file.ts";
 export {
   type CachingOptions,
@@ -19,31 +20,24 @@ export {
   encodeConfig,
   throttlingJson,
 } from "./config-json.ts";
+export type { ConnectOptions } from "./connect.ts";
+export type { Connection, OpenOptions } from "./connection.ts";
+export { dropCachedFormat, storageOf, throttlingOf } from "./connection-settings.ts";
+export type { CreatedRepository, CreateRepositoryOptions } from "./create.ts";
+export type { DirectRepository } from "./direct-repository.ts";
+export { type EarlyKey, type EarlyKeyOptions, startEarlyKey } from "./early-key.ts";
 export {
   connectRepository,
-  type ConnectOptions,
-  disconnectRepository,
-  setClientOptions,
-} from "./connect.ts";
-export {
-  type Connection,
-  dropCachedFormat,
-  openConnection,
-  type OpenOptions,
-  storageOf,
-  throttlingOf,
-} from "./connection.ts";
-export {
-  assertRetentionPossible,
-  type CreatedRepository,
   createRepository,
-  type CreateRepositoryOptions,
-  populateRepository,
-} from "./create.ts";
-export { DirectRepository } from "./direct-repository.ts";
-export { FormatAccess } from "./format-access.ts";
+  openConnection,
+  openRepository,
+  readPlainBlob,
+  recoverFormatBlob,
+} from "./facade.ts";
+export type { FormatAccess } from "./format-access.ts";
 export { defaultIdentity } from "./identity.ts";
-export { openRepository, type OpenRepositoryOptions } from "./open.ts";
+export { populateRepository } from "./initial-manifests.ts";
+export type { OpenRepositoryOptions } from "./open.ts";
 export {
   forgetPassword,
   isAbsent,
@@ -59,7 +53,7 @@ export {
   logDirectory,
   resolveConfigFile,
 } from "./paths.ts";
-export { readPlainBlob } from "./plain-blob.ts";
-export { type RecoverFormatOptions, recoverFormatBlob } from "./repair.ts";
+export type { RecoverFormatOptions } from "./repair.ts";
+export { assertRetentionPossible } from "./retention.ts";
 export { decodeToken, encodeToken, type Token } from "./token.ts";
 export type { ClientIdentity, Repository, RepositoryParameters } from "./types.ts";

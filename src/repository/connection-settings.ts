@@ -1,0 +1,38 @@
+/** What a connection file says beside the settings of the client. */
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { ConnectionInfo, ThrottlingLimits } from "../blob/index.ts";
+import { SejfError } from "../errors/index.ts";
+import { type ConnectionConfig, THROTTLING_NAMES } from "./config-json.ts";
+
+/** Copies that kopia keeps in the cache folder. */
+const CACHED_FORMAT_FILES: readonly string[] = ["kopia.repository", "kopia.blobcfg"];
+
+/** @throws SEJF_UNSUPPORTED for a connection to a server. */
+export function storageOf(config: ConnectionConfig, configFile: string): ConnectionInfo {
+  if (config.storage !== undefined) return config.storage;
+  throw new SejfError(
+    "SEJF_UNSUPPORTED",
+    `${configFile} is a connection to a repository server, which this version of sejf does not speak to`,
+    {
+      hint: "connect to the storage itself, or use kopia for this connection",
+    },
+  );
+}
+
+/** The connection's own limits, else those inside of the storage's configuration. */
+export function throttlingOf(config: ConnectionConfig): ThrottlingLimits {
+  if (config.client.throttling !== undefined) return config.client.throttling;
+  const inside = config.storage?.config ?? {};
+  const pairs = THROTTLING_NAMES.map((name) => [name, inside[name]] as const);
+  return Object.fromEntries(pairs.filter(([, value]) => typeof value === "number"));
+}
+
+/**
+ * Removes the copies of the format that kopia keeps in the cache folder, so that it does not go on with an old
+ * password, old parameters, or the keys of a repository that was there before.
+ */
+export async function dropCachedFormat(cacheDirectory: string | undefined): Promise<void> {
+  if (cacheDirectory === undefined || cacheDirectory === "") return;
+  for (const name of CACHED_FORMAT_FILES) await rm(join(cacheDirectory, name), { force: true });
+}
