@@ -177,8 +177,12 @@ export class Bulk {
       locate: async (
         refs: readonly ContentRef[],
       ): Promise<readonly (ContentLocation | undefined)[]> => {
+        await committed.ensureFresh();
         const found: (ContentLocation | undefined)[] = [];
-        for (const ref of refs) found.push(await loader.findEntry(parseContentId(ref)));
+        for (const ref of refs) {
+          const id = parseContentId(ref);
+          found.push(loader.entryOf(id) ?? (await loader.findEntry(id)));
+        }
         return found;
       },
       readPackRange: async (
