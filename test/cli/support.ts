@@ -24,6 +24,11 @@ export class SourcesClient implements AsyncDisposable {
     this.home = client.home.path;
   }
 
+  /** For a shell script: how to call the program is in `NODE`, `MAIN` and `CONFIG`. */
+  environment(): Readonly<Record<string, string>> {
+    return { ...this.#env, NODE: process.execPath, MAIN, CONFIG: this.configFile };
+  }
+
   async run(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
     const env = { ...this.#env, ...options.env };
     const all = [MAIN, ...args, `--config-file=${this.configFile}`];
