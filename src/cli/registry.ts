@@ -9,6 +9,7 @@ import { CONTENT_COMMANDS } from "./registry/content.ts";
 import { GENERAL_COMMANDS } from "./registry/general.ts";
 import { INDEX_COMMANDS } from "./registry/indexes.ts";
 import { MANIFEST_COMMANDS } from "./registry/manifest.ts";
+import { POLICY_COMMANDS } from "./registry/policy.ts";
 import { REPOSITORY_COMMANDS } from "./registry/repository.ts";
 import { SNAPSHOT_COMMANDS } from "./registry/snapshot.ts";
 import type { RegisteredCommand } from "./registry/types.ts";
@@ -24,6 +25,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   "index epoch": "Commands to view epochs",
   index: "Commands to manipulate content index",
   manifest: "Low-level commands to manipulate manifest items",
+  policy: "Commands to manipulate snapshotting policies",
   "repository connect": "Connect to a repository",
   "repository create": "Create new repository in a specified location",
   "repository repair": "Recover a lost format blob",
@@ -41,6 +43,7 @@ export const COMMANDS: readonly RegisteredCommand[] = [
   ...CONTENT_COMMANDS,
   ...INDEX_COMMANDS,
   ...MANIFEST_COMMANDS,
+  ...POLICY_COMMANDS,
   ...REPOSITORY_COMMANDS,
   ...SNAPSHOT_COMMANDS,
 ];

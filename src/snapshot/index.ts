@@ -45,6 +45,7 @@ export type {
 } from "./policy.ts";
 export { checkPolicy } from "./policy-check.ts";
 export { decodePolicy, DEFAULT_POLICY, EMPTY_POLICY, encodePolicy } from "./policy-json.ts";
+export { policyValue, withPolicyValue } from "./policy-edit.ts";
 export { mergePolicies } from "./policy-merge.ts";
 export { policyOrigins, type PolicyOrigins } from "./policy-origins.ts";
 export { unknownPolicyMembers } from "./policy-unknown.ts";
