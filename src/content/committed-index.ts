@@ -23,7 +23,8 @@ import { type Context, Mutex } from "./context.ts";
 import type { DiskCache } from "./disk-cache.ts";
 import type { IndexBlobSource } from "./index-blobs.ts";
 import { type IndexManager, type IndexState, PARALLEL_INDEX_READS } from "./index-manager.ts";
-import { DEFAULT_PLAN_LIMITS, planLoading } from "./index-plan.ts";
+import { planLoading } from "./index-plan.ts";
+import type { PlanLimits } from "./types.ts";
 
 const MAX_ATTEMPTS = 10;
 const FIRST_WAIT_MS = 100;
@@ -46,6 +47,7 @@ export class CommittedIndex {
   readonly #source: IndexBlobSource;
   readonly #cache: DiskCache;
   readonly #keys: IndexFileKeys;
+  readonly #limits: PlanLimits;
   readonly #mutex = new Mutex();
   #loaded: ReadonlySet<BlobId> = new Set();
   #memory: readonly MemorySegment[] = [];
@@ -64,12 +66,14 @@ export class CommittedIndex {
     source: IndexBlobSource,
     cache: DiskCache,
     keys: IndexFileKeys,
+    limits: PlanLimits,
   ) {
     this.#context = context;
     this.#manager = manager;
     this.#source = source;
     this.#cache = cache;
     this.#keys = keys;
+    this.#limits = limits;
   }
 
   /** The set as it is; not to be kept over an `await` (see `lease`). */
@@ -162,7 +166,7 @@ export class CommittedIndex {
     own: ReadonlyMap<BlobId, Uint8Array>,
     options: CallOptions,
   ): Promise<void> {
-    const plan = planLoading(blobs);
+    const plan = planLoading(blobs, this.#limits);
     const files = await this.#openFiles(plan.files, plan.mergedFiles, options);
     try {
       const merged = mergeToMemory(await this.#readSmall(plan.memory, own, options));
@@ -181,9 +185,9 @@ export class CommittedIndex {
     own: ReadonlyMap<BlobId, Uint8Array>,
     options: CallOptions,
   ): Promise<void> {
-    const plan = planLoading(blobs);
+    const plan = planLoading(blobs, this.#limits);
     const memoryBytes = sumBytes(this.#memory) + sumBytes(plan.memory);
-    const tooMuch = memoryBytes > MEMORY_SLACK * DEFAULT_PLAN_LIMITS.memoryBytes;
+    const tooMuch = memoryBytes > MEMORY_SLACK * this.#limits.memoryBytes;
     if (this.#loaded.size === 0 || tooMuch || plan.files.length + plan.mergedFiles.length > 0) {
       await this.#loadAll([...blobs, ...(await this.#stillActive(blobs, options))], own, options);
       return;

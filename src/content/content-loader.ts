@@ -54,7 +54,9 @@ export class ContentLoader {
   async mustFind(id: ContentId, options: CallOptions = {}): Promise<IndexEntry> {
     const entry = await this.findEntry(id, options);
     if (entry === undefined)
-      throw new SejfError("SEJF_CONTENT_NOT_FOUND", `content ${id} is in no index`);
+      throw new SejfError("SEJF_CONTENT_NOT_FOUND", `content ${id} is in no index`, {
+        hint: "`content list` shows which there are; if index blobs were lost, see `index recover`",
+      });
     return entry;
   }
 

@@ -7,6 +7,7 @@ import type { Context } from "./context.ts";
 import { DirectStore } from "./direct-store.ts";
 import { DiskCache } from "./disk-cache.ts";
 import { EpochManager } from "./epoch-manager.ts";
+import { DEFAULT_PLAN_LIMITS } from "./index-plan.ts";
 import { IndexBlobSource } from "./index-blobs.ts";
 import { LogManager } from "./log-manager.ts";
 import { PackFactory } from "./pack-in-progress.ts";
@@ -33,7 +34,8 @@ export async function openDirectContents(options: DirectContentsOptions): Promis
   const manager = options.format.epochParameters.enabled
     ? new EpochManager(context, source)
     : new LogManager(context, source);
-  const committed = new CommittedIndex(context, manager, source, cache, keys);
+  const limits = options.indexLimits ?? DEFAULT_PLAN_LIMITS;
+  const committed = new CommittedIndex(context, manager, source, cache, keys, limits);
   const factory = new PackFactory(context, engine, options.formatBlob);
   const { compression, threads } = options;
   const store = new DirectStore({

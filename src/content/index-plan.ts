@@ -3,21 +3,13 @@
  * that memory stays bounded and a look-up opens few files, however many blobs there are. Pure, by sizes alone.
  */
 import type { BlobMetadata } from "../blob/index.ts";
+import type { PlanLimits } from "./types.ts";
 
 export interface LoadingPlan {
   readonly memory: readonly BlobMetadata[];
   readonly files: readonly BlobMetadata[];
   /** Merged into one file. */
   readonly mergedFiles: readonly BlobMetadata[];
-}
-
-export interface PlanLimits {
-  /** A larger blob is always a file. */
-  readonly smallBytes: number;
-  /** All that is merged in memory. */
-  readonly memoryBytes: number;
-  /** Files that are searched one by one. */
-  readonly files: number;
 }
 
 export const DEFAULT_PLAN_LIMITS: PlanLimits = {

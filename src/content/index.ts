@@ -42,6 +42,7 @@ export type {
   IndexMaintenanceOptions,
   IndexMaintenanceResult,
   ListContentsOptions,
+  PlanLimits,
   RecoverIndexesOptions,
   RecoverIndexesResult,
   RewriteOptions,

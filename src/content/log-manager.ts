@@ -17,6 +17,7 @@ import {
   IndexBuilder,
   oldIndexesToCompact,
   openIndex,
+  POISON_BLOB_ID,
   resolveCompactionLogs,
 } from "../format/index.ts";
 import { type Context, putLocked } from "./context.ts";
@@ -134,11 +135,14 @@ export class LogManager implements IndexManager {
     const { active } = await this.load(options);
     const drops =
       options.dropDeletedBeforeS !== undefined || (options.dropContents ?? []).length > 0;
-    const inputs = oldIndexesToCompact(active, {
-      maxPackSize: format.maxPackSize,
-      minCount: MIN_BLOBS,
-      all: options.all === true || drops,
-    });
+    // What is dropped has to go from all indexes at once: an older entry that stays in one would count again.
+    const inputs =
+      options.all === true || drops
+        ? active.filter((blob) => blob.id !== POISON_BLOB_ID)
+        : oldIndexesToCompact(active, {
+            maxPackSize: format.maxPackSize,
+            minCount: options.minBlobs ?? MIN_BLOBS,
+          });
     if (inputs.length === 0 || (inputs.length === 1 && !drops)) return undefined;
     const builder = await this.#merge(inputs, options);
     if (builder === undefined) return undefined;

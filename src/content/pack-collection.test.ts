@@ -189,3 +189,23 @@ test("recoverIndexes: replaces damaged indexes, but not when a pack cannot be re
       );
   }
 });
+
+test("compactIndexes: without epochs, what is dropped is gone from all indexes, however few they are", async () => {
+  const repository = new TestRepository({ format: { version: 1 } });
+  await using contents = await repository.open();
+  const ids: ContentId[] = [];
+  for (const text of ["one", "two"]) {
+    ids.push((await contents.write(utf8ToBytes(text), { prefix: "" })) as string as ContentId);
+    await contents.flush();
+  }
+  await contents.delete(ids[0] as ContentId);
+  await contents.flush();
+  repository.clock.advance(HOUR_MS);
+  const nowS = Math.floor(repository.clock.nowMs() / 1000);
+  await contents.compactIndexes({ dropDeletedBeforeS: nowS });
+  assert.equal((await contents.indexBlobs()).length, 1);
+  assert.equal(await contents.info(ids[0] as ContentId), undefined);
+  await contents.compactIndexes({ dropContents: [ids[1] as ContentId] });
+  await using other = await repository.open();
+  assert.equal(await other.info(ids[1] as ContentId), undefined);
+});

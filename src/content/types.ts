@@ -16,6 +16,16 @@ import type {
   RepositoryFormat,
 } from "../format/index.ts";
 
+/** How index blobs are held. */
+export interface PlanLimits {
+  /** A larger blob is always a file. */
+  readonly smallBytes: number;
+  /** All that is merged in memory. */
+  readonly memoryBytes: number;
+  /** Files that are searched one by one. */
+  readonly files: number;
+}
+
 /** Who writes: goes into session markers. */
 export interface WriterIdentity {
   readonly username: string;
@@ -66,6 +76,8 @@ export interface DirectContentsOptions {
   /** Worker threads of the bulk path; 0: the portable path without threads. Default: as many as fit the machine. */
   readonly threads?: number | undefined;
   readonly log?: ((event: ContentsEvent) => void) | undefined;
+  /** How much of the index is held in memory and how much in files. The default fits repositories of any size. */
+  readonly indexLimits?: PlanLimits | undefined;
   /** Waits between retries; a test brings one that does not wait. */
   readonly sleep?: ((ms: number, signal?: AbortSignal) => Promise<void>) | undefined;
 }
@@ -114,6 +126,8 @@ export interface IndexBlobInfo extends BlobMetadata {
 export interface CompactIndexesOptions extends CallOptions {
   /** Everything is merged, whatever the thresholds. */
   readonly all?: boolean | undefined;
+  /** Old manager only: from how many blobs on a merge is worth while, 2 or more. Default 8. */
+  readonly minBlobs?: number | undefined;
   /** Old manager only: deleted entries older than this disappear. Epoch repositories use the watermark. */
   readonly dropDeletedBeforeS?: number | undefined;
   /** Old manager only: these contents disappear from the index. */
