@@ -24,11 +24,22 @@ export const command: Command = defineCommand({
       for await (const page of objectContents(repository.contents, entry.object, { signal }))
         for (const ref of page) refs.add(ref);
     }
-    const count = flags.hint === "none" ? refs.size : await readAll(repository, refs, signal);
+    const count = await (flags.hint === "none" ? countKnown : readAll)(repository, refs, signal);
     context.log.info(`prefetched ${count} contents`);
     return 0;
   },
 });
+
+async function countKnown(
+  repository: DirectRepository,
+  refs: ReadonlySet<ContentRef>,
+  signal: AbortSignal,
+): Promise<number> {
+  let count = 0;
+  for (const ref of refs)
+    if ((await repository.contents.stat(ref, { signal })) !== undefined) count++;
+  return count;
+}
 
 async function readAll(
   repository: DirectRepository,

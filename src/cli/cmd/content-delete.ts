@@ -1,6 +1,6 @@
 /** `content delete`: marks contents as deleted, whoever still refers to them. */
-import { parseContentId } from "../../format/index.ts";
 import { type Command, defineCommand } from "../command.ts";
+import { contentIds } from "../shared/content-ids.ts";
 
 export const command: Command = defineCommand({
   summary: "Remove content",
@@ -10,7 +10,7 @@ export const command: Command = defineCommand({
   arguments: [{ name: "id", help: "IDs of content to remove", required: true, variadic: true }],
   async run(context, _flags, args) {
     context.assertDangerousAllowed();
-    const ids = args.map(parseContentId);
+    const ids = contentIds(args);
     const { signal } = context;
     await using repository = await context.openRepository();
     for (const id of ids) await repository.contents.delete(id, { signal });

@@ -6,11 +6,11 @@ import {
   type RewriteContentsResult,
 } from "../../content/index.ts";
 import { SejfError } from "../../errors/index.ts";
-import { parseContentId } from "../../format/index.ts";
 import { type Command, defineCommand } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { flag, integer, text } from "../flags.ts";
 import { formatBytes } from "../output/units.ts";
+import { contentIds } from "../shared/content-ids.ts";
 import { contentRange, RANGE_FLAGS } from "../shared/content-range.ts";
 import { SAFETY_FLAG } from "../shared/safety.ts";
 import { usageError } from "../usage-error.ts";
@@ -33,7 +33,7 @@ export const command: Command = defineCommand({
   arguments: [{ name: "content-id", help: "IDs of contents to rewrite", variadic: true }],
   async run(context, flags, args) {
     context.assertDangerousAllowed();
-    const ids = args.map(parseContentId);
+    const ids = contentIds(args);
     const range = contentRange(flags);
     if (flags.parallelism < 1) throw usageError("--parallelism: expected 1 or more");
     const isSearching = flags.short || flags.formatVersion > 0;

@@ -1,7 +1,8 @@
 /** `content show` (`cat`): the plain bytes of contents. */
-import { type ContentRef, parseContentId } from "../../format/index.ts";
+import type { ContentRef } from "../../format/index.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { flag } from "../flags.ts";
+import { contentIds } from "../shared/content-ids.ts";
 import { showBytes } from "../shared/show-bytes.ts";
 
 export const command: Command = defineCommand({
@@ -12,7 +13,7 @@ export const command: Command = defineCommand({
   },
   arguments: [{ name: "id", help: "IDs of contents to show", required: true, variadic: true }],
   async run(context, flags, args) {
-    const ids = args.map(parseContentId);
+    const ids = contentIds(args);
     await using repository = await context.openRepository();
     for (const id of ids) {
       const ref = id as string as ContentRef;

@@ -1,11 +1,12 @@
 /** `index inspect`: the entries of index blobs. Reference: kopia cli/command_index_inspect.go. */
 import { type BlobMetadata, statExisting, toBlobId } from "../../blob/index.ts";
 import { mapConcurrent } from "../../bytes/index.ts";
-import { type ContentId, parseContentId } from "../../format/index.ts";
+import type { ContentId } from "../../format/index.ts";
 import type { DirectRepository } from "../../repository/index.ts";
 import { type Command, defineCommand } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { type FlagValues, flag, integer, texts } from "../flags.ts";
+import { contentIds } from "../shared/content-ids.ts";
 import { usageError } from "../usage-error.ts";
 
 const flags = {
@@ -23,7 +24,7 @@ export const command: Command = defineCommand({
     if (!values.all && !values.active && args.length === 0)
       throw usageError("must pass either --all, --active or provide a list of blob IDs to inspect");
     if (values.parallel < 1) throw usageError("--parallel: expected 1 or more");
-    const wanted = new Set(values.contentId.map(parseContentId));
+    const wanted = new Set(contentIds(values.contentId));
     await using repository = await context.openRepository();
     const blobs = await blobsToInspect(repository, values, args, context.signal);
     const indexes = mapConcurrent(

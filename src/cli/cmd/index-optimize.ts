@@ -1,9 +1,9 @@
 /** `index optimize`: merges index blobs; without epochs it can also drop entries. */
 import type { IndexMaintenanceResult } from "../../content/index.ts";
-import { parseContentId } from "../../format/index.ts";
 import { type Command, defineCommand } from "../command.ts";
 import type { CommandContext } from "../context.ts";
-import { duration, flag, inert, texts } from "../flags.ts";
+import { duration, flag, integer, texts } from "../flags.ts";
+import { contentIds } from "../shared/content-ids.ts";
 import { usageError } from "../usage-error.ts";
 
 export const command: Command = defineCommand({
@@ -11,14 +11,17 @@ export const command: Command = defineCommand({
   description:
     "Dangerous: dropped contents cannot be read any more. Settled epochs are merged, or, in repositories without epochs, all index blobs when there are many.",
   flags: {
-    maxSmallBlobs: inert("value", "all small index blobs are merged"),
+    maxSmallBlobs: integer(
+      "Maximum number of small index blobs that can be left after compaction, without epochs",
+      { default: 1 },
+    ),
     dropDeletedOlderThan: duration("Drop deleted contents above given age"),
     dropContents: texts("Drop contents with given IDs", { placeholder: "ID" }),
     all: flag("Optimize all indexes, even those above maximum size"),
   },
   async run(context, flags) {
     context.assertDangerousAllowed();
-    const drop = flags.dropContents.map(parseContentId);
+    const drop = contentIds(flags.dropContents);
     const age = flags.dropDeletedOlderThan ?? 0n;
     if (age < 0n) throw usageError("--drop-deleted-older-than: expected a positive duration");
     const beforeS =
@@ -38,6 +41,7 @@ export const command: Command = defineCommand({
         ? { all: flags.all, signal }
         : {
             all: flags.all,
+            minBlobs: Math.max(2, flags.maxSmallBlobs),
             signal,
             dropDeletedBeforeS: beforeS,
             dropContents: drop.length === 0 ? undefined : drop,

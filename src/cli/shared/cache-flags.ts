@@ -1,11 +1,24 @@
 /** The cache settings that can be changed one by one, and what they are called in messages. */
 import type { CachingOptions } from "../../repository/index.ts";
-import { duration, type FlagValues, integer, text } from "../flags.ts";
+import { duration, type Flag, type FlagValues, integer, text } from "../flags.ts";
 import { formatDuration } from "../output/duration.ts";
 import { formatBytes } from "../output/units.ts";
 import { usageError } from "../usage-error.ts";
 
-const flags = {
+/** The flags of `cache set`. */
+export type CacheFlags = {
+  readonly contentCacheSizeMb: Flag<number | undefined>;
+  readonly contentCacheSizeLimitMb: Flag<number | undefined>;
+  readonly contentMinSweepAge: Flag<bigint | undefined>;
+  readonly metadataCacheSizeMb: Flag<number | undefined>;
+  readonly metadataCacheSizeLimitMb: Flag<number | undefined>;
+  readonly metadataMinSweepAge: Flag<bigint | undefined>;
+  readonly indexMinSweepAge: Flag<bigint | undefined>;
+  readonly maxListCacheDuration: Flag<bigint | undefined>;
+  readonly cacheDirectory: Flag<string | undefined>;
+};
+
+export const CACHE_FLAGS: CacheFlags = {
   contentCacheSizeMb: integer("Desired size of local content cache (soft limit)", {
     placeholder: "MB",
   }),
@@ -31,9 +44,7 @@ const flags = {
   cacheDirectory: text("Directory where to store cache files", { placeholder: "PATH" }),
 };
 
-type AllFlags = { readonly [K in keyof typeof flags]: (typeof flags)[K] };
-export const CACHE_FLAGS: AllFlags = flags;
-export type CacheFlagValues = FlagValues<AllFlags>;
+export type CacheFlagValues = FlagValues<CacheFlags>;
 
 const MEGABYTE = 1e6;
 

@@ -1,16 +1,19 @@
 /** The flags of commands that take a range of contents. */
 import type { IdRange } from "../../format/index.ts";
-import { type FlagValues, flag, text } from "../flags.ts";
+import { type Flag, type FlagValues, flag, text } from "../flags.ts";
 import { usageError } from "../usage-error.ts";
 
-const flags = {
+export type RangeFlags = {
+  readonly prefix: Flag<string | undefined>;
+  readonly prefixed: Flag<boolean>;
+  readonly nonPrefixed: Flag<boolean>;
+};
+
+export const RANGE_FLAGS: RangeFlags = {
   prefix: text("Content ID prefix", { placeholder: "PREFIX" }),
   prefixed: flag("Apply to content IDs with (any) prefix"),
   nonPrefixed: flag("Apply to content IDs without prefix"),
 };
-
-type AllFlags = { readonly [K in keyof typeof flags]: (typeof flags)[K] };
-export const RANGE_FLAGS: AllFlags = flags;
 
 export interface ContentRange {
   readonly prefix?: string | undefined;
@@ -21,7 +24,7 @@ export interface ContentRange {
 const FIRST_PREFIX = "g";
 
 /** @throws SEJF_INVALID_ARGUMENT when more than one is given, or for a prefix that no ID begins with. */
-export function contentRange(values: FlagValues<AllFlags>): ContentRange {
+export function contentRange(values: FlagValues<RangeFlags>): ContentRange {
   const { prefix = "" } = values;
   if (Number(values.prefixed) + Number(values.nonPrefixed) + Number(prefix !== "") > 1)
     throw usageError("--prefix, --prefixed and --non-prefixed exclude each other");
