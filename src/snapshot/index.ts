@@ -82,3 +82,47 @@ export type {
   SnapshotSource,
   SnapshotStats,
 } from "./types.ts";
+export {
+  diffTrees,
+  type DiffCounts,
+  type Difference,
+  type EntryDiffCounts,
+  type MetadataField,
+  type TreeDiff,
+} from "./diff.ts";
+export { type Estimate, type EstimateOptions, estimateTree, type SizeBucket } from "./estimate.ts";
+export { type RetentionDecision, retentionDecisions } from "./expire.ts";
+export {
+  brokenEntries,
+  type FixedSnapshot,
+  type FixRules,
+  fixSnapshots,
+  type InvalidHandling,
+  removalOf,
+} from "./fix-snapshots.ts";
+export {
+  copyHistory,
+  type HistoryOptions,
+  type HistoryStep,
+  parsePartialSource,
+} from "./history.ts";
+export { listSources, type MigratedPolicy, migratePolicies, migrateSource } from "./migrate.ts";
+export type {
+  MigrateCounters,
+  MigratedSource,
+  MigrateEvent,
+  MigrateOptions,
+} from "./migrate-types.ts";
+export { changePins } from "./pin.ts";
+export { type RewriteRules, TreeRewriter } from "./rewrite-tree.ts";
+export { verifyTrees } from "./verify.ts";
+export { type LoadedSnapshots, loadSnapshots, type UnreadableSnapshot } from "./verify-roots.ts";
+export type {
+  HurtRoot,
+  VerifyCounters,
+  VerifyEvent,
+  VerifyOptions,
+  VerifyProblem,
+  VerifyResult,
+  VerifyRoot,
+} from "./verify-types.ts";

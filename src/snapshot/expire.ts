@@ -1,0 +1,40 @@
+/** Expiring snapshots by the policies of their sources, and why the others stay. */
+import type { CallOptions } from "../bytes/index.ts";
+import { SejfError } from "../errors/index.ts";
+import type { Repository } from "../repository/index.ts";
+import { effectivePolicy } from "./policies.ts";
+import { retentionReasons } from "./retention.ts";
+import { formatSource } from "./source.ts";
+import type { SnapshotManifest, SnapshotSource } from "./types.ts";
+import { loadSnapshots } from "./verify-roots.ts";
+
+export interface RetentionDecision {
+  readonly snapshot: SnapshotManifest;
+  /** `latest-1`, `incomplete`, `pin:name`; none: it expires. */
+  readonly reasons: readonly string[];
+}
+
+/**
+ * What the policy says of each snapshot of exactly this source, oldest first. @throws SEJF_CORRUPT for a policy or a
+ * snapshot that cannot be read: without it the others would be judged wrongly.
+ */
+export async function retentionDecisions(
+  repository: Repository,
+  source: SnapshotSource,
+  options: CallOptions = {},
+): Promise<readonly RetentionDecision[]> {
+  const { snapshots, unreadable } = await loadSnapshots(repository, source, options);
+  const [first] = unreadable;
+  if (first !== undefined) {
+    throw new SejfError(
+      "SEJF_CORRUPT",
+      `snapshot ${first.id} of ${formatSource(source)} cannot be read: ${first.message}`,
+    );
+  }
+  const policy = await effectivePolicy(repository.manifests, source, options);
+  const reasons = retentionReasons(snapshots, policy.retention);
+  return snapshots.map((snapshot, index) => ({
+    snapshot,
+    reasons: [...(reasons[index] ?? []), ...snapshot.pins.map((pin) => `pin:${pin}`)],
+  }));
+}

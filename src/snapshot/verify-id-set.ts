@@ -1,0 +1,96 @@
+/**
+ * A set of object or content IDs for whole repositories: 16 bytes each in one typed array instead of a text in a Map.
+ * IDs are keyed hashes, so their first 128 bits tell them apart; what stands before the hash (`I`, `Z`, the prefix) is
+ * mixed in.
+ */
+
+const WORDS = 4;
+const DIGITS = 8;
+const FIRST_CAPACITY = 1024;
+/** Grows when more than this share is taken. */
+const MAX_LOAD = 0.6;
+
+export class IdSet {
+  #capacity: number = FIRST_CAPACITY;
+  #table: Uint32Array = new Uint32Array(FIRST_CAPACITY * WORDS);
+  #size = 0;
+  readonly #key: Uint32Array = new Uint32Array(WORDS);
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** False when it was there already. */
+  add(id: string): boolean {
+    this.#keyOf(id);
+    const at = this.#find(this.#table, this.#capacity);
+    if (!isFree(this.#table, at)) return false;
+    this.#table.set(this.#key, at);
+    this.#size++;
+    if (this.#size > this.#capacity * MAX_LOAD) this.#grow();
+    return true;
+  }
+
+  has(id: string): boolean {
+    this.#keyOf(id);
+    return !isFree(this.#table, this.#find(this.#table, this.#capacity));
+  }
+
+  #keyOf(id: string): void {
+    let at = 0;
+    let tag = 0;
+    for (; at < id.length; at++) {
+      const unit = id.charCodeAt(at);
+      if (isHex(unit)) break;
+      tag = (Math.imul(tag, 31) + unit) | 0;
+    }
+    const key = this.#key;
+    for (let word = 0; word < WORDS; word++) {
+      let value = 0;
+      for (const end = at + DIGITS; at < end; at++)
+        value = (value << 4) | (at < id.length ? digit(id.charCodeAt(at)) : 0);
+      key[word] = value;
+    }
+    key[0] = key[0]! ^ Math.imul(tag, 0x9e3779b1);
+    // All zeros mean that a place is free.
+    if ((key[0]! | key[1]! | key[2]! | key[3]!) === 0) key[0] = 1;
+  }
+
+  /** Where the key is, or where it would be put. */
+  #find(table: Uint32Array, capacity: number): number {
+    const [a, b, c, d] = this.#key as unknown as [number, number, number, number];
+    let slot = (d ^ a) & (capacity - 1);
+    for (;;) {
+      const at = slot * WORDS;
+      if (isFree(table, at)) return at;
+      if (table[at] === a && table[at + 1] === b && table[at + 2] === c && table[at + 3] === d)
+        return at;
+      slot = (slot + 1) & (capacity - 1);
+    }
+  }
+
+  #grow(): void {
+    const capacity = this.#capacity * 2;
+    const table = new Uint32Array(capacity * WORDS);
+    const before = this.#table;
+    for (let at = 0; at < before.length; at += WORDS) {
+      if (isFree(before, at)) continue;
+      this.#key.set(before.subarray(at, at + WORDS));
+      table.set(this.#key, this.#find(table, capacity));
+    }
+    this.#table = table;
+    this.#capacity = capacity;
+  }
+}
+
+function isFree(table: Uint32Array, at: number): boolean {
+  return (table[at]! | table[at + 1]! | table[at + 2]! | table[at + 3]!) === 0;
+}
+
+function isHex(unit: number): boolean {
+  return (unit >= 48 && unit <= 57) || (unit >= 97 && unit <= 102);
+}
+
+function digit(unit: number): number {
+  return unit <= 57 ? unit & 15 : unit - 87;
+}
