@@ -45,6 +45,11 @@ export class IndexBuilder {
 
   /** @throws SEJF_CORRUPT when its hash is longer or shorter than those before; RangeError for a number out of range. */
   add(entry: IndexEntry): void {
+    this.addKey(contentIdToKey(entry.contentId), entry);
+  }
+
+  /** The same with the binary key, which is copied: spares the text where the hash is at hand. */
+  addKey(key: Uint8Array, entry: Omit<IndexEntry, "contentId">): void {
     const row = this.#row;
     row.timestampS = inRange("timestamp", entry.timestampS, 2 ** 48);
     row.deleted = entry.deleted;
@@ -56,7 +61,7 @@ export class IndexBuilder {
       inRange("compression ID", entry.compressionId, 2 ** 32),
       inRange("format version", entry.formatVersion, 2 ** 8),
     );
-    this.#rows.add(contentIdToKey(entry.contentId), row);
+    this.#rows.add(key, row);
   }
 
   /** Every usable entry of another index. */

@@ -9,7 +9,7 @@ import {
   type Compressor,
   worthCompressing,
 } from "../../compress/index.ts";
-import { type BlobCodec, contentIdOf } from "../../format/index.ts";
+import type { BlobCodec } from "../../format/index.ts";
 import { ABSENT, type IndexSet, LIVE } from "../index/index.ts";
 import type { ClaimTable } from "./claim-table.ts";
 import type { PackWriter } from "./pack-writer.ts";
@@ -104,8 +104,7 @@ export class ContentStorer {
       payload,
       hash.subarray(hash.length - IV_BYTES),
     );
-    packs.commit(storedLength, {
-      contentId: contentIdOf("", hash),
+    packs.commit(storedLength, this.#key, {
       originalLength: plain.byteLength,
       timestampS,
       formatVersion,

@@ -69,9 +69,9 @@ export class PackWriter {
   }
 
   /** What was written to the reserved place is a content of the pack; a pack that has its size is finished. */
-  commit(storedLength: number, content: AppendedContent): void {
+  commit(storedLength: number, key: Uint8Array, content: Omit<AppendedContent, "contentId">): void {
     const builder = this.#builder();
-    builder.commit(storedLength, content);
+    builder.commitKey(storedLength, key, content);
     if (builder.lengthBytes >= this.#options.maxPackSizeBytes) this.finish();
   }
 
