@@ -4,24 +4,21 @@
  * makes it load anew. Never used for longer than the manager's state is valid.
  */
 import type { BlobId, BlobMetadata } from "../blob/index.ts";
-import { bytesToHex, type CallOptions, mapConcurrent, utf8ToBytes } from "../bytes/index.ts";
+import { type CallOptions, mapConcurrent } from "../bytes/index.ts";
 import { isSejfError, SejfError } from "../errors/index.ts";
 import {
-  type FileSegment,
   type IndexFileKeys,
   IndexSet,
   type IndexSetDescriptor,
   type MemorySegment,
   mergeToMemory,
   openIndexBytes,
-  openIndexFile,
   Segment,
-  writeIndexFile,
-  writeMergedIndexFile,
 } from "../node/index/index.ts";
 import { type Context, Mutex } from "./context.ts";
 import type { DiskCache } from "./disk-cache.ts";
-import type { IndexBlobSource } from "./index-blobs.ts";
+import { type IndexBlobSource, naming } from "./index-blobs.ts";
+import { IndexFiles, type OpenFile } from "./index-files.ts";
 import { type IndexManager, type IndexState, PARALLEL_INDEX_READS } from "./index-manager.ts";
 import { planLoading } from "./index-plan.ts";
 import type { PlanLimits } from "./types.ts";
@@ -30,11 +27,6 @@ const MAX_ATTEMPTS = 10;
 const FIRST_WAIT_MS = 100;
 /** How far additions may exceed the memory that a plan allows before all is planned anew. */
 const MEMORY_SLACK = 2;
-
-interface OpenFile {
-  readonly descriptor: FileSegment;
-  readonly segment: Segment;
-}
 
 /** A set that is being iterated: its files stay open until it is released. */
 export interface Lease extends Disposable {
@@ -45,8 +37,7 @@ export class CommittedIndex {
   readonly #context: Context;
   readonly #manager: IndexManager;
   readonly #source: IndexBlobSource;
-  readonly #cache: DiskCache;
-  readonly #keys: IndexFileKeys;
+  readonly #indexFiles: IndexFiles;
   readonly #limits: PlanLimits;
   readonly #mutex = new Mutex();
   #loaded: ReadonlySet<BlobId> = new Set();
@@ -71,8 +62,12 @@ export class CommittedIndex {
     this.#context = context;
     this.#manager = manager;
     this.#source = source;
-    this.#cache = cache;
-    this.#keys = keys;
+    this.#indexFiles = new IndexFiles(
+      cache,
+      source,
+      keys,
+      async (id, read) => await this.#tolerate(id, read),
+    );
     this.#limits = limits;
   }
 
@@ -167,7 +162,7 @@ export class CommittedIndex {
     options: CallOptions,
   ): Promise<void> {
     const plan = planLoading(blobs, this.#limits);
-    const files = await this.#openFiles(plan.files, plan.mergedFiles, options);
+    const files = await this.#indexFiles.open(plan.files, plan.mergedFiles, options);
     try {
       const merged = mergeToMemory(await this.#readSmall(plan.memory, own, options));
       const before = this.#files;
@@ -230,75 +225,6 @@ export class CommittedIndex {
     return segments;
   }
 
-  async #openFiles(
-    single: readonly BlobMetadata[],
-    merged: readonly BlobMetadata[],
-    options: CallOptions,
-  ): Promise<OpenFile[]> {
-    const files: OpenFile[] = [];
-    try {
-      for (const blob of single) {
-        const file = await this.#tolerate(blob.id, async () =>
-          this.#openFile(await this.#fileOf(blob, options)),
-        );
-        if (file !== undefined) files.push(file);
-      }
-      if (merged.length > 0) {
-        const file = await this.#mergedFile(merged, options);
-        if (file !== undefined) files.push(this.#openFile(file));
-      }
-    } catch (error) {
-      for (const file of files) file.segment.close();
-      throw error;
-    }
-    return files;
-  }
-
-  async #fileOf(blob: BlobMetadata, options: CallOptions): Promise<FileSegment> {
-    const path = await this.#cache.indexFilePath(blob.id);
-    const found = openIndexFile(path, blob.id, this.#keys);
-    if (found !== undefined) {
-      await this.#cache.touch(path);
-      return found;
-    }
-    const plain = await this.#source.readLargeIndexBlob(blob, options);
-    const made = naming(blob.id, () => writeIndexFile(path, blob.id, plain, this.#keys));
-    await this.#cache.wrote("index-files", plain.byteLength);
-    return made;
-  }
-
-  /** Many middling blobs as one file, named by what is in it. */
-  async #mergedFile(
-    blobs: readonly BlobMetadata[],
-    options: CallOptions,
-  ): Promise<FileSegment | undefined> {
-    const ids = blobs.map((blob) => blob.id).toSorted();
-    const name = `merged-${bytesToHex(this.#keys.sha256(utf8ToBytes(ids.join("\n"))))}`;
-    const path = await this.#cache.indexFilePath(name);
-    const found = openIndexFile(path, name, this.#keys);
-    if (found !== undefined) {
-      await this.#cache.touch(path);
-      return found;
-    }
-    const parts = await this.#openFiles(blobs, [], options);
-    try {
-      const made = await writeMergedIndexFile(
-        path,
-        name,
-        parts.map((part) => part.segment),
-        this.#keys,
-      );
-      if (made !== undefined) await this.#cache.wrote("index-files", made.lengthBytes);
-      return made;
-    } finally {
-      for (const part of parts) part.segment.close();
-    }
-  }
-
-  #openFile(descriptor: FileSegment): OpenFile {
-    return { descriptor, segment: Segment.fromFile(descriptor, this.#keys.sha256) };
-  }
-
   /** Leaves out a blob that cannot be read, where the connection allows that. */
   async #tolerate<T>(id: BlobId, read: () => Promise<T>): Promise<T | undefined> {
     try {
@@ -347,14 +273,4 @@ function addGeometrically(memory: readonly MemorySegment[], fresh: MemorySegment
 
 function openIndexOf(id: BlobId, plain: Uint8Array): Segment {
   return naming(id, () => openIndexBytes(plain));
-}
-
-/** Says of which blob an error speaks. */
-function naming<T>(id: BlobId, read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    if (!isSejfError(error, "SEJF_CORRUPT")) throw error;
-    throw new SejfError("SEJF_CORRUPT", `index blob ${id}: ${error.message}`, { cause: error });
-  }
 }

@@ -11,6 +11,9 @@ import type { Context } from "./context.ts";
 import { contentCacheName, type DiskCache } from "./disk-cache.ts";
 import { type Pending, winner } from "./pending.ts";
 
+const DAMAGE_HINT =
+  "restore the pack from another copy of the storage; `content verify --full` shows what else is damaged";
+
 export class ContentLoader {
   readonly #context: Context;
   readonly #cache: DiskCache;
@@ -96,7 +99,7 @@ export class ContentLoader {
       throw new SejfError(
         "SEJF_CORRUPT",
         `content ${entry.contentId} in pack ${entry.packId} at ${entry.packOffset}: ${error.message}`,
-        { cause: error },
+        { cause: error, hint: DAMAGE_HINT },
       );
     }
   }
@@ -226,14 +229,14 @@ export function describe(error: unknown, entry: IndexEntry): unknown {
     return new SejfError(
       "SEJF_BLOB_NOT_FOUND",
       `pack ${entry.packId} of content ${entry.contentId} is not in the store`,
-      { cause: error },
+      { cause: error, hint: DAMAGE_HINT },
     );
   }
   if (isSejfError(error, "SEJF_RANGE")) {
     return new SejfError(
       "SEJF_CORRUPT",
       `pack ${entry.packId} ends before content ${entry.contentId}, which is ${entry.packedLength} bytes at ${entry.packOffset}`,
-      { cause: error },
+      { cause: error, hint: DAMAGE_HINT },
     );
   }
   return error;

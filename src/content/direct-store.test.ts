@@ -395,3 +395,61 @@ test("damage: a broken index blob is named; only a permissive reader goes on wit
   await using reader = await repository.open({ readOnly: true, permissiveCacheLoading: true });
   assert.equal((await allContents(reader)).length, 1);
 });
+
+test("what is written and deleted while an index is being published belongs to the next", async () => {
+  const repository = new TestRepository();
+  const slow = new FaultStorage(repository.storage);
+  await using contents = await repository.open({ storage: slow });
+  const [a, b] = [await put(contents, "a"), await put(contents, "b")];
+  await contents.flush();
+  await contents.delete(a as string as ContentId);
+  let go: () => void = () => {};
+  const until = new Promise<void>((resolve) => {
+    go = resolve;
+  });
+  slow.add({ on: "put", id: /^xn/, fault: { kind: "delay", until } });
+  const flushing = contents.flush();
+  while (slow.count("put", /^xn/) < 2) await new Promise<void>((resolve) => setImmediate(resolve));
+  await contents.delete(b as string as ContentId);
+  const c = await put(contents, "c");
+  go();
+  await flushing;
+  await using between = await repository.open();
+  assert.deepEqual(
+    [await between.stat(a), (await between.stat(b))?.ref, await between.stat(c)],
+    [undefined, b, undefined],
+  );
+  assert.equal((await ids(repository, "s")).length, 1, "the next session has begun");
+  await contents.flush();
+  await between.refresh();
+  assert.deepEqual([await between.stat(b), (await between.stat(c))?.ref], [undefined, c]);
+  assert.deepEqual(await ids(repository, "s"), []);
+});
+
+test("no index ever names a pack that is not in the store, deletions included", async () => {
+  const repository = new TestRepository();
+  const faulty = new FaultStorage(repository.storage);
+  await using contents = await repository.open({ storage: faulty });
+  const a = await put(contents, "a");
+  await put(contents, "known");
+  await contents.flush();
+  const old = await contents.info(a as string as ContentId);
+  faulty.add({ on: "put", id: /^p/, times: 4, fault: { kind: "fail" } });
+  const b = await put(contents, "b");
+  await contents.delete(b as string as ContentId);
+  await contents.delete(old?.id as ContentId);
+  await assert.rejects(contents.flush(), { code: "SEJF_IO" });
+  repository.clock.advance(11 * 60_000);
+  await put(contents, "known");
+  while (contents.statistics().indexFlushes < 2)
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  await using reader = await repository.open();
+  assert.deepEqual((await reader.verify({ includeDeleted: true })).problems, []);
+  assert.equal((await reader.info(old?.id as ContentId))?.deleted, true);
+  assert.equal(await reader.info(b as string as ContentId), undefined);
+  faulty.heal();
+  await contents.flush();
+  await reader.refresh();
+  assert.equal((await reader.info(b as string as ContentId))?.deleted, true);
+  assert.deepEqual((await reader.verify({ includeDeleted: true, fullPercent: 100 })).problems, []);
+});

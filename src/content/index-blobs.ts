@@ -1,7 +1,7 @@
 /** Fetching index blobs: from the cache or the store, decrypted, re-hashed against their names. */
 import type { BlobId, BlobMetadata } from "../blob/index.ts";
 import type { CallOptions, OwnedBytes } from "../bytes/index.ts";
-import { isSejfError } from "../errors/index.ts";
+import { isSejfError, SejfError } from "../errors/index.ts";
 import type { Context } from "./context.ts";
 import type { DiskCache } from "./disk-cache.ts";
 import type { IndexBlobReader } from "./index-manager.ts";
@@ -28,14 +28,35 @@ export class IndexBlobSource implements IndexBlobReader {
       }
     }
     const stored = await storage.get(id, options);
-    const plain = codec.decryptBlob(id, stored);
+    const plain = this.#decrypt(id, stored);
     await this.#cache.put("index-blobs", id, stored);
     return plain;
   }
 
   /** Not kept in the cache: the decrypted file is. */
   async readLargeIndexBlob(blob: BlobMetadata, options: CallOptions = {}): Promise<OwnedBytes> {
-    const { codec, storage } = this.#context;
-    return codec.decryptBlob(blob.id, await storage.get(blob.id, options));
+    return this.#decrypt(blob.id, await this.#context.storage.get(blob.id, options));
+  }
+
+  #decrypt(id: BlobId, stored: OwnedBytes): OwnedBytes {
+    try {
+      return this.#context.codec.decryptBlob(id, stored);
+    } catch (error) {
+      if (!isSejfError(error, "SEJF_CORRUPT")) throw error;
+      throw new SejfError("SEJF_CORRUPT", `index ${error.message}`, {
+        cause: error,
+        hint: "restore the blob from another copy of the storage; where there is none, `index recover --delete-indexes` rebuilds the index from the packs",
+      });
+    }
+  }
+}
+
+/** Says of which blob an error speaks. */
+export function naming<T>(id: BlobId, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!isSejfError(error, "SEJF_CORRUPT")) throw error;
+    throw new SejfError("SEJF_CORRUPT", `index blob ${id}: ${error.message}`, { cause: error });
   }
 }

@@ -75,7 +75,9 @@ export async function collectPacks(
     );
   }
   if (options.delete && contents.readOnly)
-    throw new SejfError("SEJF_READ_ONLY", "the repository is open for reading only");
+    throw new SejfError("SEJF_READ_ONLY", "the repository is open for reading only", {
+      hint: "connect again without --readonly to write",
+    });
   const listed = await listCandidates(contents, prefix, options);
   const live = await liveSessions(contents, options);
   await contents.refresh(options);

@@ -56,7 +56,9 @@ export async function rewriteContents(
 ): Promise<RewriteContentsResult> {
   const isDry = options.dryRun === true;
   if (contents.readOnly && !isDry)
-    throw new SejfError("SEJF_READ_ONLY", "the repository is open for reading only");
+    throw new SejfError("SEJF_READ_ONLY", "the repository is open for reading only", {
+      hint: "connect again without --readonly to write",
+    });
   const totals = { contents: 0, packedBytes: 0, retained: 0, failed: 0 };
   const nowMs = options.clock.nowMs();
   const chosen = await selectContents(contents, options);

@@ -2,7 +2,7 @@
  * Where the bytes of an index are read from: memory, or a local file by pread. A file is not trusted more than its
  * tags: each block of 64 KiB is hashed when it is first touched, so a rotten cache is noticed and costs no pass at open.
  */
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, openSync, readSync, rmSync } from "node:fs";
 import { viewOf } from "../../bytes/index.ts";
 import { SejfError } from "../../errors/index.ts";
 
@@ -17,6 +17,8 @@ export interface ByteSource {
   readonly view: DataView;
   /** Where in `bytes` the `length` bytes at `offset` of the source begin. @throws SEJF_RANGE. */
   load(offset: number, length: number): number;
+  /** Checks all that is checked piece by piece otherwise. @throws SEJF_CORRUPT. */
+  verify(): void;
   close(): void;
 }
 
@@ -48,6 +50,8 @@ export class MemorySource implements ByteSource {
     }
     return offset;
   }
+
+  verify(): void {}
 
   close(): void {}
 }
@@ -88,6 +92,12 @@ export class FileSource implements ByteSource {
     return 0;
   }
 
+  verify(): void {
+    for (let block = 0; block < this.#checked.length; block++) {
+      if (this.#checked[block] === 0) this.#check(block);
+    }
+  }
+
   close(): void {
     if (this.#fd >= 0) closeSync(this.#fd);
     this.#fd = -1;
@@ -100,11 +110,13 @@ export class FileSource implements ByteSource {
     const digest = this.#sha256(this.#block.subarray(0, length));
     for (let i = 0; i < TAG_BYTES; i++) {
       if (digest[i] !== this.#tags[block * TAG_BYTES + i]) {
+        // It is only a copy: whoever opens the index next makes a new one.
+        rmSync(this.#path, { force: true });
         throw new SejfError(
           "SEJF_CORRUPT",
           `block ${block} of the cached index ${this.#path} is damaged`,
           {
-            hint: "delete the cache directory; it is only a copy",
+            hint: "run the command again: the damaged copy has been removed",
           },
         );
       }

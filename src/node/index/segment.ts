@@ -96,6 +96,11 @@ export class Segment {
     return this.#source.lengthBytes;
   }
 
+  /** Checks a file as a whole. @throws SEJF_CORRUPT, and the file is removed: it was only a copy. */
+  verify(): void {
+    this.#source.verify();
+  }
+
   close(): void {
     this.#source.close();
   }
