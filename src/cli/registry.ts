@@ -32,6 +32,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   "repository sync-to": "Synchronize the contents of this repository to another location",
   "repository throttle": "Commands to manipulate throttle configuration",
   repository: "Commands to manipulate repository",
+  "snapshot fix": "Commands to fix snapshot consistency issues",
   snapshot: "Commands to manipulate snapshots",
 };
 

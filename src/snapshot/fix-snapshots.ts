@@ -21,8 +21,10 @@ export interface FixRules {
   readonly reasonToRemove: (entry: DirEntry) => string | undefined;
   readonly onRemove: InvalidHandling;
   readonly onUnreadableDirectory: Exclude<InvalidHandling, "remove">;
-  /** An entry is taken out, or a directory cannot be read; told once an object. */
-  readonly onEntry?: ((path: string, entry: DirEntry, reason: string) => void) | undefined;
+  /** An entry is taken out. In a directory that several snapshots share it is told once. */
+  readonly onRemoved?: ((path: string, reason: string) => void) | undefined;
+  /** A directory cannot be read. */
+  readonly onUnreadable?: ((path: string, reason: string) => void) | undefined;
 }
 
 /** Entries by object ID or by the pattern of their name. @throws SEJF_INVALID_ARGUMENT. */
@@ -65,12 +67,17 @@ export async function* fixSnapshots(
   repository: Repository,
   snapshots: readonly SnapshotManifest[],
   rules: FixRules,
-  options: CallOptions & { readonly commit: boolean },
+  options: CallOptions & {
+    readonly commit: boolean;
+    /** It is that snapshot's turn. */
+    readonly onSnapshot?: ((snapshot: SnapshotManifest) => void) | undefined;
+  },
 ): AsyncGenerator<FixedSnapshot, void, void> {
   const { signal, commit } = options;
   const rewriters = new Map<number | undefined, TreeRewriter>();
   for (const snapshot of snapshots) {
     const { id, rootEntry, source } = snapshot;
+    options.onSnapshot?.(snapshot);
     if (rootEntry === undefined) {
       yield { snapshot, rootEntry, changed: false, id };
       continue;
@@ -102,7 +109,7 @@ function treeRules(
     async rewrite(path, entry): Promise<DirEntry | undefined> {
       const reason = rules.reasonToRemove(entry);
       if (reason === undefined) return entry;
-      rules.onEntry?.(path, entry, reason);
+      rules.onRemoved?.(path, reason);
       switch (rules.onRemove) {
         case "stub":
           return await writeStub(repository, entry, reason, options);
@@ -115,7 +122,7 @@ function treeRules(
       }
     },
     async onUnreadable(path, entry, error): Promise<DirEntry> {
-      rules.onEntry?.(path, entry, error.message);
+      rules.onUnreadable?.(path, error.message);
       switch (rules.onUnreadableDirectory) {
         case "stub":
           return await writeStub(repository, entry, error.message, options);

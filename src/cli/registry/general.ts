@@ -8,6 +8,12 @@ export const GENERAL_COMMANDS: readonly RegisteredCommand[] = [
     load: () => import("../cmd/completion.ts"),
   },
   {
+    path: "diff",
+    aliases: ["compare"],
+    summary: "Displays differences between two repository objects (files or directories)",
+    load: () => import("../cmd/diff.ts"),
+  },
+  {
     path: "list",
     aliases: ["ls"],
     summary: "List a directory stored in repository object",
