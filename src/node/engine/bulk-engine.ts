@@ -185,7 +185,8 @@ class ThreadEngine implements BulkEngine {
   #uploadTools(hashBytes: number): UploadTools {
     let wasm: WasmEngine | undefined;
     const finders = new Map<string, SegmentFinder>();
-    const submit: UploadTools["submit"] = (job) => this.#gate.pass(() => this.#pool.submit(job));
+    const submit: UploadTools["submit"] = (job, claims) =>
+      this.#gate.pass(claims, () => this.#pool.submit(job));
     return {
       memory: this.#memory,
       slots: new NumberPool(this.#memory.plan.slots),
@@ -201,13 +202,16 @@ class ThreadEngine implements BulkEngine {
         return finder;
       },
       storeSlot: async (slot, lengthBytes, compressor) => {
-        const reply = await submit({
-          op: "segment",
-          nowS: this.#host.nowS(),
-          slot,
-          lengthBytes,
-          compressor,
-        });
+        const reply = await submit(
+          {
+            op: "segment",
+            nowS: this.#host.nowS(),
+            slot,
+            lengthBytes,
+            compressor,
+          },
+          1,
+        );
         assert(reply.op === "segment", "a segment job is answered by its hash");
         return reply;
       },

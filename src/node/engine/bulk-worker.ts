@@ -10,13 +10,14 @@ import { createNodeContentCipher, nodeRandom } from "../crypto/index.ts";
 import { ClaimTable } from "./claim-table.ts";
 import { ContentOpener } from "./content-opener.ts";
 import { ContentStorer } from "./content-storer.ts";
+import { FileRecordWriter } from "./file-records.ts";
 import { openThreadIndex } from "./thread-index.ts";
 import { createThreadTools, hasEcc } from "./thread-tools.ts";
 import { EngineMemory } from "./memory.ts";
 import { PackWriter } from "./pack-writer.ts";
 import type { FromThread, JobReply, ThreadData, ThreadJob, ToThread } from "./protocol.ts";
 import { restoreFiles, restorePieces, verifyPieces } from "./restore-files.ts";
-import { storeFiles } from "./store-files.ts";
+import { storeFiles, type StoreFilesTools } from "./store-files.ts";
 
 assert(parentPort !== null, "a bulk thread is started by the engine");
 const port = parentPort;
@@ -49,6 +50,13 @@ const opener = new ContentOpener({
 });
 storer.useIndex(openThreadIndex(data.index));
 
+const storing: StoreFilesTools = {
+  storer,
+  scratch,
+  split: tools.split,
+  records: new FileRecordWriter(codec.hash.lengthBytes),
+};
+
 let last: Promise<void> = Promise.resolve();
 port.on("message", (message: ToThread) => {
   if (message.op === "pack") packs.grant(message);
@@ -72,12 +80,7 @@ async function run(job: ThreadJob): Promise<void> {
 async function perform(job: ThreadJob): Promise<JobReply> {
   switch (job.op) {
     case "files":
-      return storeFiles(job, {
-        storer,
-        scratch,
-        split: tools.split,
-        hashBytes: codec.hash.lengthBytes,
-      });
+      return storeFiles(job, storing);
     case "segment":
       return storeSegment(job.slot, job.lengthBytes, job.compressor, job.nowS, job.job);
     case "drain":

@@ -12,18 +12,12 @@ import type { ContentPiece, ContentRef, FileResult, LocalStat } from "../../form
 
 const HEAD_BYTES = 40;
 const PIECE_HEAD_BYTES = 5;
-
-/** What is known of a stored file, without its pieces. */
-export interface StoredFile {
-  readonly sizeBytes: number;
-  readonly newBytes: number;
-  readonly after: LocalStat;
-}
+const FIRST_BYTES = 32 * 1024;
 
 /** Collects records in a thread. */
 export class FileRecordWriter {
   readonly #hashBytes: number;
-  #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(4096);
+  #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(FIRST_BYTES);
   #view: DataView = new DataView(this.#bytes.buffer);
   #length = 0;
   #recordAt = -1;
@@ -50,15 +44,15 @@ export class FileRecordWriter {
     this.#pieces++;
   }
 
-  end(file: StoredFile): void {
+  end(sizeBytes: number, newBytes: number, after: LocalStat): void {
     const at = this.#recordAt;
     this.#view.setUint32(at, this.#pieces, true);
-    this.#view.setUint32(at + 4, file.after.mode, true);
-    this.#view.setUint32(at + 8, file.after.uid, true);
-    this.#view.setUint32(at + 12, file.after.gid, true);
-    this.#view.setBigInt64(at + 16, file.after.mtimeNs, true);
-    this.#view.setFloat64(at + 24, file.sizeBytes, true);
-    this.#view.setFloat64(at + 32, file.newBytes, true);
+    this.#view.setUint32(at + 4, after.mode, true);
+    this.#view.setUint32(at + 8, after.uid, true);
+    this.#view.setUint32(at + 12, after.gid, true);
+    this.#view.setBigInt64(at + 16, after.mtimeNs, true);
+    this.#view.setFloat64(at + 24, sizeBytes, true);
+    this.#view.setFloat64(at + 32, newBytes, true);
   }
 
   /** The record begun last becomes that of a failed file. */
@@ -67,9 +61,16 @@ export class FileRecordWriter {
     this.#view.setUint32(this.#recordAt, 0, true);
   }
 
-  /** All records, in a buffer of their own. */
+  /** All records, in a buffer of their own; the next ones begin anew. */
   take(): Uint8Array<ArrayBuffer> {
-    return this.#bytes.slice(0, this.#length);
+    const records = this.#bytes.slice(0, this.#length);
+    this.#length = 0;
+    return records;
+  }
+
+  /** Forgets records that were not taken. */
+  clear(): void {
+    this.#length = 0;
   }
 
   #room(bytes: number): void {

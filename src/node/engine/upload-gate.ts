@@ -17,6 +17,8 @@ export class UploadGate {
   readonly #claims: ClaimTable;
   readonly #actions: GateActions;
   #inside = 0;
+  /** Claims that the jobs inside may still make. */
+  #expected = 0;
   #stale = false;
   #turn: Promise<void> | undefined;
   #onEmpty: (() => void) | undefined;
@@ -31,11 +33,11 @@ export class UploadGate {
     this.#stale = true;
   }
 
-  /** Runs a writing job when the gate is open. */
-  async pass<R>(job: () => Promise<R>): Promise<R> {
+  /** Runs a writing job that makes up to `claims` claims, when the gate is open. */
+  async pass<R>(claims: number, job: () => Promise<R>): Promise<R> {
     while (this.#turn !== undefined) await this.#turn;
-    if (this.#mustTurn()) {
-      this.#turn = this.#renew();
+    if (this.#mustTurn(claims)) {
+      this.#turn = this.#renew(claims);
       try {
         await this.#turn;
       } finally {
@@ -43,30 +45,38 @@ export class UploadGate {
       }
     }
     this.#inside++;
+    this.#expected += claims;
     try {
       return await job();
     } finally {
       this.#inside--;
+      this.#expected -= claims;
       if (this.#inside === 0) this.#onEmpty?.();
     }
   }
 
-  #mustTurn(): boolean {
-    return this.#claims.count >= this.#claims.limit || (this.#stale && this.#inside === 0);
+  #mustTurn(claims: number): boolean {
+    return this.#isFull(claims) || (this.#stale && this.#inside === 0);
   }
 
-  async #renew(): Promise<void> {
+  #isFull(claims: number): boolean {
+    const { count, limit } = this.#claims;
+    return count > 0 && count + this.#expected + claims > limit;
+  }
+
+  async #renew(claims: number): Promise<void> {
     if (this.#inside > 0) {
       await new Promise<void>((resolve) => {
         this.#onEmpty = resolve;
       });
       this.#onEmpty = undefined;
     }
-    const full = this.#claims.count >= this.#claims.limit;
+    const full = this.#isFull(claims);
     if (full) {
       await this.#actions.drain();
       await this.#actions.commitIndex();
     }
+    if (!full && !this.#stale) return;
     this.#stale = false;
     await this.#actions.refreshIndex();
     if (full) this.#claims.clear();

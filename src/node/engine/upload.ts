@@ -12,11 +12,14 @@ import type { NewJob } from "./thread-pool.ts";
 const FILES_IN_JOB = 256;
 const BYTES_IN_JOB: number = 4 * 1024 * 1024;
 
+/** Of any splitter, but for the last of a file. */
+const SHORTEST_SEGMENT_BYTES: number = 64 * 1024;
+
 export interface UploadTools extends BigFileTools {
   readonly hashBytes: number;
   readonly nowS: () => number;
-  /** Through the gate to a thread. */
-  readonly submit: (job: NewJob) => Promise<JobReply>;
+  /** Through the gate to a thread; `claims` is the most contents that it can be. */
+  readonly submit: (job: NewJob, claims: number) => Promise<JobReply>;
 }
 
 /** Batches as jobs. */
@@ -41,13 +44,16 @@ export async function storeItem(
 ): Promise<readonly FileResult[]> {
   signal.throwIfAborted();
   if ("big" in item) return [await storeBigFile(item.big.directory, item.big.file, tools, signal)];
-  const reply = await tools.submit({
-    op: "files",
-    nowS: tools.nowS(),
-    groups: groupNames(item.small),
-    compressors: compressorColumn(item.small),
-    splitter: item.small[0]?.file.splitter ?? tools.splitter,
-  });
+  const reply = await tools.submit(
+    {
+      op: "files",
+      nowS: tools.nowS(),
+      groups: groupNames(item.small),
+      compressors: compressorColumn(item.small),
+      splitter: item.small[0]?.file.splitter ?? tools.splitter,
+    },
+    item.small.length + BYTES_IN_JOB / SHORTEST_SEGMENT_BYTES,
+  );
   assert(reply.op === "files", "a files job is answered by files");
   const results = decodeFileRecords(reply.records, item.small, tools.hashBytes);
   for (const { index, code, message, vanished, tooBig } of reply.failures) {
