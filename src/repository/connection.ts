@@ -92,7 +92,7 @@ async function openOnStorage(
     stored,
     options.password,
     { engine, clock, random },
-    { signal, earlyKey: options.earlyKey },
+    { signal, earlyKey: options.earlyKey, configFile },
   );
   for (const warning of checkRequiredFeatures(access.format.requiredFeatures))
     options.log?.("warn", warning);

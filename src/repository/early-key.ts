@@ -10,7 +10,7 @@ import { readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { base64ToBytes, bytesToUtf8, equalBytes, type OwnedBytes } from "../bytes/index.ts";
 import { type ConnectionConfig, decodeConfig } from "./config-json.ts";
-import { passwordFileOf } from "./password-file.ts";
+import { loadKeptKey, passwordFileOf } from "./key-file.ts";
 import { cacheDirectoryOverride, type Environment } from "./paths.ts";
 
 const ALGORITHM = "scrypt-65536-8-1";
@@ -36,14 +36,19 @@ export interface EarlyKeyOptions {
   readonly env: Environment;
 }
 
-/** `undefined` when something is missing or unusual; the reason will be met, and told, on the usual way. */
+/** `undefined` when there is a kept key, or something is missing or unusual: the reason will be met, and told, on the usual way. */
 export function startEarlyKey(options: EarlyKeyOptions): EarlyKey | undefined {
   try {
     const password =
       options.password ?? (options.persisted ? keptPassword(options.configFile) : undefined);
     if (password === undefined || password === "") return undefined;
     const salt = findSalt(options);
-    return salt === undefined ? undefined : new Derivation(password, salt);
+    if (salt === undefined) return undefined;
+    const kept = loadKeptKey(options.configFile, password, {
+      uniqueId: salt,
+      keyAlgorithm: ALGORITHM,
+    });
+    return kept === undefined ? new Derivation(password, salt) : undefined;
   } catch {
     return undefined;
   }

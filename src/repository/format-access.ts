@@ -8,7 +8,7 @@
 import { type BlobStorage, getBlobIfPresent, type RetentionOptions } from "../blob/index.ts";
 import type { CallOptions, Clock, OwnedBytes, Random } from "../bytes/index.ts";
 import type { CryptoEngine } from "../crypto/index.ts";
-import { SejfError } from "../errors/index.ts";
+import { isSejfError, SejfError } from "../errors/index.ts";
 import {
   BLOB_CONFIG_BLOB_ID,
   type BlobConfig,
@@ -31,12 +31,20 @@ import {
   validateEpochParameters,
 } from "../format/index.ts";
 import type { EarlyKey } from "./early-key.ts";
+import { keepKey, loadKeptKey } from "./key-file.ts";
 
 /** What opening and rewriting the format needs of the world. */
 export interface FormatTools {
   readonly engine: CryptoEngine;
   readonly clock: Clock;
   readonly random: Random;
+}
+
+/** Where the key may come from, besides deriving it now. */
+export interface KeySources {
+  readonly earlyKey?: EarlyKey | undefined;
+  /** The connection file beside which a key may be kept. */
+  readonly configFile?: string | undefined;
 }
 
 /** The stored blob, not opened yet: the key can be derived while other things start. */
@@ -93,15 +101,12 @@ export class FormatAccess implements Disposable {
     stored: StoredFormat,
     password: string,
     tools: FormatTools,
-    options: CallOptions & { readonly earlyKey?: EarlyKey | undefined } = {},
+    options: CallOptions & KeySources = {},
   ): Promise<FormatAccess> {
-    const early = options.earlyKey?.take(stored.blob, password);
-    const key = early ?? deriveFormatKey(tools.engine, stored.blob, password);
-    const [formatKey, configBytes] = await settleBoth(
-      key,
+    const [{ formatKey, format }, configBytes] = await settleBoth(
+      openWithPassword(stored.blob, password, tools, options),
       getBlobIfPresent(storage, BLOB_CONFIG_BLOB_ID, { signal: options.signal }),
     );
-    const format = openFormat(tools.engine, stored.blob, formatKey);
     return new FormatAccess(
       tools,
       formatKey,
@@ -251,6 +256,28 @@ export function validateParameters(format: RepositoryFormat, blobConfig: BlobCon
   packSize(format.maxPackSize);
   if (format.epochParameters.enabled) validateEpochParameters(format.epochParameters);
   validateBlobConfig(blobConfig);
+}
+
+/** A kept key is tried first; when it does not fit (any more), the key is derived and kept. */
+async function openWithPassword(
+  blob: FormatBlob,
+  password: string,
+  tools: FormatTools,
+  { configFile, earlyKey }: KeySources,
+): Promise<{ readonly formatKey: OwnedBytes; readonly format: RepositoryFormat }> {
+  const kept = configFile === undefined ? undefined : loadKeptKey(configFile, password, blob);
+  if (kept !== undefined) {
+    try {
+      return { formatKey: kept, format: openFormat(tools.engine, blob, kept) };
+    } catch (error) {
+      if (!isSejfError(error, "SEJF_INVALID_PASSWORD")) throw error;
+    }
+  }
+  const formatKey = await (earlyKey?.take(blob, password) ??
+    deriveFormatKey(tools.engine, blob, password));
+  const format = openFormat(tools.engine, blob, formatKey);
+  if (configFile !== undefined) await keepKey(configFile, password, blob, formatKey);
+  return { formatKey, format };
 }
 
 function readBlobConfig(

@@ -6,10 +6,9 @@ import { readFile, rm } from "node:fs/promises";
 import { base64ToBytes, bytesToBase64, bytesToUtf8, utf8ToBytes } from "../bytes/index.ts";
 import { errorFromUnknown, SejfError } from "../errors/index.ts";
 import { writeFileAtomically } from "./atomic-file.ts";
+import { forgetKey, passwordFileOf } from "./key-file.ts";
 
-export function passwordFileOf(configFile: string): string {
-  return `${configFile}.kopia-password`;
-}
+export { passwordFileOf } from "./key-file.ts";
 
 /** `undefined` when none is kept. @throws SEJF_NOT_CONNECTED when the file cannot be understood; SEJF_PERMISSION. */
 export async function loadPersistedPassword(configFile: string): Promise<string | undefined> {
@@ -33,11 +32,13 @@ export async function loadPersistedPassword(configFile: string): Promise<string 
 
 /** @throws SEJF_NO_SPACE, SEJF_PERMISSION, SEJF_IO. */
 export async function persistPassword(configFile: string, password: string): Promise<void> {
+  await forgetKey(configFile);
   await writeFileAtomically(passwordFileOf(configFile), bytesToBase64(utf8ToBytes(password)));
 }
 
 /** Removing none succeeds. */
 export async function forgetPassword(configFile: string): Promise<void> {
+  await forgetKey(configFile);
   await rm(passwordFileOf(configFile), { force: true });
 }
 
