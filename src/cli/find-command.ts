@@ -4,7 +4,12 @@
  */
 import { GLOBAL_FLAGS } from "./globals.ts";
 import { flagName } from "./flags.ts";
-import { COMMANDS, type RegisteredCommand, UNSUPPORTED_PROVIDERS } from "./registry.ts";
+import {
+  COMMANDS,
+  GROUP_ALIASES,
+  type RegisteredCommand,
+  UNSUPPORTED_PROVIDERS,
+} from "./registry.ts";
 import { usageError } from "./usage-error.ts";
 
 export type Found =
@@ -56,6 +61,8 @@ export function commandsBelow(path: string): readonly RegisteredCommand[] {
 
 function childPath(path: string, word: string): string | undefined {
   const start = path === "" ? "" : `${path} `;
+  const group = path === "" ? GROUP_ALIASES[word] : undefined;
+  if (group !== undefined) return group;
   for (const command of COMMANDS) {
     if (!command.path.startsWith(start)) continue;
     const [first, ...more] = command.path.slice(start.length).split(" ");

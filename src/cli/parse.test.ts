@@ -141,6 +141,8 @@ test("findCommand: words are followed, flags between them are kept, aliases are 
   const alias = findCommand(["snapshot", "ls", "-a"]);
   assert.equal(alias.kind === "command" && alias.command.path, "snapshot list");
   assert.equal(findCommand(["repository"]).kind, "group");
+  const group = findCommand(["policies", "ls"]);
+  assert.equal(group.kind === "command" ? group.command.path : "", "policy list");
   assert.throws(() => findCommand(["repository", "nosuch"]), {
     code: "SEJF_INVALID_ARGUMENT",
     message: /of 'repository' but got "nosuch"/,

@@ -36,6 +36,14 @@ export const GROUPS: Readonly<Record<string, string>> = {
   snapshot: "Commands to manipulate snapshots",
 };
 
+/** Other words for groups. */
+export const GROUP_ALIASES: Readonly<Record<string, string>> = {
+  contents: "content",
+  policies: "policy",
+  repo: "repository",
+  snap: "snapshot",
+};
+
 export const COMMANDS: readonly RegisteredCommand[] = [
   ...GENERAL_COMMANDS,
   ...BENCHMARK_COMMANDS,
