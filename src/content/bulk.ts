@@ -14,6 +14,7 @@ import {
   type RestoreBatch,
   type RestoreResult,
   type VerifyResult,
+  type WriteFilesOptions,
 } from "../format/index.ts";
 import type {
   BulkEngine,
@@ -26,7 +27,7 @@ import { PortableBulk, type PortableParts } from "./bulk-portable.ts";
 import type { CommittedIndex } from "./committed-index.ts";
 import type { ContentLoader } from "./content-loader.ts";
 import type { Claims } from "./content-writer.ts";
-import { type Context, Mutex, nowS } from "./context.ts";
+import { type Context, messageOf, Mutex, nowS } from "./context.ts";
 import type { PackFactory, PackPrefix } from "./pack-in-progress.ts";
 import type { PackStore } from "./pack-store.ts";
 import type { Pending } from "./pending.ts";
@@ -57,6 +58,7 @@ export class Bulk {
   #uploads = 0;
   /** Contents were deleted that the engine's threads still take for live. */
   #stale = false;
+  #refreshing = false;
 
   constructor(parts: BulkParts) {
     this.#parts = parts;
@@ -74,13 +76,14 @@ export class Bulk {
 
   async *writeFiles(
     batches: AsyncIterable<FileBatch>,
-    options: CallOptions,
+    options: WriteFilesOptions,
   ): AsyncGenerator<readonly FileResult[], void, void> {
     await this.#parts.committed.ensureFresh(options);
-    const engine = await this.#uploadEngine();
+    const engine = await this.#uploadEngine(options.parallel);
     this.#uploads++;
     try {
-      yield* (engine ?? this.#portable).writeFiles(batches, options);
+      if (engine === undefined) yield* this.#portable.writeFiles(batches, options);
+      else yield* this.#counted(engine.writeFiles(batches, options));
     } finally {
       this.#uploads--;
     }
@@ -123,17 +126,48 @@ export class Bulk {
     this.#engine = undefined;
   }
 
+  async *#counted(
+    pages: AsyncIterable<readonly FileResult[]>,
+  ): AsyncGenerator<readonly FileResult[], void, void> {
+    const { statistics } = this.#parts.context;
+    for await (const page of pages) {
+      for (const result of page) {
+        if (!result.ok) continue;
+        statistics.writtenBytes += result.newBytes;
+        statistics.knownBytes += result.sizeBytes - result.newBytes;
+      }
+      yield page;
+    }
+  }
+
+  /** In the background of a long run: threads must not take an old index for the present one for ever. */
+  #refreshIfExpired(): void {
+    const { committed, context } = this.#parts;
+    if (!committed.isExpired || this.#refreshing) return;
+    this.#refreshing = true;
+    committed
+      .ensureFresh()
+      .then(
+        () => this.indexCommitted(),
+        (error: unknown) =>
+          context.log("warn", `the index could not be refreshed: ${messageOf(error)}`),
+      )
+      .finally(() => {
+        this.#refreshing = false;
+      });
+  }
+
   /** The engine with an index that knows of all deletions, as long as no other upload keeps the old one. */
-  async #uploadEngine(): Promise<BulkEngine | undefined> {
+  async #uploadEngine(threads: number | undefined): Promise<BulkEngine | undefined> {
     if (this.#stale && this.#uploads === 0) {
       await this.#parts.flush();
       await this.close();
       this.#stale = false;
     }
-    return await this.#start();
+    return await this.#start(threads);
   }
 
-  async #start(): Promise<BulkEngine | undefined> {
+  async #start(threads?: number): Promise<BulkEngine | undefined> {
     if (this.#threads === 0) return undefined;
     return await this.#starting.run(async () => {
       if (this.#engine !== undefined) return this.#engine;
@@ -144,7 +178,7 @@ export class Bulk {
         formatVersion: format.version,
         maxPackSizeBytes: format.maxPackSize,
         splitter: format.splitter,
-        threads: this.#parts.threads,
+        threads: this.#parts.threads ?? threads,
       });
       if (engine.threads === 0) {
         await engine.close();
@@ -165,7 +199,10 @@ export class Bulk {
     const { context, committed, loader, packs, factory, sessions, publish } = this.#parts;
     return {
       storage: context.storage,
-      nowS: (): number => nowS(context),
+      nowS: (): number => {
+        this.#refreshIfExpired();
+        return nowS(context);
+      },
       indexDescriptor: (): IndexSetDescriptor => committed.descriptor,
       openPack: async (prefix: PackPrefix): Promise<OpenedPack> => {
         const { packId } = await sessions.open((session) => factory.newId(prefix, session));

@@ -80,27 +80,22 @@ export class CommittedIndex {
     return this.#set.descriptor;
   }
 
-  /** Loads again when the state is not valid any more. */
-  async ensureFresh(options: CallOptions = {}): Promise<void> {
-    if (this.#context.clock.nowMs() > this.#validUntilMs) await this.refresh(options);
+  /** Whether the state may be used no longer. */
+  get isExpired(): boolean {
+    return this.#context.clock.nowMs() > this.#validUntilMs;
   }
 
-  /** Loads what is new. Blobs that vanish meanwhile were compacted: it lists again (`kopia-format.md` 1.5). */
-  async refresh(options: CallOptions = {}): Promise<void> {
+  /** Loads again when the state is not valid any more; once for all that ask at the same time. */
+  async ensureFresh(options: CallOptions = {}): Promise<void> {
+    if (!this.isExpired) return;
     await this.#mutex.run(async () => {
-      let waitMs = FIRST_WAIT_MS;
-      for (let attempt = 1; ; attempt++) {
-        try {
-          await this.#apply(await this.#manager.load(options), new Map(), options);
-          return;
-        } catch (error) {
-          if (attempt === MAX_ATTEMPTS || !isSejfError(error, "SEJF_BLOB_NOT_FOUND")) throw error;
-          this.#context.log("debug", `index changed while it was loaded: ${error.message}`);
-        }
-        await this.#context.sleep(waitMs, options.signal);
-        waitMs *= 2;
-      }
+      if (this.isExpired) await this.#reload(options);
     });
+  }
+
+  /** Loads what is new. */
+  async refresh(options: CallOptions = {}): Promise<void> {
+    await this.#mutex.run(async () => await this.#reload(options));
   }
 
   /** Takes over a state that was read after writing `own`, whose plain bytes are at hand. */
@@ -109,14 +104,18 @@ export class CommittedIndex {
     own: ReadonlyMap<BlobId, Uint8Array>,
     options: CallOptions = {},
   ): Promise<void> {
-    try {
-      await this.#mutex.run(async () => await this.#apply(state, own, options));
-    } catch (error) {
-      // What was written is durable; only our view is old, so the next call reads it anew.
-      this.#validUntilMs = Number.NEGATIVE_INFINITY;
-      if (!isSejfError(error, "SEJF_BLOB_NOT_FOUND")) throw error;
-      await this.refresh(options);
-    }
+    await this.#mutex.run(async () => {
+      try {
+        // Somebody may have loaded a later one meanwhile: never go back.
+        const outdated = state.validUntilMs < this.#validUntilMs;
+        await this.#apply(outdated ? await this.#manager.load(options) : state, own, options);
+      } catch (error) {
+        // What was written is durable; only our view is old, so it is read anew, now or by the next call.
+        this.#validUntilMs = Number.NEGATIVE_INFINITY;
+        if (!isSejfError(error, "SEJF_BLOB_NOT_FOUND")) throw error;
+        await this.#reload(options);
+      }
+    });
   }
 
   /** For iterating over awaits. */
@@ -138,6 +137,22 @@ export class CommittedIndex {
     this.#set.close();
     for (const segment of this.#retired) segment.close();
     this.#retired = [];
+  }
+
+  /** Blobs that vanish meanwhile were compacted: it lists again (`kopia-format.md` 1.5). */
+  async #reload(options: CallOptions): Promise<void> {
+    let waitMs = FIRST_WAIT_MS;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.#apply(await this.#manager.load(options), new Map(), options);
+        return;
+      } catch (error) {
+        if (attempt === MAX_ATTEMPTS || !isSejfError(error, "SEJF_BLOB_NOT_FOUND")) throw error;
+        this.#context.log("debug", `index changed while it was loaded: ${error.message}`);
+      }
+      await this.#context.sleep(waitMs, options.signal);
+      waitMs *= 2;
+    }
   }
 
   async #apply(

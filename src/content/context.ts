@@ -56,6 +56,37 @@ export async function putLocked(
   return await context.storage.put(id, data, put);
 }
 
+/**
+ * As `putLocked`, for blobs that everybody reads: what a failed put may have left is taken away, as far as the store
+ * allows, for a torn index blob or marker would stop others.
+ */
+export async function putOrRemove(
+  context: Context,
+  id: BlobId,
+  put: () => Promise<BlobMetadata>,
+): Promise<BlobMetadata> {
+  try {
+    return await put();
+  } catch (error) {
+    try {
+      await context.storage.delete(id);
+    } catch (again) {
+      context.log("warn", `blob ${id} may be incomplete: ${messageOf(again)}`);
+    }
+    throw error;
+  }
+}
+
+/** An index blob, under object lock where the repository has it; nothing of it is left when it fails. */
+export async function putIndexBlob(
+  context: Context,
+  id: BlobId,
+  data: Uint8Array,
+  options: CallOptions = {},
+): Promise<BlobMetadata> {
+  return await putOrRemove(context, id, async () => await putLocked(context, id, data, options));
+}
+
 /** @throws SEJF_READ_ONLY. */
 export function assertWritable(context: Context): void {
   if (!context.readOnly && !context.storage.capabilities.readOnly) return;

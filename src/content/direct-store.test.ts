@@ -4,7 +4,7 @@ import { type BlobId, listAllBlobs } from "../blob/index.ts";
 import { utf8ToBytes } from "../bytes/index.ts";
 import type { ContentId, ContentRef } from "../format/index.ts";
 import { allContents, TestRepository } from "../testkit/direct-contents.ts";
-import { FaultStorage } from "../testkit/fault-storage.ts";
+import { type Fault, FaultStorage } from "../testkit/fault-storage.ts";
 import { SeededRandom } from "../testkit/random.ts";
 import type { DirectContents } from "./index.ts";
 
@@ -259,6 +259,41 @@ test("a crash before the flush leaves garbage, never a dangling entry", async ()
     assert.equal(await text(reader, old), "old");
     if (finished) assert.equal(verified.contents, 3);
     if (finished) return;
+  }
+});
+
+test("any call may fail once, before or after its work, or tear a pack: a later flush saves everything", async () => {
+  const faults: readonly Fault[] = [{ kind: "fail" }, { kind: "fail-after" }, { kind: "tear" }];
+  for (const fault of faults) {
+    for (let at = 1; ; at++) {
+      const repository = new TestRepository();
+      const faulty = new FaultStorage(repository.storage);
+      await using contents = await repository.open({ storage: faulty });
+      const on = fault.kind === "tear" ? "put" : "any";
+      const before = faulty.calls.length;
+      faulty.add({ on, at, fault });
+      const refs: ContentRef[] = [];
+      for (const prefix of ["", "k"]) {
+        const write = async (): Promise<ContentRef> => await put(contents, `text ${at}`, prefix);
+        refs.push(await write().catch(write));
+      }
+      await contents.flush().catch(async () => await contents.flush());
+      await contents.delete(refs[0] as string as ContentId);
+      await contents.flush().catch(async () => await contents.flush());
+      await using reader = await repository.open();
+      assert.deepEqual(
+        (await reader.verify({ fullPercent: 100, includeDeleted: true })).problems,
+        [],
+      );
+      assert.equal(
+        (await reader.info(refs[0] as string as ContentId))?.deleted,
+        true,
+        `${fault.kind} ${at}`,
+      );
+      assert.equal(await text(reader, refs[1] as ContentRef), `text ${at}`);
+      const calls = faulty.calls.slice(before).filter(({ kind }) => on === "any" || kind === on);
+      if (calls.length < at) break;
+    }
   }
 });
 

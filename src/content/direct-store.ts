@@ -183,7 +183,7 @@ export class DirectStore implements DirectContents {
 
   writeFiles(
     batches: AsyncIterable<FileBatch>,
-    options: CallOptions = {},
+    options: WriteFilesOptions = {},
   ): AsyncIterable<readonly FileResult[]> {
     assertWritable(this.#context);
     return this.#bulk.writeFiles(batches, options);

@@ -88,7 +88,7 @@ export class DiskCache {
     const path = this.#path(part, name);
     try {
       const bytes =
-        range === undefined ? Uint8Array.from(await readFile(path)) : await readRange(path, range);
+        range === undefined ? new Uint8Array(await readFile(path)) : await readRange(path, range);
       if (bytes !== undefined) await this.#touch(path);
       return bytes;
     } catch {

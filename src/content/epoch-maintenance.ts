@@ -22,7 +22,7 @@ import {
   uncompactedIndexPrefix,
   watermarkBlob,
 } from "../format/index.ts";
-import { type Context, putLocked } from "./context.ts";
+import { type Context, putIndexBlob } from "./context.ts";
 import type { LoadedEpochs } from "./epoch-manager.ts";
 import { type IndexBlobReader, NOTHING_DONE, PARALLEL_INDEX_READS } from "./index-manager.ts";
 import type { IndexMaintenanceOptions, IndexMaintenanceResult } from "./types.ts";
@@ -195,7 +195,7 @@ export class EpochMaintenance {
     const suffix = indexSuffix(newCompactionSetId(random), shards.length);
     for (const shard of shards) {
       const { id, data } = codec.encryptBlob(prefix, suffix, shard);
-      await putLocked(this.#context, id, data, options);
+      await putIndexBlob(this.#context, id, data, options);
     }
     log("debug", `merged ${inputs.length} index blobs into ${prefix}`);
     return true;

@@ -14,7 +14,7 @@ import {
   resolveEpochs,
   uncompactedIndexPrefix,
 } from "../format/index.ts";
-import { type Context, msOf, putLocked } from "./context.ts";
+import { type Context, msOf, putIndexBlob } from "./context.ts";
 import { EpochMaintenance } from "./epoch-maintenance.ts";
 import type { IndexBlobReader, IndexManager, IndexState } from "./index-manager.ts";
 import type {
@@ -199,7 +199,7 @@ export class EpochManager implements IndexManager {
         indexSuffix(session, shards.length),
         shards[shard] as Uint8Array,
       );
-      blobs.push(await putLocked(this.#context, id, data, options));
+      blobs.push(await putIndexBlob(this.#context, id, data, options));
     }
     return { epoch: state.snapshot.writeEpoch, blobs };
   }

@@ -20,7 +20,7 @@ import {
   POISON_BLOB_ID,
   resolveCompactionLogs,
 } from "../format/index.ts";
-import { type Context, putLocked } from "./context.ts";
+import { type Context, putIndexBlob } from "./context.ts";
 import {
   type IndexBlobReader,
   type IndexManager,
@@ -81,7 +81,7 @@ export class LogManager implements IndexManager {
     const blobs: BlobMetadata[] = [];
     for (const shard of shards) {
       const { id, data } = this.#context.codec.encryptBlob("n", session, shard);
-      blobs.push(await putLocked(this.#context, id, data, options));
+      blobs.push(await putIndexBlob(this.#context, id, data, options));
     }
     return { blobs, state: await this.load(options) };
   }
@@ -182,7 +182,7 @@ export class LogManager implements IndexManager {
       tail: random.bytes(RANDOM_TAIL_BYTES),
     })) {
       const { id, data } = codec.encryptBlob("n", "", shard);
-      outputs.push(await putLocked(this.#context, id, data, options));
+      outputs.push(await putIndexBlob(this.#context, id, data, options));
     }
     return outputs;
   }

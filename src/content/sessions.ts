@@ -12,7 +12,7 @@ import {
   type SessionId,
   type SessionMarker,
 } from "../format/index.ts";
-import { type Context, Mutex, messageOf, nowNs } from "./context.ts";
+import { type Context, Mutex, messageOf, nowNs, putOrRemove } from "./context.ts";
 import type { SessionInfo } from "./types.ts";
 
 /** Collection takes a session for dead after 96 h. */
@@ -33,6 +33,7 @@ export class SessionKeeper {
   #current: Session | undefined;
   /** Ended, but not all their packs are in an index. */
   #ended: Session[] = [];
+  #withoutPacks: SessionId | undefined;
 
   constructor(context: Context) {
     this.#context = context;
@@ -60,22 +61,25 @@ export class SessionKeeper {
 
   /** Packs begun from now on belong to a new session. Gives the ID to publish an index under. */
   end(): SessionId {
-    const { clock, random } = this.#context;
-    if (this.#current === undefined) return this.#ended.at(-1)?.id ?? newSessionId(clock, random);
+    if (this.#current === undefined) return this.currentId;
     const session = this.#current;
     this.#ended.push(session);
     this.#current = undefined;
     return session.id;
   }
 
-  /** The ID for an index that is published while the session goes on. */
+  /** The ID for an index that is published while the session goes on, or without packs: the same until it is. */
   get currentId(): SessionId {
     const { clock, random } = this.#context;
-    return this.#current?.id ?? this.#ended.at(-1)?.id ?? newSessionId(clock, random);
+    const session = this.#current ?? this.#ended.at(-1);
+    if (session !== undefined) return session.id;
+    this.#withoutPacks ??= newSessionId(clock, random);
+    return this.#withoutPacks;
   }
 
   /** These packs are in a published index. */
   indexed(packs: Iterable<BlobId>): void {
+    this.#withoutPacks = undefined;
     for (const pack of packs) {
       this.#current?.packs.delete(pack);
       for (const session of this.#ended) session.packs.delete(pack);
@@ -126,7 +130,7 @@ export class SessionKeeper {
       ...identity,
     };
     const { id, data } = codec.encryptBlob("s", session.id, encodeSessionMarker(marker));
-    await storage.put(id, data, options);
+    await putOrRemove(this.#context, id, async () => await storage.put(id, data, options));
     session.markers.push(id);
     session.checkpointTime = now;
   }

@@ -210,7 +210,7 @@ export interface VerifyContentsResult {
   readonly problemCount: number;
 }
 
-/** Since the store was opened. */
+/** Since the store was opened. Contents of files that threads wrote are counted in bytes only. */
 export interface ContentsStatistics {
   readonly writtenContents: number;
   readonly writtenBytes: number;
