@@ -13,10 +13,10 @@ import type { Environment } from "./paths.ts";
 const OWN_CACHE = "sejf";
 export const DEFAULT_CONTENT_SWEEP_AGE_S = 600;
 
-/** Absolute; `undefined` when the connection has no cache. */
+/** Absolute; `undefined` when the connection has no cache: no folder, or, as kopia says it, a size of 0 or none. */
 export function ownCacheDirectory(config: ConnectionConfig): string | undefined {
-  const directory = config.caching?.cacheDirectory ?? "";
-  return directory === "" ? undefined : join(directory, OWN_CACHE);
+  const { cacheDirectory = "", maxCacheSize = 0 } = config.caching ?? {};
+  return cacheDirectory === "" || maxCacheSize === 0 ? undefined : join(cacheDirectory, OWN_CACHE);
 }
 
 /** Listings are never cached: a write of another client would be missed, and it costs little to ask. */

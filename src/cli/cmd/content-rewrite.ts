@@ -5,7 +5,7 @@ import {
   rewriteContents,
   type RewriteContentsResult,
 } from "../../content/index.ts";
-import { SejfError } from "../../errors/index.ts";
+import { type ErrorCode, errorFromUnknown, SejfError } from "../../errors/index.ts";
 import { type Command, defineCommand } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { flag, integer, text } from "../flags.ts";
@@ -40,6 +40,7 @@ export const command: Command = defineCommand({
     if (ids.length === 0 && !isSearching)
       throw usageError("nothing to rewrite", "name contents, or use --short or --format-version");
     await using repository = await context.openRepository();
+    let code: ErrorCode | undefined;
     const result = await rewriteContents(repository.contents, {
       ids,
       shortPacks: flags.short,
@@ -52,13 +53,17 @@ export const command: Command = defineCommand({
       parallel: flags.parallelism,
       signal: context.signal,
       onContent: (info, isRetained) => tellContent(context, info, isRetained, flags.dryRun),
-      onFailure: (info, error) =>
-        context.log.error(
-          `unable to rewrite content ${info.id}: ${error instanceof Error ? error.message : String(error)}`,
-        ),
+      onFailure(info, error) {
+        const failure = errorFromUnknown(error, "reading it");
+        code ??= failure.code;
+        context.log.error(`unable to rewrite content ${info.id}: ${failure.message}`);
+      },
     });
     tellResult(context, result, flags.dryRun);
-    return 0;
+    if (code === undefined) return 0;
+    throw new SejfError(code, `failed to rewrite ${result.failed} contents`, {
+      hint: "nothing was flushed; contents that cannot be read are named above",
+    });
   },
 });
 
@@ -75,13 +80,9 @@ function tellContent(
 }
 
 function tellResult(context: CommandContext, result: RewriteContentsResult, isDry: boolean): void {
-  const { contents, packedBytes, retained, failed } = result;
+  const { contents, packedBytes, retained } = result;
   const young = retained === 0 ? "" : `, ${retained} were too young`;
   context.log.info(
     `${isDry ? "Would rewrite" : "Rewrote"} ${contents} contents (${formatBytes(packedBytes)})${young}`,
   );
-  if (failed === 0) return;
-  throw new SejfError("SEJF_PARTIAL", `failed to rewrite ${failed} contents`, {
-    hint: "nothing was flushed; contents that cannot be read are named above",
-  });
 }

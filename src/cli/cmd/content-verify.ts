@@ -47,7 +47,8 @@ export const command: Command = defineCommand({
 
 function tellResult(context: CommandContext, result: VerifyContentsResult): void {
   const { log } = context;
-  for (const { message } of result.problems) log.warn(message);
+  for (const { packId, message } of result.problems)
+    log.warn(message.includes(packId) ? message : `pack ${packId}: ${message}`);
   const unlisted = result.problemCount - result.problems.length;
   if (unlisted > 0) log.warn(`... and ${unlisted} more`);
   log.info(

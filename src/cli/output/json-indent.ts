@@ -6,7 +6,7 @@ import { SejfError } from "../../errors/index.ts";
 
 const TOKEN = /[{}[\],:]|"(?:[^"\\]|\\.)*"|[^\s{}[\],:"]+/gs;
 
-/** Two spaces a level, without a final newline. @throws SEJF_CORRUPT for what is no JSON; `what` names it. */
+/** Two spaces a level; white space behind the value stays, as with Go. @throws SEJF_CORRUPT for what is no JSON; `what` names it. */
 export function indentJson(text: string, what: string): string {
   try {
     JSON.parse(text);
@@ -31,5 +31,5 @@ export function indentJson(text: string, what: string): string {
     if (token === ",") result += newline();
     if (token === ":") result += " ";
   }
-  return result;
+  return result + (/\s*$/.exec(text)?.[0] ?? "");
 }
