@@ -6,15 +6,24 @@
 
 const WORDS = 4;
 const DIGITS = 8;
-const FIRST_CAPACITY = 1024;
+const MIN_CAPACITY = 1024;
+/** A guess is not trusted beyond this: 64 MB. */
+const MAX_FIRST_CAPACITY: number = 2 ** 22;
 /** Grows when more than this share is taken. */
 const MAX_LOAD = 0.6;
 
 export class IdSet {
-  #capacity: number = FIRST_CAPACITY;
-  #table: Uint32Array = new Uint32Array(FIRST_CAPACITY * WORDS);
+  #capacity: number;
+  #table: Uint32Array;
   #size = 0;
   readonly #key: Uint32Array = new Uint32Array(WORDS);
+
+  /** `expected`: about how many there will be, where somebody knows. */
+  constructor(expected = 0) {
+    const wanted = 2 ** Math.ceil(Math.log2(Math.max(1, expected / MAX_LOAD)));
+    this.#capacity = Math.min(Math.max(wanted, MIN_CAPACITY), MAX_FIRST_CAPACITY);
+    this.#table = new Uint32Array(this.#capacity * WORDS);
+  }
 
   get size(): number {
     return this.#size;

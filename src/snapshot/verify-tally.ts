@@ -16,6 +16,8 @@ export class VerifyTally implements VerifyCounters {
   expectedFiles = 0;
   expectedBytes = 0;
   problemCount = 0;
+  /** Objects in the biggest tree, by its summary: about how many different ones there are. */
+  biggestRoot = 0;
   readonly problems: VerifyProblem[] = [];
   /** Contents that turned out damaged when they were read. */
   readonly brokenContents: IdSet = new IdSet();
@@ -45,7 +47,9 @@ export class VerifyTally implements VerifyCounters {
   expect(root: VerifyRoot): void {
     const { summary } = root.entry;
     if (summary === undefined) return;
-    this.expectedObjects += summary.files + summary.directories + summary.symlinks;
+    const objects = summary.files + summary.directories + summary.symlinks;
+    this.biggestRoot = Math.max(this.biggestRoot, objects);
+    this.expectedObjects += objects;
     this.expectedFiles += summary.files;
     this.expectedBytes += summary.sizeBytes;
   }

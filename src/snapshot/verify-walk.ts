@@ -49,7 +49,7 @@ export class VerifyWalk {
   readonly #tally: VerifyTally;
   readonly #options: VerifyOptions;
   readonly #call: CallOptions;
-  readonly #seen: IdSet = new IdSet();
+  readonly #seen: IdSet;
   readonly #stack: Waiting[] = [];
 
   constructor(
@@ -63,6 +63,7 @@ export class VerifyWalk {
     this.#tally = tally;
     this.#options = options;
     this.#call = { signal: options.signal };
+    this.#seen = new IdSet(tally.biggestRoot);
   }
 
   /** Walks all roots; gives the files that were chosen to be read in full. */
@@ -153,11 +154,13 @@ export class VerifyWalk {
     const long: FoundFile[] = [];
     for (const file of files) {
       const { entry } = file;
-      const { indirection, compressed, content } = parseObjectId(entry.object);
-      if (indirection > 0) {
+      const kind = entry.object[0];
+      if (kind === "I") {
         long.push(file);
         continue;
       }
+      const compressed = kind === "Z";
+      const content = compressed ? parseObjectId(entry.object).content : plainContent(entry.object);
       const found = await this.#presence.check(content, this.#call);
       const problem = typeof found === "number" ? wrongSize(entry, found, compressed) : found;
       if (problem !== undefined) this.#reportFile(file, problem);
@@ -219,6 +222,11 @@ export class VerifyWalk {
     const { filesPercent = 0, random } = this.#options;
     return filesPercent >= 100 || (filesPercent > 0 && (random?.() ?? 0) * 100 < filesPercent);
   }
+}
+
+/** Of an object without marks, which was checked when its directory was decoded, the content has the same text. */
+function plainContent(object: ObjectId): ContentRef {
+  return object[0] === "D" ? parseObjectId(object).content : (object as string as ContentRef);
 }
 
 function checked({ root, path, entry }: FoundFile, pieces: readonly ContentPiece[]): CheckedFile {
