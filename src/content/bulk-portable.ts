@@ -26,6 +26,7 @@ import type {
   RestoreResult,
   VerifyResult,
   WriteContentOptions,
+  WriteFilesOptions,
 } from "../format/index.ts";
 import {
   discardRestoreFile,
@@ -68,7 +69,7 @@ export class PortableBulk {
 
   async *writeFiles(
     batches: AsyncIterable<FileBatch>,
-    options: CallOptions = {},
+    options: WriteFilesOptions = {},
   ): AsyncGenerator<readonly FileResult[], void, void> {
     for await (const batch of batches) {
       const results: FileResult[] = [];
@@ -105,7 +106,7 @@ export class PortableBulk {
     }
   }
 
-  async #writeFile(path: LocalName, job: FileJob, options: CallOptions): Promise<FileResult> {
+  async #writeFile(path: LocalName, job: FileJob, options: WriteFilesOptions): Promise<FileResult> {
     let fd: number;
     try {
       fd = openSource(path);
@@ -123,7 +124,7 @@ export class PortableBulk {
     fd: number,
     path: LocalName,
     job: FileJob,
-    options: CallOptions,
+    options: WriteFilesOptions,
   ): Promise<FileResult> {
     const pieces: ContentPiece[] = [];
     let sizeBytes = 0;
@@ -136,6 +137,7 @@ export class PortableBulk {
         pieces.push(piece);
         sizeBytes += segment.byteLength;
         if (isNew) newBytes += segment.byteLength;
+        options.onBytes?.(job.job, segment.byteLength);
       }
       return { job: job.job, ok: true, pieces, sizeBytes, newBytes, after: fstatExact(fd) };
     } catch (error) {

@@ -22,6 +22,7 @@ import {
   type RestoreResult,
   type SessionId,
   type VerifyResult,
+  type WriteFilesOptions,
   type WriteContentOptions,
 } from "../format/index.ts";
 import { Bulk } from "./bulk.ts";
