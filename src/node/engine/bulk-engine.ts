@@ -40,10 +40,10 @@ export function defaultThreads(): number {
   const text = process.env["SEJF_THREADS"];
   if (text === undefined || text === "") return Math.min(MAX_THREADS, availableParallelism());
   const threads = Number(text);
-  if (!Number.isInteger(threads) || threads < 0 || threads > 256) {
+  if (!Number.isInteger(threads) || threads < 0 || threads > 1024) {
     throw new SejfError(
       "SEJF_INVALID_ARGUMENT",
-      `SEJF_THREADS is ${JSON.stringify(text)}, expected a number from 0 to 256`,
+      `SEJF_THREADS is ${JSON.stringify(text)}, expected a number from 0 to 1024`,
     );
   }
   return threads;
@@ -65,12 +65,13 @@ class ThreadEngine implements BulkEngine {
   constructor(host: BulkEngineHost, config: BulkEngineConfig, threads: number) {
     const { codec } = config;
     const hashBytes = hashAlgorithm(codec.hash, codec.secret.byteLength).lengthBytes;
-    this.threads = threads;
+    const plan = planMemory(threads, config.maxPackSizeBytes, hasEcc(codec));
+    this.threads = plan.threads;
     this.#host = host;
     this.#config = config;
     this.claims = ClaimTable.create(hashBytes, config.claimLimit);
-    this.#memory = new EngineMemory(planMemory(threads, config.maxPackSizeBytes, hasEcc(codec)));
-    this.#pool = new ThreadPool(threads, (thread) => this.#threadData(thread), {
+    this.#memory = new EngineMemory(plan);
+    this.#pool = new ThreadPool(plan.threads, (thread) => this.#threadData(thread), {
       onWant: (thread, message) => this.#packs.onWant(thread, message),
       onFull: (message) => this.#packs.onFull(message),
       onFailure: (error) => {

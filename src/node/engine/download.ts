@@ -127,7 +127,6 @@ async function restoreSmall(
 }
 
 function attributeColumns(files: readonly RestoreJob[]): {
-  readonly sizes: Float64Array;
   readonly pieceEnds: Uint32Array;
   readonly modes: Int32Array;
   readonly owners: Float64Array;
@@ -136,7 +135,6 @@ function attributeColumns(files: readonly RestoreJob[]): {
 } {
   let pieces = 0;
   return {
-    sizes: Float64Array.from(files, ({ sizeBytes }) => sizeBytes),
     pieceEnds: Uint32Array.from(files, (file) => (pieces += file.pieces.length)),
     modes: Int32Array.from(files, ({ attributes }) =>
       attributes.mode === undefined ? -1 : attributes.mode & ~constants.S_IFMT,

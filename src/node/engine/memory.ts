@@ -3,8 +3,8 @@
  * lies. It is cut once: a control area for each thread's modules, slots for segments of big files, a scratch area
  * for each thread, pack buffers. Untouched parts cost address space only, so sizes are the largest that can occur.
  *
- * Budget of resident memory with 2 threads, packs of 20 MiB and 4 MiB splitters: 6 slots of 8 MiB, 4 pack buffers of
- * 25 MiB, 2 scratch areas of 1 MiB: 150 MiB, beside 70 to 90 MiB of Node itself.
+ * Budget of resident memory with 2 threads, packs of 20 MiB and 4 MiB splitters: 5 slots of 8 MiB, 4 pack buffers of
+ * 25 MiB, 2 scratch areas of 1 MiB: 140 MiB, beside 70 to 90 MiB of Node itself.
  */
 import { createWasmMemory, WASM_SCRATCH_BYTES } from "../wasm/index.ts";
 
@@ -20,6 +20,8 @@ export const SMALL_FILE_BYTES: number = 1024 * 1024;
 const PACK_END_BYTES = 8 * 1024 * 1024;
 /** A content with its 28 bytes and up to 100 percent of error correction. */
 const SEALED_SEGMENT_FACTOR = 2.2;
+/** WebAssembly addresses 4 GiB; the last page is left out. */
+const MAX_MEMORY_BYTES: number = 65535 * PAGE_BYTES;
 const LONGEST_SEGMENT_BYTES: number = 16 * 1024 * 1024;
 
 /** How a memory is cut. Offsets in bytes. */
@@ -30,19 +32,31 @@ export interface MemoryPlan {
   readonly packBufferBytes: number;
 }
 
-/** Sizes for a number of threads. */
-export function planMemory(
-  threads: number,
-  maxPackSizeBytes: number,
-  withEcc: boolean,
-): MemoryPlan {
+/** Sizes for up to `wanted` threads: fewer where their buffers would not fit into one memory. */
+export function planMemory(wanted: number, maxPackSizeBytes: number, withEcc: boolean): MemoryPlan {
+  let plan = planThreads(wanted, maxPackSizeBytes, withEcc);
+  while (plan.threads > 1 && planBytes(plan) > MAX_MEMORY_BYTES) {
+    plan = planThreads(plan.threads - 1, maxPackSizeBytes, withEcc);
+  }
+  return plan;
+}
+
+function planThreads(threads: number, maxPackSizeBytes: number, withEcc: boolean): MemoryPlan {
   const segment = LONGEST_SEGMENT_BYTES * (withEcc ? SEALED_SEGMENT_FACTOR : 1);
   return {
     threads,
-    slots: threads + Math.min(threads, 2) + 2,
+    slots: threads + 3,
     packBuffers: threads + Math.min(threads, 2),
     packBufferBytes: roundUp(maxPackSizeBytes + segment + PACK_END_BYTES),
   };
+}
+
+function planBytes(plan: MemoryPlan): number {
+  return (
+    (plan.threads + 1) * CONTROL_BYTES +
+    (plan.slots + plan.threads) * SLOT_BYTES +
+    plan.packBuffers * plan.packBufferBytes
+  );
 }
 
 /** Views of one thread on the shared memory. */
@@ -60,8 +74,7 @@ export class EngineMemory {
     this.#slotsAt = (plan.threads + 1) * CONTROL_BYTES;
     this.#scratchAt = this.#slotsAt + plan.slots * SLOT_BYTES;
     this.#packsAt = this.#scratchAt + plan.threads * SLOT_BYTES;
-    this.memory =
-      memory ?? createWasmMemory(this.#packsAt + plan.packBuffers * plan.packBufferBytes);
+    this.memory = memory ?? createWasmMemory(planBytes(plan));
     this.#bytes = new Uint8Array(this.memory.buffer);
   }
 

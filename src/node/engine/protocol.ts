@@ -149,7 +149,6 @@ export interface RestoreJobMessage {
   readonly op: "restore";
   readonly job: number;
   readonly groups: readonly NameGroup[];
-  readonly sizes: Float64Array;
   /** For each file one behind its last piece. */
   readonly pieceEnds: Uint32Array;
   /** -1: leave alone. */

@@ -36,6 +36,11 @@ export function setDirectoryAttributes(
   options: AttributeOptions,
 ): void {
   try {
+    if (process.platform === "win32") {
+      const { mtimeNs } = attributes;
+      if (mtimeNs !== undefined) attempt(options, () => setFileTimes(path, { mtimeNs }));
+      return;
+    }
     const fd = openSync(
       pathLike(path),
       constants.O_RDONLY | (constants.O_DIRECTORY ?? 0) | (constants.O_NOFOLLOW ?? 0),

@@ -28,8 +28,14 @@ export function openSource(path: LocalName): number {
   return openSync(pathLike(path), constants.O_RDONLY | NOFOLLOW | NONBLOCK);
 }
 
-/** Whether `path` is a directory and not a symlink to one. System errors pass as they are. */
+/** `path` is a directory and not a symlink to one. System errors pass as they are. @throws SEJF_ALREADY_EXISTS. */
 export function assertRealDirectory(path: LocalName): void {
+  if (process.platform === "win32") {
+    // Directories cannot be opened there.
+    if (!lstatSync(pathLike(path)).isDirectory())
+      throw new SejfError("SEJF_ALREADY_EXISTS", `${nameText(path)} is not a directory`);
+    return;
+  }
   closeSync(openSync(pathLike(path), constants.O_RDONLY | DIRECTORY | NOFOLLOW));
 }
 
