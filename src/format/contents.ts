@@ -125,12 +125,19 @@ export type FileResult =
       readonly vanished: boolean;
     };
 
+export interface WriteFilesOptions extends CallOptions {
+  /** So many files at most are read at once, by as many threads. The first call that needs threads decides for all. */
+  readonly parallel?: number | undefined;
+  /** Bytes of a big file that were stored, as it goes on: its result comes much later. */
+  readonly onBytes?: ((job: number, bytes: number) => void) | undefined;
+}
+
 /** The bulk path of an upload. */
 export interface BulkWriter {
   /** Results in any order, by job; back-pressure by the consumer's and the engine's bounds. One file's failure is a result. */
   writeFiles(
     batches: AsyncIterable<FileBatch>,
-    options?: CallOptions,
+    options?: WriteFilesOptions,
   ): AsyncIterable<readonly FileResult[]>;
 }
 

@@ -30,6 +30,8 @@ export interface WriteObjectOptions extends CallOptions {
   readonly splitter?: string | undefined;
   /** For object-level compression; the portable one when absent. */
   readonly compression?: CompressionEngine | undefined;
+  /** Each segment, once it is written. */
+  readonly onPiece?: ((piece: ContentPiece) => void) | undefined;
   /** Makes splitters; the portable ones when absent. */
   readonly makeSplitter?: ((name: string) => Splitter) | undefined;
 }
@@ -56,7 +58,9 @@ export async function writeObject(
     options,
   )) {
     options.signal?.throwIfAborted();
-    pieces.push(await writeSegment(contents, segment, options));
+    const piece = await writeSegment(contents, segment, options);
+    pieces.push(piece);
+    options.onPiece?.(piece);
   }
   const id = await objectFromPieces(contents, pieces, options);
   return { id, sizeBytes: pieces.reduce((sum, piece) => sum + piece.lengthBytes, 0), pieces };

@@ -5,6 +5,9 @@ import type { SnapshotManifest } from "./types.ts";
 
 /** Running totals; the listener must not keep the object. */
 export interface UploadCounters {
+  /** Files under way, and what was stored of big ones among them; not in the others' figures yet. */
+  readonly openFiles: number;
+  readonly openBytes: number;
   /** Files read (or their parts), and their bytes. */
   readonly hashedFiles: number;
   readonly hashedBytes: number;
@@ -32,9 +35,41 @@ export type UploadEvent =
     }
   /** In the snapshot, but not as it should be: a name that is not UTF-8, a file that changed while it was read. */
   | { readonly kind: "warning"; readonly path: string; readonly message: string }
+  /** How much there will be to do, as far as it can be known: once, or never. */
+  | { readonly kind: "estimate"; readonly files: number; readonly bytes: number }
+  /** A single entry, as far as policies want such things told. */
+  | { readonly kind: "entry"; readonly what: string; readonly fields: EntryFields }
   /** An incomplete snapshot was saved and flushed, so that a long upload is safe from garbage collection. */
   | { readonly kind: "checkpoint"; readonly snapshot: SnapshotManifest }
   | ActionEvent;
+
+/** As Kopia names them. */
+export interface EntryFields {
+  readonly path: string;
+  dur?: string;
+  size?: number;
+  files?: number;
+  dirs?: number;
+  errors?: number;
+  mtime?: string;
+  oid?: string;
+}
+
+/** `classic`: a walk beside the upload. `rough`: what the volume holds. `adaptive`: rough, unless it holds little. */
+export type EstimationType = "classic" | "rough" | "adaptive";
+
+export interface EstimationSettings {
+  readonly type: EstimationType;
+  /** Files of a volume below which `adaptive` walks. */
+  readonly adaptiveThreshold: number;
+}
+
+/** Data that come from elsewhere than a file, as the one file of a directory. */
+export interface StreamSource {
+  /** Of the file. */
+  readonly name: string;
+  readonly data: AsyncIterable<Uint8Array>;
+}
 
 export type ActionName =
   | "before-snapshot-root"
@@ -68,6 +103,8 @@ export interface ActionSettings {
 export interface CreateSnapshotOptions extends CallOptions {
   /** What is read: default the source's path. Absolute. */
   readonly localPath?: LocalName | undefined;
+  /** Read in place of a local path, which is then only the name of the directory. */
+  readonly stream?: StreamSource | undefined;
   /** At most 1024 bytes. */
   readonly description?: string | undefined;
   /** Keys without the `tag:` that is stored. */
@@ -84,6 +121,13 @@ export interface CreateSnapshotOptions extends CallOptions {
   readonly checkpointIntervalMs?: number | undefined;
   /** Stops when more bytes than this were read into objects: `limit reached`. */
   readonly uploadLimitBytes?: number | undefined;
+  /** Files read at once, in place of what the policy says. */
+  readonly parallel?: number | undefined;
+  /** How much is told of single entries, in place of what policies say: 0 nothing to 10 everything. */
+  readonly directoryLogDetail?: number | undefined;
+  readonly entryLogDetail?: number | undefined;
+  /** Absent: nothing is estimated. */
+  readonly estimation?: EstimationSettings | undefined;
   /** Absent: the actions of policies are not run, and events say so. */
   readonly actions?: ActionSettings | undefined;
   readonly onEvent?: ((event: UploadEvent) => void) | undefined;

@@ -13,18 +13,29 @@ import { NO_RULES } from "./ignore.ts";
 import { NO_STATS } from "./manifest-json.ts";
 import { type PolicyTree, policyTree } from "./policies.ts";
 import { applyRetention } from "./apply-retention.ts";
+import type { Policy } from "./policy.ts";
 import { listSnapshots, previousSnapshots, saveSnapshot } from "./snapshots.ts";
 import type { DirEntry, SnapshotManifest, SnapshotSource } from "./types.ts";
 import { Uploader } from "./upload.ts";
 import type { UploadSettings } from "./upload-settings.ts";
 import { DirectoryNode } from "./upload-node.ts";
 import { UploadTally } from "./upload-tally.ts";
-import { fileToRead } from "./upload-walk.ts";
+import { FileToRead } from "./upload-files.ts";
+import { StreamUpload } from "./upload-stream.ts";
+import { EntryLog } from "./entry-log.ts";
+import { estimateInBackground } from "./estimation.ts";
 
 /** Contents that nothing refers to may be collected after a day; this leaves room. Also the longest allowed. */
 export const DEFAULT_CHECKPOINT_INTERVAL_MS: number = 45 * 60 * 1000;
 
 const NEW_ID = "" as ManifestId;
+/** Each costs memory; more than that wait for the same disk. */
+const MAX_PARALLEL = 32;
+
+interface UploadedRoot {
+  readonly rootEntry: DirEntry;
+  readonly incomplete: string | undefined;
+}
 
 /**
  * Reads a local tree (or file) into the repository and saves the snapshot, pending until the repository is flushed.
@@ -77,10 +88,9 @@ class Creation {
     const known = await listSnapshots(repository, { source, signal });
     const previous = previousSnapshots(known);
     const policies = await policyTree(repository.manifests, source, { signal });
-    const uploader = new Uploader(this.#uploadSettings());
-    const rootEntry = await this.#upload(uploader, policies, previous);
+    const { rootEntry, incomplete } = await this.#upload(policies, previous);
     this.#tally.progress();
-    const snapshot = this.#manifest(rootEntry, uploader.incomplete);
+    const snapshot = this.#manifest(rootEntry, incomplete);
     const identical =
       policies.policy.retention.ignoreIdenticalSnapshots === true &&
       previous[0]?.rootEntry?.object === rootEntry.object;
@@ -93,20 +103,35 @@ class Creation {
   }
 
   async #upload(
+    policies: PolicyTree,
+    previous: readonly SnapshotManifest[],
+  ): Promise<UploadedRoot> {
+    const settings = this.#uploadSettings(policies.policy);
+    const local = this.#options.localPath ?? this.#source.path;
+    const { stream } = this.#options;
+    if (stream !== undefined) {
+      const { policy } = policies.child(stream.name);
+      const name = nameText(local);
+      const upload = new StreamUpload(settings, stream, name, policy, this.#startNs);
+      return { rootEntry: await upload.upload(), incomplete: upload.incomplete };
+    }
+    const uploader = new Uploader(settings);
+    const rootEntry = await this.#uploadLocal(uploader, local, policies, previous);
+    return { rootEntry, incomplete: uploader.incomplete };
+  }
+
+  async #uploadLocal(
     uploader: Uploader,
+    local: LocalName,
     policies: PolicyTree,
     previous: readonly SnapshotManifest[],
   ): Promise<DirEntry> {
-    const local = this.#options.localPath ?? this.#source.path;
     const name = basename(this.#source.path) || this.#source.path;
     const stat = rootStat(local);
     if (stat.kind === "file") {
       const { directory, file } = resolvedFile(local);
-      return uploader.uploadFile(
-        { ...fileToRead(file, name, name, stat, policies.policy) },
-        directory,
-        policies.policy,
-      );
+      const read = new FileToRead(file, name, stat, undefined, policies.policy);
+      return await uploader.uploadFile(read, directory, policies.policy);
     }
     if (stat.kind !== "directory")
       throw new SejfError("SEJF_SOURCE", `${nameText(local)} is neither a directory nor a file`);
@@ -126,18 +151,28 @@ class Creation {
     const scope = { kind: "snapshot-root", sourcePath: nameText(local), before, after } as const;
     await using actions = this.#actions; // those after run now, before the snapshot is saved
     const { redirect } = await actions.enter(scope, this.#options.signal);
+    using _estimation = this.#estimate(redirect?.local ?? local, policies);
     return await uploader.uploadDirectory(
       new DirectoryNode({ ...root, ...redirect, previousObjects: [...previousObjects] }),
     );
   }
 
-  #uploadSettings(): UploadSettings {
-    const { contents, parameters } = this.#repository;
+  #uploadSettings(policy: Policy): UploadSettings {
+    const { contents, parameters, clock } = this.#repository;
+    const { onEvent, directoryLogDetail, entryLogDetail } = this.#options;
+    const wanted = this.#options.parallel ?? policy.upload.maxParallelFileReads ?? 0;
     const { forceHashPercent = 0, failFast = false, uploadLimitBytes, signal } = this.#options;
     return {
       contents,
       format: parameters,
       tally: this.#tally,
+      log: new EntryLog({
+        tell: onEvent,
+        nowMs: () => clock.nowMs(),
+        directoryDetail: directoryLogDetail,
+        entryDetail: entryLogDetail,
+      }),
+      parallel: wanted > 0 ? Math.min(wanted, MAX_PARALLEL) : undefined,
       ignoreCache: () => forceHashPercent > 0 && randomPercent() < forceHashPercent,
       failFast,
       limitBytes: uploadLimitBytes,
@@ -147,6 +182,15 @@ class Creation {
       checkpointInMs: () => this.#nextCheckpointMs - this.#repository.clock.nowMs(),
       checkpoint: (root) => this.#checkpoint(root),
     };
+  }
+
+  /** Beside the upload, until disposed. */
+  #estimate(local: LocalName, policies: PolicyTree): Disposable | undefined {
+    const { estimation } = this.#options;
+    if (estimation === undefined) return undefined;
+    return estimateInBackground(local, policies, estimation, (files, bytes) =>
+      this.#tally.tell({ kind: "estimate", files, bytes }),
+    );
   }
 
   #nowNs(): TimestampNs {

@@ -61,6 +61,20 @@ export function estimateTree(
   return estimation;
 }
 
+/** As `estimateTree`, in steps: whoever takes them does something else in between. */
+export function* estimateInSteps(
+  root: LocalName,
+  policies: PolicyTree,
+  options: EstimateOptions,
+): Generator<undefined, Estimate, void> {
+  const stat = statExact(root);
+  if (stat?.kind !== "directory") throw new SejfError("SEJF_SOURCE", "it is not a directory");
+  const estimation = new Estimation(options);
+  const { device } = stat;
+  yield* estimation.steps({ local: root, path: "", device, policy: policies, ignore: NO_RULES });
+  return estimation;
+}
+
 class Estimation implements Estimate {
   files = 0;
   bytes = 0;
@@ -79,10 +93,15 @@ class Estimation implements Estimate {
   }
 
   walk(root: Directory): void {
+    for (const _ of this.steps(root)) this.#options.signal?.throwIfAborted();
+  }
+
+  /** As `walk`, a directory at a time. */
+  *steps(root: Directory): Generator<undefined, void, void> {
     const stack = [root];
     for (let directory = stack.pop(); directory !== undefined; directory = stack.pop()) {
-      this.#options.signal?.throwIfAborted();
-      stack.push(...this.#enter(directory).reverse());
+      yield;
+      for (const below of this.#enter(directory).reverse()) stack.push(below);
     }
   }
 
@@ -92,12 +111,13 @@ class Estimation implements Estimate {
     this.#options.onDirectory?.(path === "" ? "." : path);
     try {
       const entries = readDirectory(local);
-      if (policy.policy.files.ignoreCacheDirs !== false && isCacheDirectory(local, entries)) {
+      const names = entries.map(({ name }) => name);
+      if (policy.policy.files.ignoreCacheDirs !== false && isCacheDirectory(local, names)) {
         this.#excludeDirectory(path === "" ? "." : path);
         return [];
       }
       const files = policy.own?.files;
-      const texts = readRuleFiles(local, entries, dotFilesOf(ignore, files));
+      const texts = readRuleFiles(local, names, dotFilesOf(ignore, files));
       const context = enterDirectory(ignore, path === "" ? "" : `/${path}`, files, texts);
       return this.#visit(directory, entries, context);
     } catch (error) {

@@ -8,6 +8,10 @@ export type {
   ActionSettings,
   CreatedSnapshot,
   CreateSnapshotOptions,
+  EntryFields,
+  EstimationSettings,
+  EstimationType,
+  StreamSource,
   UploadCounters,
   UploadEvent,
 } from "./create-types.ts";

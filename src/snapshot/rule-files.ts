@@ -3,8 +3,9 @@ import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 import { errorFromUnknown, SejfError } from "../errors/index.ts";
 import type { LocalName } from "../format/index.ts";
 import {
-  type DirectoryEntry,
+  fstatExact,
   joinLocal,
+  lstatExact,
   nameText,
   openSource,
   pathLike,
@@ -16,19 +17,20 @@ import { CACHE_DIRECTORY_SIGNATURE, CACHE_DIRECTORY_TAG } from "./ignore.ts";
 const MAX_RULE_FILE_BYTES = 16 * 1024 * 1024;
 
 /**
- * The texts of those of `names` that exist, in that order; a symlink to a file counts as one.
+ * The texts of those of `names` that are among the `present` ones, in that order; a symlink to a file counts as one.
  * @throws SEJF_SOURCE for a symlink that leads nowhere; SEJF_PERMISSION, SEJF_IO.
  */
 export function readRuleFiles(
   directory: LocalName,
-  entries: readonly DirectoryEntry[],
+  present: readonly LocalName[],
   names: readonly string[],
 ): readonly string[] {
-  if (names.length === 0) return [];
   const texts: string[] = [];
   for (const name of names) {
-    const kind = entries.find((entry) => entry.name === name)?.stat?.kind;
-    if (kind === "file" || kind === "symlink") texts.push(readRuleFile(joinLocal(directory, name)));
+    if (!present.includes(name)) continue;
+    const path = joinLocal(directory, name);
+    const kind = lstatExact(path)?.kind;
+    if (kind === "file" || kind === "symlink") texts.push(readRuleFile(path));
   }
   return texts;
 }
@@ -56,16 +58,13 @@ function readRuleFile(path: LocalName): string {
 }
 
 /** Whether a valid CACHEDIR.TAG says that the directory's files are worth nothing. */
-export function isCacheDirectory(
-  directory: LocalName,
-  entries: readonly DirectoryEntry[],
-): boolean {
-  const tag = entries.find((entry) => entry.name === CACHE_DIRECTORY_TAG);
+export function isCacheDirectory(directory: LocalName, present: readonly LocalName[]): boolean {
+  if (!present.includes(CACHE_DIRECTORY_TAG)) return false;
   const length = CACHE_DIRECTORY_SIGNATURE.length;
-  if (tag?.stat?.kind !== "file" || tag.stat.sizeBytes < length) return false;
   try {
     const fd = openSource(joinLocal(directory, CACHE_DIRECTORY_TAG));
     try {
+      if (fstatExact(fd).kind !== "file") return false;
       const bytes = Buffer.alloc(length);
       return (
         readSync(fd, bytes, 0, length, 0) === length &&

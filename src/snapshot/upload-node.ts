@@ -39,6 +39,8 @@ export class DirectoryNode {
   /** Children under way, and 1 while it is being listed. */
   open = 1;
   entries: DirEntry[] = [];
+  /** Milliseconds of the clock, where it is to be told how long it took. */
+  begunMs = 0;
   /** Once it is written; `entries` is empty then. */
   done: DirEntry | undefined;
   /** The earlier directory that this one may turn out to equal. */

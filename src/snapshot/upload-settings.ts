@@ -2,6 +2,7 @@
 import type { ContentStore } from "../format/index.ts";
 import type { ObjectFormat } from "../object/index.ts";
 import type { SnapshotActions } from "./actions.ts";
+import type { EntryLog } from "./entry-log.ts";
 import type { DirEntry } from "./types.ts";
 import type { UploadTally } from "./upload-tally.ts";
 
@@ -9,10 +10,13 @@ export interface UploadSettings {
   readonly contents: ContentStore;
   readonly format: ObjectFormat;
   readonly tally: UploadTally;
+  readonly log: EntryLog;
   readonly ignoreCache: () => boolean;
   readonly failFast: boolean;
   /** Bytes read, not written. */
   readonly limitBytes: number | undefined;
+  /** Files read at once; absent: as many as suit the machine. */
+  readonly parallel: number | undefined;
   readonly signal: AbortSignal | undefined;
   /** Runs the folders' actions; who made it disposes it. */
   readonly actions: SnapshotActions;

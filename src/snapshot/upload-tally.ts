@@ -21,8 +21,12 @@ export class UploadTally implements UploadCounters {
   ignoredErrors = 0;
   /** Files, and streams, that were to be read. */
   attemptedFiles = 0;
+  /** Files under way, and what was stored of big ones among them. */
+  openFiles = 0;
+  openBytes = 0;
   readonly #listener: Listener;
   #quiet = 0;
+  readonly #openBytes = new Map<number, number>();
 
   constructor(listener: Listener) {
     this.#listener = listener;
@@ -36,6 +40,21 @@ export class UploadTally implements UploadCounters {
   /** A small step: progress is told now and then. */
   step(): void {
     if (++this.#quiet >= QUIET_STEPS) this.progress();
+  }
+
+  /** Something of a big file was stored; it is told at once. */
+  readPartly(job: number, bytes: number): void {
+    this.#openBytes.set(job, (this.#openBytes.get(job) ?? 0) + bytes);
+    this.openBytes += bytes;
+    this.progress();
+  }
+
+  /** The file's own result has come. */
+  readWholly(job: number): void {
+    const bytes = this.#openBytes.get(job);
+    if (bytes === undefined) return;
+    this.#openBytes.delete(job);
+    this.openBytes -= bytes;
   }
 
   tell(event: UploadEvent): void {
@@ -75,7 +94,10 @@ export class UploadTally implements UploadCounters {
   counters(): UploadCounters {
     const { hashedFiles, hashedBytes, newBytes, cachedFiles, cachedBytes, directories } = this;
     const { excludedFiles, excludedDirectories, excludedBytes, errors, ignoredErrors } = this;
+    const { openFiles, openBytes } = this;
     return {
+      openFiles,
+      openBytes,
       hashedFiles,
       hashedBytes,
       newBytes,

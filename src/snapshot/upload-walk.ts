@@ -1,33 +1,29 @@
 /**
- * Entering a directory: which entries are stored, which have not changed, which must be read. Synchronous: one call a
- * directory, no promise an entry. Spec: kopia-snapshots 4.3, 4.4, 4.8, 4.9.
+ * Entering a directory: which entries are stored, which have not changed, which must be read. Synchronous, a page of
+ * entries at a time: no promise an entry, and a directory of a million entries is never held whole with its metadata.
+ * Spec: kopia-snapshots 4.3, 4.4, 4.8, 4.9.
  */
-import type { CompressorId } from "../compress/index.ts";
 import { SejfError } from "../errors/index.ts";
 import type { LocalName } from "../format/index.ts";
-import { type DirectoryEntry, type EntryStat, joinLocal, readDirectory } from "../node/index.ts";
-import { SPLITTERS } from "../splitter/index.ts";
-import { compressorOfFile } from "./compression-choice.ts";
+import {
+  type DirectoryEntry,
+  type EntryStat,
+  joinLocal,
+  readNames,
+  statEntries,
+} from "../node/index.ts";
+import type { EntryLog } from "./entry-log.ts";
 import { dotFilesOf, enterDirectory, type IgnoreContext, isIgnored } from "./ignore.ts";
 import { displayName, isBrokenName, joinPath, nameOf } from "./names.ts";
-import type { Policy } from "./policy.ts";
+import { isPlaceholder, type Placeholder, placeholderName } from "./placeholder.ts";
 import { findUnchanged, type PreviousDirectory, previousChildren } from "./previous.ts";
 import { isCacheDirectory, readRuleFiles } from "./rule-files.ts";
 import type { DirEntry } from "./types.ts";
+import { FileToRead } from "./upload-files.ts";
 import { DirectoryNode } from "./upload-node.ts";
 import type { UploadTally } from "./upload-tally.ts";
 
-/** A file that must be read. */
-export interface FileToRead {
-  readonly local: LocalName;
-  readonly name: string;
-  readonly path: string;
-  readonly stat: EntryStat;
-  readonly compressor: CompressorId | undefined;
-  readonly splitter: string | undefined;
-  /** Bytes of a part, where it is read in parts. */
-  readonly partBytes: number | undefined;
-}
+const PAGE_ENTRIES = 4096;
 
 export interface SymlinkToRead {
   readonly local: LocalName;
@@ -36,80 +32,92 @@ export interface SymlinkToRead {
   readonly stat: EntryStat;
 }
 
-/** What is left to do of a directory after its listing; unchanged entries are in the node already. */
-export interface EnteredDirectory {
-  readonly files: readonly FileToRead[];
-  readonly symlinks: readonly SymlinkToRead[];
-  readonly directories: readonly DirectoryNode[];
+/** What is left to do of some entries; unchanged ones are in the node already. */
+export interface EnteredPage {
+  readonly files: FileToRead[];
+  readonly symlinks: SymlinkToRead[];
+  readonly placeholders: Placeholder[];
+  readonly directories: DirectoryNode[];
 }
 
 export interface WalkSettings {
   readonly tally: UploadTally;
+  readonly log: EntryLog;
   /** Whether an unchanged file is read all the same. */
   readonly ignoreCache: () => boolean;
   /** A failure of one entry, counted and told. */
   readonly fail: (node: DirectoryNode, path: string, error: SejfError, ignored: boolean) => void;
 }
 
-/** @throws SEJF_PERMISSION, SEJF_IO, SEJF_SOURCE, SEJF_INVALID_ARGUMENT: the directory as a whole cannot be stored. */
-export function enterNode(
+/**
+ * A directory's entries, in the system's order.
+ * @throws SEJF_PERMISSION, SEJF_IO, SEJF_SOURCE, SEJF_INVALID_ARGUMENT before the first page: the directory as a whole
+ * cannot be stored.
+ */
+export function* enterNode(
   node: DirectoryNode,
   previous: readonly PreviousDirectory[],
   settings: WalkSettings,
-): EnteredDirectory {
-  return new DirectoryVisit(node, previous, settings).run();
+): Generator<EnteredPage, void, void> {
+  const { policy, own } = node.policy;
+  const names = readNames(node.local);
+  node.compareWith(previous[0]);
+  if (policy.files.ignoreCacheDirs !== false && isCacheDirectory(node.local, names)) {
+    settings.tally.exclude(true, 0);
+    settings.log.ignored(node.path, true, policy);
+    return;
+  }
+  const texts = readRuleFiles(node.local, names, dotFilesOf(node.ignore, own?.files));
+  const path = node.path === "" ? "" : `/${node.path}`;
+  const context = enterDirectory(node.ignore, path, own?.files, texts);
+  for (let at = 0; at < names.length; at += PAGE_ENTRIES) {
+    const visit = new PageVisit(node, previous, settings, context);
+    for (const entry of statEntries(node.local, names.slice(at, at + PAGE_ENTRIES)))
+      visit.visit(entry);
+    yield visit.page;
+  }
 }
 
-class DirectoryVisit {
+class PageVisit {
+  readonly page: EnteredPage = { files: [], symlinks: [], placeholders: [], directories: [] };
   readonly #node: DirectoryNode;
   readonly #previous: readonly PreviousDirectory[];
   readonly #settings: WalkSettings;
-  readonly #files: FileToRead[] = [];
-  readonly #symlinks: SymlinkToRead[] = [];
-  readonly #directories: DirectoryNode[] = [];
+  readonly #context: IgnoreContext;
 
-  constructor(node: DirectoryNode, previous: readonly PreviousDirectory[], settings: WalkSettings) {
+  constructor(
+    node: DirectoryNode,
+    previous: readonly PreviousDirectory[],
+    settings: WalkSettings,
+    context: IgnoreContext,
+  ) {
     this.#node = node;
     this.#previous = previous;
     this.#settings = settings;
+    this.#context = context;
   }
 
-  run(): EnteredDirectory {
+  visit({ name: local, stat, error, isDirectory }: DirectoryEntry): void {
     const node = this.#node;
-    const { policy, own } = node.policy;
-    const entries = readDirectory(node.local);
-    node.compareWith(this.#previous[0]);
-    if (policy.files.ignoreCacheDirs !== false && isCacheDirectory(node.local, entries)) {
-      this.#settings.tally.exclude(true, 0);
-    } else {
-      const texts = readRuleFiles(node.local, entries, dotFilesOf(node.ignore, own?.files));
-      const context = enterDirectory(
-        node.ignore,
-        node.path === "" ? "" : `/${node.path}`,
-        own?.files,
-        texts,
-      );
-      for (const entry of entries) this.#visit(entry, context);
-    }
-    return { files: this.#files, symlinks: this.#symlinks, directories: this.#directories };
-  }
-
-  #visit({ name: local, stat, error }: DirectoryEntry, context: IgnoreContext): void {
-    const node = this.#node;
-    const { tally, fail } = this.#settings;
-    const name = nameOf(local);
-    const path = joinPath(node.path, name);
-    if (context.rules.length > 0 && isIgnored(context, `/${path}`, stat?.kind === "directory")) {
-      tally.exclude(stat?.kind === "directory", stat?.sizeBytes ?? 0);
-      return;
+    const context = this.#context;
+    const found = nameOf(local);
+    const standsIn = isPlaceholder(found, stat?.kind);
+    const name = standsIn ? placeholderName(found) : found;
+    if (context.rules.length > 0) {
+      const path = joinPath(node.path, name);
+      const directory = stat === undefined ? isDirectory : stat.kind === "directory";
+      if (isIgnored(context, `/${path}`, directory)) {
+        this.#settings.tally.exclude(directory, stat?.sizeBytes ?? 0);
+        this.#settings.log.ignored(path, directory, node.policy.policy);
+        return;
+      }
     }
     if (stat === undefined) {
-      fail(
-        node,
-        path,
-        error,
-        node.policy.child(name).policy.errorHandling.ignoreFileErrors ?? false,
-      );
+      const { errorHandling } = node.policy.child(name).policy;
+      const ignored = isDirectory
+        ? errorHandling.ignoreDirectoryErrors
+        : errorHandling.ignoreFileErrors;
+      this.#settings.fail(node, joinPath(node.path, name), error, ignored ?? false);
       return;
     }
     if (
@@ -119,90 +127,69 @@ class DirectoryVisit {
     )
       return;
     if (context.oneFileSystem && stat.device !== node.stat.device) return;
-    if (isBrokenName(name)) {
-      tally.tell({
-        kind: "warning",
-        path,
-        message: `the name is not UTF-8; it is stored as ${JSON.stringify(displayName(name))}`,
-      });
+    if (typeof local !== "string" && isBrokenName(name)) {
+      const message = `the name is not UTF-8; it is stored as ${JSON.stringify(displayName(name))}`;
+      this.#settings.tally.tell({ kind: "warning", path: joinPath(node.path, name), message });
     }
-    if (stat.kind === "directory") this.#visitDirectory(local, name, path, stat, context);
-    else if (stat.kind === "other") this.#visitUnknown(name, path);
-    else if (!this.#reuse(name, stat)) this.#mustRead(local, name, path, stat);
+    if (standsIn) this.#visitPlaceholder(local, name, stat);
+    else if (stat.kind === "directory") this.#visitDirectory(local, name, stat);
+    else if (stat.kind === "other") this.#visitUnknown(name);
+    else if (!this.#reuse(name, stat)) this.#mustRead(local, name, stat);
   }
 
-  #visitDirectory(
-    local: LocalName,
-    name: string,
-    path: string,
-    stat: EntryStat,
-    ignore: IgnoreContext,
-  ): void {
+  #visitPlaceholder(local: LocalName, name: string, stat: EntryStat): void {
+    const { tally } = this.#settings;
+    const ofDirectory = stat.kind === "directory";
+    if (ofDirectory) tally.directories++;
+    else tally.attemptedFiles++;
+    const path = joinPath(this.#node.path, name);
+    this.page.placeholders.push({ local, name, path, ofDirectory });
+  }
+
+  #visitDirectory(local: LocalName, name: string, stat: EntryStat): void {
     const node = this.#node;
     const child = new DirectoryNode({
       parent: node,
       name,
       local: joinLocal(node.local, local),
-      path,
+      path: joinPath(node.path, name),
       stat,
       policy: node.policy.child(name),
-      ignore,
+      ignore: this.#context,
       previousObjects: previousChildren(this.#previous, name),
     });
-    this.#directories.push(child);
+    this.page.directories.push(child);
   }
 
-  #visitUnknown(name: string, path: string): void {
+  #visitUnknown(name: string): void {
     const { policy } = this.#node.policy.child(name);
     if (policy.errorHandling.ignoreUnknownTypes !== false) return;
-    this.#settings.fail(this.#node, path, unknownType(), false);
+    const error = new SejfError("SEJF_SOURCE", "unknown or unsupported entry type");
+    this.#settings.fail(this.#node, joinPath(this.#node.path, name), error, false);
   }
 
   #reuse(name: string, stat: EntryStat): boolean {
     const type = stat.kind === "symlink" ? "s" : "f";
     const entry = findUnchanged(this.#previous, name, type, stat);
-    const { tally, ignoreCache } = this.#settings;
+    const { tally, ignoreCache, log } = this.#settings;
     if (entry === undefined || ignoreCache()) return false;
     this.#node.add(entry);
     tally.cachedFiles++;
     tally.cachedBytes += entry.sizeBytes;
     tally.step();
+    log.cached(this.#node, entry);
     return true;
   }
 
-  #mustRead(local: LocalName, name: string, path: string, stat: EntryStat): void {
+  #mustRead(local: LocalName, name: string, stat: EntryStat): void {
+    const node = this.#node;
     if (stat.kind === "symlink") {
-      this.#symlinks.push({ local, name, path, stat });
+      this.page.symlinks.push({ local, name, path: joinPath(node.path, name), stat });
       return;
     }
     this.#settings.tally.attemptedFiles++;
-    this.#files.push(fileToRead(local, name, path, stat, this.#node.policy.child(name).policy));
+    this.page.files.push(new FileToRead(local, name, stat, node, node.policy.child(name).policy));
   }
-}
-
-/** How a file is read, by the policy in force for it. */
-export function fileToRead(
-  local: LocalName,
-  name: string,
-  path: string,
-  stat: EntryStat,
-  policy: Policy,
-): FileToRead {
-  const above = policy.upload.parallelUploadAboveSize ?? -1;
-  const algorithm = policy.splitter.algorithm ?? "";
-  return {
-    local,
-    name,
-    path,
-    stat,
-    compressor: compressorOfFile(policy, name, stat.sizeBytes),
-    splitter: SPLITTERS.some((one) => one.name === algorithm) ? algorithm : undefined,
-    partBytes: above > 0 && stat.sizeBytes > above ? above : undefined,
-  };
-}
-
-function unknownType(): SejfError {
-  return new SejfError("SEJF_SOURCE", "unknown or unsupported entry type");
 }
 
 /** The entry of a file or symlink that was read, with the metadata seen at listing time. */

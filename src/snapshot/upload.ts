@@ -5,30 +5,31 @@
  */
 import { utf8ToBytes } from "../bytes/index.ts";
 import { SejfError } from "../errors/index.ts";
-import type { ContentPiece, FileBatch, FileJob, FileResult } from "../format/index.ts";
+import type { FileBatch, FileResult } from "../format/index.ts";
 import { joinLocal, readLink } from "../node/index.ts";
-import { type ObjectId, objectFromPieces, writeObject } from "../object/index.ts";
-import { metadataCompressor } from "./compression-choice.ts";
-import { directoryChunks, encodeDirectory, sortEntries } from "./directory.ts";
+import { type ObjectId, writeObject } from "../object/index.ts";
+import { sortEntries } from "./directory.ts";
 import type { Policy } from "./policy.ts";
 import { loadPrevious, type PreviousDirectory } from "./previous.ts";
 import { TaskSet } from "./task-set.ts";
-import type { Directory, DirEntry } from "./types.ts";
+import type { DirEntry } from "./types.ts";
 import { enterFolder } from "./upload-actions.ts";
+import { readPlaceholder, type Placeholder } from "./placeholder.ts";
 import {
   batchesOf,
-  joined,
-  partsOf,
-  type PendingFile,
+  FilesUnderWay,
+  type FileToRead,
+  type ReadPart,
   settledWithin,
   startingWith,
 } from "./upload-files.ts";
 import type { DirectoryNode } from "./upload-node.ts";
+import { pieceObject, storeDirectory, storePieces } from "./upload-objects.ts";
 import type { UploadSettings } from "./upload-settings.ts";
 import {
   enterNode,
-  type FileToRead,
   readEntry,
+  type EnteredPage,
   type SymlinkToRead,
   type WalkSettings,
 } from "./upload-walk.ts";
@@ -37,28 +38,27 @@ import {
 const TASKS_AT_ONCE = 32;
 /** Earlier directories being read before the walk comes to them. */
 const READ_AHEAD = 16;
-/** Directories with more entries are encoded piece by piece. */
-const SMALL_DIRECTORY_ENTRIES = 1024;
 
 export class Uploader {
   readonly #settings: UploadSettings;
   readonly #walk: WalkSettings;
   readonly #stop: AbortController = new AbortController();
   readonly #tasks: TaskSet;
-  readonly #jobs: Map<number, { readonly pending: PendingFile; readonly part: number }> = new Map();
-  #nextJob = 0;
+  readonly #files: FilesUnderWay = new FilesUnderWay();
   #reason: string | undefined;
   /** The root directory, once entered. */
   #root: DirectoryNode | undefined;
   #rootEntry: DirEntry | undefined;
-  /** Of a single-file snapshot. */
+  /** Of a single-file snapshot: what was read of the file, or why it was not. */
+  #onlyFile: ReadPart | undefined;
   #rootFailure: string | undefined;
 
   constructor(settings: UploadSettings) {
     this.#settings = settings;
-    const { tally, ignoreCache } = settings;
+    const { tally, log, ignoreCache } = settings;
     this.#walk = {
       tally,
+      log,
       ignoreCache,
       fail: (node, path, error, ignored) => this.#fail(node, path, error.message, ignored),
     };
@@ -83,16 +83,14 @@ export class Uploader {
     directory: FileBatch["directory"],
     policy: Policy,
   ): Promise<DirEntry> {
-    const pending: PendingFile = { node: undefined, file, parts: [], missing: 0, failed: false };
-    const batch = { directory, files: this.#jobsOf(pending) };
     this.#settings.tally.attemptedFiles++;
-    await this.#run(batchesOf(batch));
+    await this.#run(batchesOf({ directory, files: this.#files.begin(file) }));
     if (this.#rootFailure !== undefined) throw new SejfError("SEJF_SOURCE", this.#rootFailure);
-    if (pending.missing > 0)
+    if (this.#onlyFile === undefined)
       throw new SejfError("SEJF_CANCELLED", `stopped while reading ${file.path}`);
-    const { pieces, sizeBytes } = joined(pending);
-    const object = await this.#objectOf(pieces, policy);
-    const { mtimeNs } = file.stat;
+    const { pieces, sizeBytes } = this.#onlyFile;
+    const object = await storePieces(this.#settings, pieces, policy);
+    const { mtimeNs } = file.expected;
     const summary = {
       sizeBytes,
       files: 1,
@@ -103,7 +101,10 @@ export class Uploader {
       ignoredErrors: 0,
       errors: [],
     };
-    return { ...readEntry(file.name, "f", file.stat, file.stat.sizeBytes, object), summary };
+    return {
+      ...readEntry(file.entryName, "f", file.expected, file.expected.sizeBytes, object),
+      summary,
+    };
   }
 
   /** Feeds batches and takes results until both end or the upload is stopped. */
@@ -126,9 +127,10 @@ export class Uploader {
   }
 
   async #takeResults(batches: AsyncIterable<FileBatch>): Promise<void> {
-    const { contents, tally, limitBytes } = this.#settings;
+    const { contents, tally, limitBytes, parallel } = this.#settings;
+    const onBytes = (job: number, bytes: number): void => tally.readPartly(job, bytes);
     const results = contents
-      .writeFiles(batches, { signal: this.#stop.signal })
+      .writeFiles(batches, { signal: this.#stop.signal, parallel, onBytes })
       [Symbol.asyncIterator]();
     try {
       for (;;) {
@@ -176,8 +178,7 @@ export class Uploader {
       const previous = await this.#previousOf(node);
       await this.#tasks.room();
       if (this.#reason !== undefined) return;
-      const files = (await this.#beforeFolder(node)) ? this.#enter(node, previous, stack) : [];
-      if (files.length > 0) yield { directory: node.local, files };
+      if (await this.#beforeFolder(node)) yield* this.#enter(node, previous, stack);
     }
   }
 
@@ -215,32 +216,58 @@ export class Uploader {
     }
   }
 
-  /** Lists a directory, begins what is to be done of it, and gives the files to read. */
-  #enter(
+  /** Lists a directory page by page, begins what is to be done of it, and gives the files to read. */
+  async *#enter(
     node: DirectoryNode,
     previous: readonly PreviousDirectory[],
     stack: DirectoryNode[],
-  ): readonly FileJob[] {
-    const { tally } = this.#settings;
+  ): AsyncGenerator<FileBatch, void, void> {
+    const { tally, log } = this.#settings;
     tally.directories++;
     tally.step();
     node.previous = undefined;
-    try {
-      const { files, symlinks, directories } = enterNode(node, previous, this.#walk);
+    node.begunMs = log.begunDirectory(node.policy.policy);
+    const below: DirectoryNode[] = [];
+    const pages = enterNode(node, previous, this.#walk);
+    for (;;) {
+      const page = this.#nextPage(node, pages);
+      if (page === undefined) return;
       if (node.parent === undefined) this.#root = node;
       else node.parent.active.add(node);
-      node.open += files.length + symlinks.length + directories.length;
-      for (const child of directories.toReversed()) stack.push(child);
-      for (const symlink of symlinks) this.#tasks.start(() => this.#storeSymlink(node, symlink));
-      const jobs = files.flatMap((file) =>
-        this.#jobsOf({ node, file, parts: [], missing: 0, failed: false }),
-      );
-      this.#childDone(node);
-      return jobs;
+      if (page.done === true) break;
+      for (const child of page.value.directories) below.push(child);
+      const files = this.#beginPage(node, page.value);
+      if (files.length > 0) yield { directory: node.local, files };
+      await this.#tasks.room();
+      if (this.#reason !== undefined) return;
+    }
+    for (const child of below.toReversed()) stack.push(child);
+    this.#childDone(node);
+  }
+
+  /** `undefined` when the directory has failed. */
+  #nextPage(
+    node: DirectoryNode,
+    pages: Generator<EnteredPage, void, void>,
+  ): IteratorResult<EnteredPage, void> | undefined {
+    try {
+      return pages.next();
     } catch (error) {
       this.#directoryFailed(node, error);
-      return [];
+      return undefined;
     }
+  }
+
+  /** Counts what is open, starts the small jobs, and gives the big ones. */
+  #beginPage(node: DirectoryNode, page: EnteredPage): FileBatch["files"] {
+    const { files, symlinks, placeholders, directories } = page;
+    node.open += files.length + symlinks.length + placeholders.length + directories.length;
+    for (const symlink of symlinks) this.#tasks.start(() => this.#storeSymlink(node, symlink));
+    for (const one of placeholders) this.#tasks.start(() => this.#takePlaceholder(node, one));
+    const begunMs = this.#settings.log.begun(node.policy.policy);
+    for (const file of files) file.begunMs = begunMs;
+    this.#settings.tally.openFiles += files.length;
+    return files.flatMap((file) => this.#files.begin(file));
   }
 
   /** It is left out of the one above. @throws the error, when it is the root's, or is none of a directory. */
@@ -257,86 +284,58 @@ export class Uploader {
     this.#childDone(parent);
   }
 
-  #jobsOf(pending: PendingFile): readonly FileJob[] {
-    const { file } = pending;
-    return partsOf(file).map((range, part) => {
-      const job = this.#nextJob++;
-      this.#jobs.set(job, { pending, part });
-      pending.missing++;
-      pending.parts.push(undefined);
-      return {
-        job,
-        name: file.local,
-        expected: file.stat,
-        compressor: file.compressor,
-        splitter: file.splitter,
-        range,
-      };
-    });
-  }
-
   #fileDone(result: FileResult): void {
-    const found = this.#jobs.get(result.job);
-    if (found === undefined)
+    const step = this.#files.take(result);
+    if (step === undefined)
       throw new SejfError("SEJF_WORKER", `a result for the unknown job ${result.job}`);
-    this.#jobs.delete(result.job);
-    const { pending, part } = found;
-    const { file, node } = pending;
-    pending.missing--;
+    const { file, read, failedNow, done } = step;
+    const { tally } = this.#settings;
+    tally.readWholly(result.job);
     if (result.ok) {
-      const { tally } = this.#settings;
       tally.hashedFiles++;
       tally.hashedBytes += result.sizeBytes;
       tally.newBytes += result.newBytes;
-      pending.parts[part] = { pieces: result.pieces, sizeBytes: result.sizeBytes };
-      if (
-        pending.missing === 0 &&
-        (result.after.mtimeNs !== file.stat.mtimeNs ||
-          result.after.sizeBytes !== file.stat.sizeBytes)
-      ) {
+      const { after } = result;
+      const { mtimeNs, sizeBytes } = file.expected;
+      if (done && (after.mtimeNs !== mtimeNs || after.sizeBytes !== sizeBytes))
         tally.tell({ kind: "warning", path: file.path, message: "it changed while it was read" });
-      }
-    } else if (!pending.failed) {
-      pending.failed = true;
-      if (node === undefined) this.#rootFailure = result.message;
+    } else if (failedNow) this.#fileFailed(file, result.message);
+    if (done) this.#fileComplete(file, read);
+  }
+
+  #fileFailed({ node, path }: FileToRead, message: string): void {
+    const ignored = node?.policy.policy.errorHandling.ignoreFileErrors ?? false;
+    if (node === undefined) this.#rootFailure = message;
+    else this.#fail(node, path, message, ignored);
+  }
+
+  #fileComplete(file: FileToRead, read: ReadPart | undefined): void {
+    this.#settings.tally.openFiles--;
+    const { node } = file;
+    if (node === undefined) this.#onlyFile = read;
+    else if (read === undefined) this.#childDone(node);
+    else {
+      const { pieces, sizeBytes } = read;
+      const only = pieces.length === 1 ? pieces[0] : undefined;
+      if (only !== undefined) this.#fileStored(node, file, sizeBytes, pieceObject(only));
       else
-        this.#fail(
-          node,
-          file.path,
-          result.message,
-          node.policy.policy.errorHandling.ignoreFileErrors ?? false,
-        );
+        this.#tasks.start(async () => {
+          const { policy } = node.policy.child(file.entryName);
+          this.#fileStored(
+            node,
+            file,
+            sizeBytes,
+            await storePieces(this.#settings, pieces, policy),
+          );
+        });
     }
-    if (pending.missing === 0 && node !== undefined) this.#fileComplete(node, pending);
   }
 
-  #fileComplete(node: DirectoryNode, pending: PendingFile): void {
-    if (pending.failed) {
-      this.#childDone(node);
-      return;
-    }
-    const { file } = pending;
-    const { pieces, sizeBytes } = joined(pending);
-    const add = (object: ObjectId): void => {
-      node.add(readEntry(file.name, "f", file.stat, sizeBytes, object));
-      this.#childDone(node);
-    };
-    const only = pieces.length === 1 ? pieces[0] : undefined;
-    if (only !== undefined)
-      add(`${only.objectCompressed === true ? "Z" : ""}${only.ref}` as ObjectId);
-    else
-      this.#tasks.start(async () =>
-        add(await this.#objectOf(pieces, node.policy.child(file.name).policy)),
-      );
-  }
-
-  #objectOf(pieces: readonly ContentPiece[], policy: Policy): Promise<ObjectId> {
-    const { contents, format } = this.#settings;
-    return objectFromPieces(contents, pieces, {
-      format,
-      prefix: "",
-      metadataCompressor: metadataCompressor(policy),
-    });
+  #fileStored(node: DirectoryNode, file: FileToRead, sizeBytes: number, object: ObjectId): void {
+    const entry = readEntry(file.entryName, "f", file.expected, sizeBytes, object);
+    node.add(entry);
+    this.#settings.log.snapshotted("file", node.policy.policy, node.path, entry, file.begunMs);
+    this.#childDone(node);
   }
 
   async #storeSymlink(
@@ -358,9 +357,31 @@ export class Uploader {
       this.#childDone(node);
       return;
     }
-    const { contents, format } = this.#settings;
+    const { contents, format, log } = this.#settings;
+    const begunMs = log.begun(node.policy.policy);
     const { id } = await writeObject(contents, target, { format, prefix: "" });
-    node.add(readEntry(name, "s", stat, target.length, id));
+    const entry = readEntry(name, "s", stat, target.length, id);
+    node.add(entry);
+    log.snapshotted("symlink", node.policy.policy, node.path, entry, begunMs);
+    this.#childDone(node);
+  }
+
+  async #takePlaceholder(node: DirectoryNode, placeholder: Placeholder): Promise<void> {
+    const { contents, log } = this.#settings;
+    const { signal } = this.#stop;
+    try {
+      const entry = await readPlaceholder(contents, node.local, placeholder, { signal });
+      node.add(entry);
+      if (placeholder.ofDirectory) log.directory(node.policy.policy, placeholder.path, entry);
+    } catch (error) {
+      if (!(error instanceof SejfError) || signal.aborted) throw error;
+      const { policy } = placeholder.ofDirectory
+        ? node.policy.child(placeholder.name)
+        : node.policy;
+      const { ignoreDirectoryErrors, ignoreFileErrors } = policy.errorHandling;
+      const ignored = placeholder.ofDirectory ? ignoreDirectoryErrors : ignoreFileErrors;
+      this.#fail(node, placeholder.path, error.message, ignored ?? false);
+    }
     this.#childDone(node);
   }
 
@@ -374,10 +395,11 @@ export class Uploader {
     const summary = node.summary(this.#reason);
     const object =
       node.unchangedObject(summary) ??
-      (await this.#writeDirectory({ entries: sortEntries(node.entries), summary }, node));
+      (await storeDirectory(this.#settings, { entries: sortEntries(node.entries), summary }, node));
     const entry = node.entry(object, summary);
     node.done = entry;
     node.entries = [];
+    this.#settings.log.directory(node.policy.policy, node.path, entry, node.begunMs);
     const { parent } = node;
     if (parent === undefined) {
       this.#rootEntry = entry;
@@ -386,22 +408,6 @@ export class Uploader {
     parent.active.delete(node);
     parent.add(entry);
     this.#childDone(parent);
-  }
-
-  async #writeDirectory(directory: Directory, node: DirectoryNode): Promise<ObjectId> {
-    const { contents, format } = this.#settings;
-    const compressor = metadataCompressor(node.policy.policy);
-    const source =
-      directory.entries.length <= SMALL_DIRECTORY_ENTRIES
-        ? encodeDirectory(directory)
-        : directoryChunks(directory);
-    const { id } = await writeObject(contents, source, {
-      format,
-      prefix: "k",
-      compressor,
-      metadataCompressor: compressor,
-    });
-    return id;
   }
 
   /** After a stop: every directory that was entered is written with what it has, from the leaves up. */
@@ -431,7 +437,8 @@ export class Uploader {
     const present = new Set(node.entries.map((entry) => entry.name));
     const added = children.filter((child) => !present.has(child.name));
     const summary = node.summaryWith(added, "checkpoint");
-    const object = await this.#writeDirectory(
+    const object = await storeDirectory(
+      this.#settings,
       { entries: sortEntries([...node.entries, ...added]), summary },
       node,
     );

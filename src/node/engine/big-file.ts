@@ -1,6 +1,7 @@
 /**
  * Big files: the main thread reads straight into a slot of the shared memory, finds the end of the segment there, and
  * posts the slot; threads hash and encrypt from it. One file is read at a time, synchronously but in short steps.
+ * Segments of zeros are stored once a file, and holes of sparse files are not read at all.
  */
 import { closeSync, constants, readSync } from "node:fs";
 import { errorFromUnknown, SejfError } from "../../errors/index.ts";
@@ -18,6 +19,7 @@ import {
   joinLocal,
   localStat,
   nameText,
+  nextDataOffset,
   openSource,
 } from "../files/index.ts";
 import type { EngineMemory, NumberPool } from "./memory.ts";
@@ -40,6 +42,8 @@ export interface BigFileTools {
     lengthBytes: number,
     compressor: number,
   ) => Promise<SegmentReply>;
+  /** Told of what was stored of a file that is still being read. */
+  readonly onBytes?: ((job: number, bytes: number) => void) | undefined;
 }
 
 /** Calls one after the other, in the order they came. */
@@ -54,8 +58,14 @@ export class Turn {
 }
 
 interface ReadFile {
-  readonly segments: readonly Promise<StoredSegment>[];
+  readonly segments: readonly Run[];
   readonly after: LocalStat;
+}
+
+/** The same segment, so many times in a row. */
+interface Run {
+  readonly segment: Promise<StoredSegment>;
+  count: number;
 }
 
 interface StoredSegment {
@@ -71,28 +81,94 @@ export async function storeBigFile(
   signal: AbortSignal,
 ): Promise<FileResult> {
   const path = joinLocal(directory, job.name);
-  const segments: Promise<StoredSegment>[] = [];
+  const segments = new Segments(job, tools);
   let read: ReadFile;
   try {
     read = await tools.turn.take(() => readSegments(path, job, tools, segments, signal));
   } catch (error) {
     // What was posted is stored or fails on its own; the slots come back either way.
-    await Promise.allSettled(segments);
+    await segments.settled();
     if (error instanceof ReadFailed) return failure(job.job, path, error.cause);
     throw error;
   }
-  const stored = await Promise.all(read.segments);
-  return {
-    job: job.job,
-    ok: true,
-    pieces: stored.map(pieceOf),
-    sizeBytes: stored.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0),
-    newBytes: stored.reduce(
-      (sum, { reply, lengthBytes }) => sum + (reply.isNew ? lengthBytes : 0),
-      0,
-    ),
-    after: read.after,
-  };
+  const pieces: ContentPiece[] = [];
+  let sizeBytes = 0;
+  let newBytes = 0;
+  for (const { segment, count } of read.segments) {
+    const { reply, lengthBytes } = await segment;
+    const piece = pieceOf(reply, lengthBytes);
+    for (let i = 0; i < count; i++) pieces.push(piece);
+    sizeBytes += count * lengthBytes;
+    if (reply.isNew) newBytes += lengthBytes;
+  }
+  return { job: job.job, ok: true, pieces, sizeBytes, newBytes, after: read.after };
+}
+
+/** The segments of one file, of which those that are all zeros are stored once for each length. */
+class Segments {
+  readonly runs: Run[] = [];
+  /** The length at which the splitter cuts zeros, once it has. */
+  zeroLength = 0;
+  readonly #job: FileJob;
+  readonly #tools: BigFileTools;
+  readonly #zeros = new Map<number, Promise<StoredSegment>>();
+
+  constructor(job: FileJob, tools: BigFileTools) {
+    this.#job = job;
+    this.#tools = tools;
+  }
+
+  /** Takes over the slot. `isCut`: the splitter has cut here. */
+  add(slot: number, length: number, isCut: boolean): void {
+    const zero = isZero(this.#tools.memory.slot(slot), length);
+    if (zero && isCut) this.zeroLength = length;
+    const known = zero ? this.#zeros.get(length) : undefined;
+    if (known !== undefined) {
+      this.#tools.slots.release(slot);
+      this.#repeat(known, length, 1);
+      return;
+    }
+    const segment = this.#store(slot, length);
+    // Its failure is looked at when the file has been read.
+    segment.catch(() => undefined);
+    if (zero) this.#zeros.set(length, segment);
+    this.runs.push({ segment, count: 1 });
+  }
+
+  /** So many whole segments of zeros, which a splitter would cut that follow here. */
+  skipZeros(count: number): void {
+    const known = this.#zeros.get(this.zeroLength);
+    if (known !== undefined) this.#repeat(known, this.zeroLength, count);
+  }
+
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.runs.map(({ segment }) => segment));
+  }
+
+  #repeat(known: Promise<StoredSegment>, length: number, count: number): void {
+    const last = this.runs.at(-1);
+    if (last?.segment === known) last.count += count;
+    else this.runs.push({ segment: known, count });
+    this.#tools.onBytes?.(this.#job.job, count * length);
+  }
+
+  async #store(slot: number, lengthBytes: number): Promise<StoredSegment> {
+    const { storeSlot, slots, onBytes } = this.#tools;
+    try {
+      const reply = await storeSlot(slot, lengthBytes, this.#job.compressor ?? 0);
+      onBytes?.(this.#job.job, lengthBytes);
+      return { reply, lengthBytes };
+    } finally {
+      slots.release(slot);
+    }
+  }
+}
+
+/** Compares the bytes with themselves, one further: as fast as memory. */
+function isZero(bytes: Uint8Array, length: number): boolean {
+  if (length === 0 || bytes[0] !== 0 || bytes[length - 1] !== 0 || bytes[length >> 1] !== 0)
+    return false;
+  return Buffer.compare(bytes.subarray(0, length - 1), bytes.subarray(1, length)) === 0;
 }
 
 /** The file's own failure, as `cause`. */
@@ -102,14 +178,14 @@ async function readSegments(
   path: LocalName,
   job: FileJob,
   tools: BigFileTools,
-  segments: Promise<StoredSegment>[],
+  segments: Segments,
   signal: AbortSignal,
 ): Promise<ReadFile> {
   const fd = ofFile(() => openSource(path));
   let slot = await tools.slots.acquire();
   try {
-    const after = ofFile(() => fstatExact(fd));
-    if ((after.mode & constants.S_IFMT) !== constants.S_IFREG) {
+    const stat = ofFile(() => fstatExact(fd));
+    if ((stat.mode & constants.S_IFMT) !== constants.S_IFREG) {
       throw new ReadFailed("", {
         cause: new SejfError("SEJF_SOURCE", "it is no longer a regular file"),
       });
@@ -118,12 +194,10 @@ async function readSegments(
     const reader = new RangeReader(fd, job.range?.offset ?? 0, job.range?.length);
     let filled = 0;
     let examined = 0;
-    const send = (length: number): void => {
-      const segment = storeOne(slot, length, job.compressor ?? 0, tools);
-      // Its failure is looked at when the file has been read.
-      segment.catch(() => undefined);
-      segments.push(segment);
+    const send = (length: number, isCut: boolean): void => {
+      const sent = slot;
       slot = -1;
+      segments.add(sent, length, isCut);
     };
     for (;;) {
       const bytes = tools.memory.slot(slot);
@@ -132,12 +206,13 @@ async function readSegments(
           ? finder.findCut(bytes, filled, examined)
           : -1;
       if (cut >= 0) {
-        send(cut);
+        send(cut, true);
         slot = await tools.slots.acquire();
         signal.throwIfAborted();
         tools.memory.slot(slot).set(bytes.subarray(cut, filled));
         filled -= cut;
         examined = 0;
+        if (filled === 0) segments.skipZeros(reader.skipHole(segments.zeroLength, stat.sizeBytes));
         await nextTurn();
         continue;
       }
@@ -147,24 +222,11 @@ async function readSegments(
       if (count === 0) break;
       filled += count;
     }
-    if (filled > 0 || segments.length === 0) send(filled);
-    return { segments, after: localStat(ofFile(() => fstatExact(fd))) };
+    if (filled > 0 || segments.runs.length === 0) send(filled, false);
+    return { segments: segments.runs, after: localStat(ofFile(() => fstatExact(fd))) };
   } finally {
     if (slot >= 0) tools.slots.release(slot);
     closeSync(fd);
-  }
-}
-
-async function storeOne(
-  slot: number,
-  lengthBytes: number,
-  compressor: number,
-  tools: BigFileTools,
-): Promise<StoredSegment> {
-  try {
-    return { reply: await tools.storeSlot(slot, lengthBytes, compressor), lengthBytes };
-  } finally {
-    tools.slots.release(slot);
   }
 }
 
@@ -188,9 +250,18 @@ class RangeReader {
     this.#position += count;
     return count;
   }
+
+  /** Passes over as many whole lengths as lie in a hole here; says how many. `sizeBytes` is the file's. */
+  skipHole(length: number, sizeBytes: number): number {
+    if (length === 0 || this.#position + length > sizeBytes) return 0;
+    const end = Math.min(nextDataOffset(this.#fd, this.#position), this.#end, sizeBytes);
+    const count = Math.max(0, Math.floor((end - this.#position) / length));
+    this.#position += count * length;
+    return count;
+  }
 }
 
-function pieceOf({ reply, lengthBytes }: StoredSegment): ContentPiece {
+function pieceOf(reply: SegmentReply, lengthBytes: number): ContentPiece {
   const ref = reply.hash as ContentRef;
   return reply.objectCompressed
     ? { ref, lengthBytes, objectCompressed: true }

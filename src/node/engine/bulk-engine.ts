@@ -10,6 +10,7 @@ import type {
   RestoreBatch,
   RestoreResult,
   VerifyResult,
+  WriteFilesOptions,
 } from "../../format/index.ts";
 import { Turn } from "./big-file.ts";
 import { bulkStream } from "./bulk-stream.ts";
@@ -95,14 +96,15 @@ class ThreadEngine implements BulkEngine {
 
   async *writeFiles(
     batches: AsyncIterable<FileBatch>,
-    options: CallOptions = {},
+    options: WriteFilesOptions = {},
   ): AsyncGenerator<readonly FileResult[], void, void> {
     this.#check();
     const items = uploadItems(batches, this.#config.splitter);
+    const tools: UploadTools = { ...this.#uploads, onBytes: options.onBytes };
     yield* bulkStream(
       items,
       this.#limit(),
-      (item, signal) => storeItem(item, this.#uploads, signal),
+      (item, signal) => storeItem(item, tools, signal),
       options.signal,
     );
   }

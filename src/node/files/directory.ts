@@ -26,16 +26,33 @@ export interface EntryStat extends LocalStat {
 
 /** One entry of a directory; `stat` is of the entry itself, never of what a symlink points to. */
 export type DirectoryEntry =
-  | { readonly name: LocalName; readonly stat: EntryStat; readonly error?: undefined }
-  | { readonly name: LocalName; readonly stat?: undefined; readonly error: SejfError };
+  | {
+      readonly name: LocalName;
+      readonly stat: EntryStat;
+      readonly error?: undefined;
+      readonly isDirectory?: undefined;
+    }
+  | {
+      readonly name: LocalName;
+      readonly stat?: undefined;
+      readonly error: SejfError;
+      /** As the listing has it. */
+      readonly isDirectory: boolean;
+    };
 
 /**
  * All entries but `.` and `..`, in the system's order. An entry that vanished meanwhile is left out, one whose stat
  * fails comes with the error. @throws SEJF_PERMISSION, SEJF_IO when the directory itself cannot be read.
  */
 export function readDirectory(path: LocalName): DirectoryEntry[] {
+  return statEntries(path, readNames(path));
+}
+
+/** As `readDirectory`, of some of the names that `readNames` gave. */
+export function statEntries(path: LocalName, names: readonly LocalName[]): DirectoryEntry[] {
   const entries: DirectoryEntry[] = [];
-  for (const name of readNames(path)) {
+  let directories: ReadonlySet<string> | undefined;
+  for (const name of names) {
     try {
       const stat = lstatSync(pathLike(joinLocal(path, name)), {
         bigint: true,
@@ -43,16 +60,26 @@ export function readDirectory(path: LocalName): DirectoryEntry[] {
       });
       if (stat !== undefined) entries.push({ name, stat: entryStat(stat) });
     } catch (error) {
+      const what = `reading the metadata of ${nameText(joinLocal(path, name))}`;
+      directories ??= subdirectories(path);
       entries.push({
         name,
-        error: errorFromUnknown(
-          error,
-          `reading the metadata of ${nameText(joinLocal(path, name))}`,
-        ),
+        error: errorFromUnknown(error, what),
+        isDirectory: directories.has(nameText(name)),
       });
     }
   }
   return entries;
+}
+
+/** Names of what the listing calls directories; for entries whose metadata cannot be read. */
+function subdirectories(path: LocalName): ReadonlySet<string> {
+  try {
+    const entries = readdirSync(pathLike(path), { withFileTypes: true });
+    return new Set(entries.filter((entry) => entry.isDirectory()).map(({ name }) => name));
+  } catch {
+    return new Set();
+  }
 }
 
 /** The names in a directory, in the system's order. @throws SEJF_PERMISSION, SEJF_IO. */

@@ -15,8 +15,11 @@ export {
   readDirectory,
   readLink,
   readNames,
+  statEntries,
   statExact,
 } from "./directory.ts";
+export { DirectoryHandle, openDirectory } from "./handle.ts";
+export { nextDataOffset } from "./holes.ts";
 export { createDirectory, createSymlink } from "./make.ts";
 export { isPlainName, joinLocal, localName, nameBytes, nameText, pathLike } from "./names.ts";
 export {
@@ -26,6 +29,7 @@ export {
   openRestoreFile,
   type OpenRestoreOptions,
   isSystemError,
+  isTemporaryName,
   openSource,
   type RestoreTarget,
 } from "./open.ts";
