@@ -12,6 +12,7 @@ import {
   type FileResult,
   parseContentId,
   type RestoreBatch,
+  type RestoreFilesOptions,
   type RestoreResult,
   type VerifyResult,
   type WriteFilesOptions,
@@ -91,7 +92,7 @@ export class Bulk {
 
   async *restoreFiles(
     batches: AsyncIterable<RestoreBatch>,
-    options: CallOptions,
+    options: RestoreFilesOptions,
   ): AsyncGenerator<readonly RestoreResult[], void, void> {
     await this.#parts.committed.ensureFresh(options);
     yield* ((await this.#start()) ?? this.#portable).restoreFiles(batches, options);

@@ -19,6 +19,7 @@ import {
   parseContentId,
   type RepositoryFormat,
   type RestoreBatch,
+  type RestoreFilesOptions,
   type RestoreResult,
   type SessionId,
   type VerifyResult,
@@ -192,7 +193,7 @@ export class DirectStore implements DirectContents {
 
   restoreFiles(
     batches: AsyncIterable<RestoreBatch>,
-    options: CallOptions = {},
+    options: RestoreFilesOptions = {},
   ): AsyncIterable<readonly RestoreResult[]> {
     return this.#bulk.restoreFiles(batches, options);
   }

@@ -197,6 +197,11 @@ export type VerifyResult =
       readonly message: string;
     };
 
+export interface RestoreFilesOptions extends CallOptions {
+  /** Groups of files under way at the same time, 1 or more. Default and at most: what keeps all threads busy. */
+  readonly parallel?: number | undefined;
+}
+
 /** The bulk path of a restore, the mirror of `BulkWriter`. */
 export interface BulkReader {
   /** As `readMany`, but the bytes stay where they were decrypted: fetched, decrypted, decompressed, re-hashed, dropped. */
@@ -206,7 +211,7 @@ export interface BulkReader {
   ): AsyncIterable<readonly VerifyResult[]>;
   restoreFiles(
     batches: AsyncIterable<RestoreBatch>,
-    options?: CallOptions,
+    options?: RestoreFilesOptions,
   ): AsyncIterable<readonly RestoreResult[]>;
 }
 

@@ -69,7 +69,8 @@ export async function readPlaceholder(
   return entry;
 }
 
-function readEntryFile(path: LocalName): DirEntry {
+/** The entry in a placeholder's file. @throws SEJF_SOURCE, SEJF_PERMISSION, SEJF_IO. */
+export function readEntryFile(path: LocalName): DirEntry {
   try {
     const fd = openSource(path);
     try {

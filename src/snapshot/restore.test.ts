@@ -109,6 +109,10 @@ test("a tree comes back with contents, modes, links and times to the nanosecond,
     symlinks: 1,
     bytes: 400_005,
     skipped: 0,
+    skippedBytes: 0,
+    deletedFiles: 0,
+    deletedDirectories: 0,
+    deletedSymlinks: 0,
     errors: 0,
     errorsList: [],
   });
@@ -222,7 +226,12 @@ test("what exists: files are rewritten or refused, directories filled or refused
   assert.equal(await prepare({ overwriteDirectories: false }), "SEJF_ALREADY_EXISTS");
   assert.equal(await prepare({ overwriteSymlinks: false }), "SEJF_ALREADY_EXISTS");
   assert.deepEqual(await prepare({ deleteExtra: true }), ["new", "new", ["f"]]);
-  assert.deepEqual(await prepare({ skipExisting: true }), ["new", "old", ["extra", "f"]]);
+  assert.deepEqual(await prepare({ skipExisting: true }), ["new", "new", ["extra", "f"]]);
+  assert.deepEqual(await prepare({ skipExisting: true, overwriteSymlinks: false }), [
+    "new",
+    "old",
+    ["extra", "f"],
+  ]);
 });
 
 test("deleteExtra: removes what is of another kind, and never what a symlink points to", async () => {
@@ -242,26 +251,34 @@ test("deleteExtra: removes what is of another kind, and never what a symlink poi
   assert.ok(existsSync(join(temp.path, "outside/keep")));
 });
 
-test("skipExisting: a file of equal size and time stays, within two seconds", async () => {
+test("skipExisting: what has the recorded size and time stays, as exactly as file systems keep it", async () => {
   await using temp = await temporaryDirectory("restore");
   const repository = memoryRepository();
-  const names = ["same", "near", "far", "size"];
-  for (const name of names)
+  const times: Readonly<Record<string, bigint>> = {
+    exact: TIME,
+    microseconds: TIME - (TIME % 1000n),
+    seconds: TIME - (TIME % 1_000_000_000n),
+    evenSeconds: TIME - (TIME % 2_000_000_000n) + 2_000_000_000n,
+    size: TIME,
+    // As a killed restore leaves it: written at nearly the same time.
+    unfinished: TIME + 1_999_999n,
+    later: TIME + 10_000_000_000n,
+  };
+  const names = Object.keys(times);
+  for (const name of names) {
     writeFileSync(join(temp.path, name), name === "size" ? "longer" : "old");
-  for (const name of names)
-    setFileTimes(join(temp.path, name), {
-      mtimeNs: TIME + (name === "near" ? 1_999_999_999n : name === "far" ? 2_000_000_000n : 0n),
-    });
+    setFileTimes(join(temp.path, name), { mtimeNs: times[name] as bigint });
+  }
   const root = await directory(
     repository,
     "root",
     await Promise.all(names.map((name) => file(repository, name, "new"))),
   );
   const summary = await restoreTree(repository, root, temp.path, { ...QUIET, skipExisting: true });
-  assert.equal(summary.skipped, 2);
+  assert.deepEqual([summary.skipped, summary.skippedBytes], [4, 12]);
   assert.deepEqual(
     names.map((name) => readFileSync(join(temp.path, name), "utf8")),
-    ["old", "old", "new", "new"],
+    ["old", "old", "old", "old", "new", "new", "new"],
   );
 });
 

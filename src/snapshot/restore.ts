@@ -1,53 +1,35 @@
 /**
  * Restoring to the local file system. Directories are made first, files go to the content layer in batches of a
  * directory, and a directory gets its attributes when everything in it is there: its time is the stored one, to the
- * nanosecond (Kopia sets the newest time below it instead). SECURITY: the tree may be hostile. Names must be plain, no
- * symlink is followed, nothing is written outside of the target. Spec: kopia-snapshots 6.2.
+ * nanosecond (Kopia sets the newest time below it instead). SECURITY: the tree may be hostile, and others may write to
+ * the target. Names must be plain, each comes once, no symlink is followed but the target the user gave, and every
+ * directory is held open while it is filled, so that nothing is written outside. Spec: kopia-snapshots 6.2.
  */
-import { dirname, basename } from "node:path";
-import { mapConcurrent } from "../bytes/index.ts";
-import { errorFromUnknown, SejfError } from "../errors/index.ts";
-import type {
-  LocalName,
-  RestoreBatch,
-  RestoreFileOptions,
-  RestoreJob,
-  RestoreResult,
-} from "../format/index.ts";
-import {
-  isPlainName,
-  localName,
-  nameText,
-  setDirectoryAttributes,
-  setLinkAttributes,
-} from "../node/index.ts";
-import { type ObjectId, objectPieces, parseObjectId, readObject } from "../object/index.ts";
+import { basename, dirname } from "node:path";
+import { SejfError } from "../errors/index.ts";
+import type { LocalName, RestoreBatch } from "../format/index.ts";
+import { createChild, isPlainName, joinLocal, nameText, openDirectory } from "../node/index.ts";
 import type { Repository } from "../repository/index.ts";
 import { displayName, joinPath } from "./names.ts";
+import { type FinishedFile, RestoreJobs } from "./restore-jobs.ts";
+import { restoreSymlink } from "./restore-links.ts";
 import { RestoreNode } from "./restore-node.ts";
-import {
-  attributesOf,
-  isSameFile,
-  makeChild,
-  makeRoot,
-  placeSymlink,
-  prepareExisting,
-} from "./restore-rules.ts";
-import type { RestoreCounters, RestoreOptions, RestoreSummary } from "./restore-types.ts";
+import { isShallow, removePlaceholder, writePlaceholder } from "./restore-placeholder.ts";
+import { attributesOf, isSameFile, makeRoot, prepareExisting } from "./restore-rules.ts";
+import { RestoreTally } from "./restore-tally.ts";
+import type { RestoreOptions, RestoreSummary } from "./restore-types.ts";
 import { TaskSet } from "./task-set.ts";
 import { assertDepth, listDirectory } from "./tree.ts";
 import type { Directory, DirEntry } from "./types.ts";
 
 const READ_AHEAD = 16;
 const SYMLINKS_AT_ONCE = 16;
-const TABLES_AT_ONCE = 8;
-/** Longer than any system allows. */
-const MAX_LINK_BYTES = 64 * 1024;
-/** Errors kept for the summary; all are counted and told. */
-const MAX_LISTED_ERRORS = 1000;
+/** Files of a directory that are handed on together. */
+const BATCH_FILES = 1024;
 
 /**
  * A directory, file or symlink from a snapshot to `target`, which becomes it; missing directories above are made.
+ * One that was ended, in whatever way, can be run again and completes what is there.
  * @throws SEJF_ALREADY_EXISTS, SEJF_PERMISSION, SEJF_NO_SPACE, SEJF_IO, SEJF_CORRUPT, SEJF_CONTENT_NOT_FOUND: the first
  * failure, unless errors are to be ignored; the signal's reason.
  */
@@ -57,36 +39,32 @@ export async function restoreTree(
   target: LocalName,
   options: RestoreOptions = {},
 ): Promise<RestoreSummary> {
-  return new Restore(repository, options).run(entry, target);
-}
-
-/** One file under way. */
-interface PendingRestore {
-  /** `undefined` where a single file is restored. */
-  readonly node: RestoreNode | undefined;
-  readonly path: string;
+  return await new Restore(repository, options).run(entry, target);
 }
 
 class Restore {
   readonly #repository: Repository;
+  /** With the signal that ends this restore. */
   readonly #options: RestoreOptions;
-  readonly #jobs: Map<number, PendingRestore> = new Map();
+  readonly #caller: AbortSignal | undefined;
   readonly #stop: AbortController = new AbortController();
+  readonly #tally: RestoreTally;
+  readonly #jobs: RestoreJobs;
   readonly #symlinks: TaskSet;
-  readonly #counters: { -readonly [K in keyof RestoreCounters]: RestoreCounters[K] };
-  readonly #errors: { readonly path: string; readonly message: string }[] = [];
-  #nextJob = 0;
+  readonly #open: Set<RestoreNode> = new Set();
   #failure: { readonly error: unknown } | undefined;
 
   constructor(repository: Repository, options: RestoreOptions) {
     this.#repository = repository;
-    this.#options = options;
+    this.#caller = options.signal;
+    this.#options = { ...options, signal: this.#stop.signal };
+    this.#tally = new RestoreTally(options, this.#stop.signal);
+    this.#jobs = new RestoreJobs(repository, this.#options, this.#tally);
     this.#symlinks = new TaskSet(SYMLINKS_AT_ONCE, (error) => this.#giveUp(error));
-    this.#counters = { files: 0, directories: 0, symlinks: 0, bytes: 0, skipped: 0, errors: 0 };
   }
 
   async run(entry: DirEntry, target: LocalName): Promise<RestoreSummary> {
-    const { signal } = this.#options;
+    const signal = this.#caller;
     const cancel = (): void => this.#giveUp(signal?.reason);
     signal?.throwIfAborted();
     signal?.addEventListener("abort", cancel, { once: true });
@@ -99,10 +77,14 @@ class Restore {
       this.#giveUp(error);
     } finally {
       signal?.removeEventListener("abort", cancel);
+      await this.#symlinks.idle().catch(() => undefined);
+      for (const node of this.#open) node.close();
     }
     if (this.#failure !== undefined) throw this.#failure.error;
-    this.#tellProgress();
-    return { ...this.#counters, errorsList: this.#errors };
+    if (this.#tally.counters.errors === 0 && typeof target === "string")
+      removePlaceholder(dirname(target), basename(target));
+    this.#tally.tellProgress();
+    return this.#tally.summary();
   }
 
   /** The first failure is the one that is thrown. */
@@ -111,67 +93,45 @@ class Restore {
     this.#stop.abort();
   }
 
-  #tellProgress(): void {
-    this.#options.onEvent?.({ kind: "progress", counters: this.#counters });
-  }
-
   async #consume(batches: AsyncGenerator<RestoreBatch, void, void>): Promise<void> {
-    const results = this.#repository.contents.restoreFiles(batches, { signal: this.#stop.signal });
+    const { signal, parallel } = this.#options;
+    const results = this.#repository.contents.restoreFiles(batches, { signal, parallel });
     for await (const page of results) {
-      for (const result of page) this.#fileDone(result);
-      this.#tellProgress();
+      for (const result of page) this.#fileDone(this.#jobs.finish(result));
+      this.#tally.tellProgress();
     }
-  }
-
-  /** Counts a failure and goes on, or ends everything with it. */
-  #fail(path: string, error: unknown): void {
-    const failure = errorFromUnknown(error, `restoring ${path}`);
-    if (this.#options.ignoreErrors !== true) throw failure;
-    this.#counters.errors++;
-    const message = failure.message;
-    if (this.#errors.length < MAX_LISTED_ERRORS) this.#errors.push({ path, message });
-    this.#options.onEvent?.({ kind: "error", path, message });
   }
 
   // --- a directory
 
   async *#walk(entry: DirEntry, target: LocalName): AsyncGenerator<RestoreBatch, void, void> {
     const { existed } = makeRoot(target);
-    const root = new RestoreNode(undefined, entry, target, "");
-    const stack: { readonly node: RestoreNode; readonly existed: boolean }[] = [
-      { node: root, existed },
-    ];
-    for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
-      const { node } = next;
-      for (const ahead of stack.slice(-READ_AHEAD)) void this.#listing(ahead.node);
-      const entries = await this.#enter(node, next.existed);
-      const jobs: RestoreJob[] = [];
-      const indirect: DirEntry[] = [];
+    const stack = [new RestoreNode({ entry, shown: target, path: "", existed })];
+    for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+      for (const ahead of stack.slice(-READ_AHEAD)) void this.#listing(ahead);
+      const entries = await this.#enter(node);
+      let files: DirEntry[] = [];
       for (const child of entries) {
-        const path = joinPath(node.path, child.name);
-        if (child.type === "d") this.#enterChild(node, child, path, stack);
-        else if (child.type === "s") await this.#startSymlink(node, child, path);
-        else if (child.type !== "f")
-          this.#fail(
-            path,
-            new SejfError(
-              "SEJF_CORRUPT",
-              `${path} has the unknown type ${JSON.stringify(child.type.slice(0, 20))}`,
-            ),
-          );
-        else if (
-          this.#options.skipExisting === true &&
-          next.existed &&
-          isSameFile(node.local, child)
-        )
-          this.#counters.skipped++;
-        else if (parseObjectId(child.object).indirection > 0) indirect.push(child);
-        else jobs.push(this.#job(node, child, path, next.existed));
+        if (isShallow(child, node.depth + 1, this.#options)) this.#placeholder(node, child);
+        else if (child.type === "d") this.#enterChild(node, child, stack);
+        else if (child.type === "s") await this.#startSymlink(node, child);
+        else if (!this.#skips(node, child)) files.push(child);
+        if (files.length < BATCH_FILES) continue;
+        yield* this.#batch(node, files);
+        files = [];
       }
-      jobs.push(...(await this.#indirectJobs(node, indirect, next.existed)));
+      yield* this.#batch(node, files);
       this.#childDone(node);
-      if (jobs.length > 0) yield { directory: node.local, files: jobs };
     }
+  }
+
+  async *#batch(
+    node: RestoreNode,
+    entries: readonly DirEntry[],
+  ): AsyncGenerator<RestoreBatch, void, void> {
+    if (entries.length === 0) return;
+    const files = await this.#jobs.forFiles(node, entries, { signal: this.#stop.signal });
+    if (files.length > 0) yield { directory: node.handle.path, files };
   }
 
   #listing(node: RestoreNode): Promise<Directory> {
@@ -185,195 +145,137 @@ class Restore {
   }
 
   /** The entries of a directory that can be restored: each name once, and one that the system allows. */
-  async #enter(node: RestoreNode, existed: boolean): Promise<readonly DirEntry[]> {
+  async #enter(node: RestoreNode): Promise<readonly DirEntry[]> {
     try {
       assertDepth(node.path, node.depth);
+      if (node.isCycle())
+        throw new SejfError("SEJF_CORRUPT", `the directory ${node.path} lies inside itself`);
       const { entries } = await this.#listing(node);
       node.listing = undefined;
-      if (existed) prepareExisting(node.local, entries, this.#options);
-      this.#counters.directories++;
+      this.#stop.signal.throwIfAborted();
+      this.#openNode(node);
+      if (node.existed) this.#prepare(node, entries);
+      this.#tally.counters.directories++;
       const seen = new Set<string>();
       return entries.filter((entry) => this.#isUsable(node, entry, seen));
     } catch (error) {
       if (!(error instanceof SejfError)) throw error;
-      this.#fail(node.path, error);
+      this.#tally.fail(node.path, error, node.isOpen ? node.handle : undefined);
       return [];
     }
   }
 
-  #isUsable(node: RestoreNode, { name }: DirEntry, seen: Set<string>): boolean {
+  #openNode(node: RestoreNode): void {
+    const { parent, shown, entry } = node;
+    // The parent is open until all its children are done.
+    const path = parent === undefined ? shown : joinLocal(parent.handle.path, entry.name);
+    node.opened(openDirectory(path, shown, { follow: parent === undefined }));
+    this.#open.add(node);
+  }
+
+  #prepare(node: RestoreNode, entries: readonly DirEntry[]): void {
+    if (this.#options.skipPermissions !== true) node.handle.allowFilling();
+    node.placeholders = prepareExisting(node.handle.path, entries, this.#options, this.#tally);
+  }
+
+  #isUsable(node: RestoreNode, { name, type }: DirEntry, seen: Set<string>): boolean {
     const problem = seen.has(name)
       ? "its directory holds a second entry of this name"
-      : isPlainName(name)
-        ? undefined
-        : "its name is not possible on this system";
+      : !isPlainName(name)
+        ? "its name is not possible on this system"
+        : type !== "d" && type !== "f" && type !== "s"
+          ? `it has the unknown type ${JSON.stringify(type.slice(0, 20))}`
+          : undefined;
     seen.add(name);
-    if (problem === undefined) return true;
-    const path = joinPath(node.path, name);
-    this.#fail(path, new SejfError("SEJF_CORRUPT", `${path} cannot be restored: ${problem}`));
-    return false;
+    if (problem !== undefined) this.#tally.corrupt(joinPath(node.path, name), problem);
+    return problem === undefined;
   }
 
-  #enterChild(
-    node: RestoreNode,
-    entry: DirEntry,
-    path: string,
-    stack: { readonly node: RestoreNode; readonly existed: boolean }[],
-  ): void {
+  #enterChild(node: RestoreNode, entry: DirEntry, stack: RestoreNode[]): void {
     try {
-      const { local, existed } = makeChild(node.local, entry.name);
+      const { existed } = createChild(node.handle.path, entry.name);
       node.open++;
-      stack.push({ node: new RestoreNode(node, entry, local, path), existed });
+      stack.push(RestoreNode.below(node, entry, existed));
     } catch (error) {
-      this.#fail(path, error);
+      this.#tally.fail(joinPath(node.path, entry.name), error, node.handle);
     }
   }
 
-  #childDone(node: RestoreNode): void {
-    if (--node.open > 0) return;
+  #placeholder(node: RestoreNode, entry: DirEntry): void {
     try {
-      const ignorePermissionErrors = this.#options.ignorePermissionErrors !== false;
-      setDirectoryAttributes(node.local, attributesOf(node.entry, this.#options), {
-        ignorePermissionErrors,
-      });
+      writePlaceholder(node.handle.path, entry, this.#options);
+      if (entry.type === "d") this.#tally.counters.directories++;
+      else this.#tally.file(entry.sizeBytes);
     } catch (error) {
-      this.#fail(node.path, error);
+      this.#tally.fail(joinPath(node.path, entry.name), error, node.handle);
     }
-    if (node.parent !== undefined) this.#childDone(node.parent);
   }
 
-  // --- files
-
-  #job(node: RestoreNode | undefined, entry: DirEntry, path: string, existed: boolean): RestoreJob {
-    const { content, compressed } = parseObjectId(entry.object);
-    const piece = { ref: content, lengthBytes: entry.sizeBytes };
-    return this.#newJob(node, entry, path, existed, [
-      compressed ? { ...piece, objectCompressed: true } : piece,
-    ]);
+  #skips(node: RestoreNode, entry: DirEntry): boolean {
+    if (this.#options.skipExisting !== true || !node.existed) return false;
+    if (!isSameFile(node.handle.path, entry)) return false;
+    this.#tally.skip(entry.sizeBytes);
+    this.#endPlaceholder(node, entry.name);
+    return true;
   }
 
-  #newJob(
-    node: RestoreNode | undefined,
-    entry: DirEntry,
-    path: string,
-    existed: boolean,
-    pieces: RestoreJob["pieces"],
-  ): RestoreJob {
-    const job = this.#nextJob++;
-    this.#jobs.set(job, { node, path });
-    if (node !== undefined) node.open++;
-    const { name, sizeBytes } = entry;
-    return {
-      job,
-      name,
-      pieces,
-      sizeBytes,
-      attributes: attributesOf(entry, this.#options),
-      options: this.#fileOptions(existed),
-    };
+  #fileDone({ node, name, ok }: FinishedFile): void {
+    if (node === undefined) return;
+    if (ok) this.#endPlaceholder(node, name);
+    this.#childDone(node);
   }
 
-  /** In a directory that is new nothing may exist: names that differ only for us do not overwrite one another. */
-  #fileOptions(existed: boolean): RestoreFileOptions {
-    const {
-      overwriteFiles = true,
-      writeFilesAtomically = false,
-      writeSparseFiles = false,
-      flushFiles = false,
-      ignorePermissionErrors = true,
-    } = this.#options;
-    return {
-      overwrite: existed && overwriteFiles,
-      atomically: writeFilesAtomically,
-      sparse: writeSparseFiles,
-      fsync: flushFiles,
-      ignorePermissionErrors,
-    };
-  }
-
-  async #indirectJobs(
-    node: RestoreNode,
-    entries: readonly DirEntry[],
-    existed: boolean,
-  ): Promise<readonly RestoreJob[]> {
-    const { contents } = this.#repository;
-    const load = async (entry: DirEntry, signal: AbortSignal): Promise<RestoreJob | undefined> => {
-      const path = joinPath(node.path, entry.name);
-      try {
-        const { pieces } = await objectPieces(contents, entry.object, entry.sizeBytes, { signal });
-        return this.#newJob(node, entry, path, existed, pieces);
-      } catch (error) {
-        if (!(error instanceof SejfError)) throw error;
-        this.#fail(path, error);
-        return undefined;
-      }
-    };
-    const jobs: RestoreJob[] = [];
-    for await (const job of mapConcurrent(entries, TABLES_AT_ONCE, load, this.#stop.signal))
-      if (job !== undefined) jobs.push(job);
-    return jobs;
-  }
-
-  #fileDone(result: RestoreResult): void {
-    const pending = this.#jobs.get(result.job);
-    if (pending === undefined)
-      throw new SejfError("SEJF_WORKER", `a result for the unknown job ${result.job}`);
-    this.#jobs.delete(result.job);
-    const { node, path } = pending;
-    if (result.ok) {
-      this.#counters.files++;
-      this.#counters.bytes += result.sizeBytes;
-    } else {
-      this.#fail(path, new SejfError(result.code, result.message));
-    }
-    if (node !== undefined) this.#childDone(node);
-  }
-
-  // --- symlinks
-
-  async #startSymlink(node: RestoreNode, entry: DirEntry, path: string): Promise<void> {
+  async #startSymlink(node: RestoreNode, entry: DirEntry): Promise<void> {
     await this.#symlinks.room();
     node.open++;
     this.#symlinks.start(async () => {
-      await this.#restoreSymlink(node.local, entry, entry.name, path);
+      try {
+        await restoreSymlink(
+          this.#repository,
+          () => node.handle.path,
+          entry,
+          this.#options,
+          this.#tally,
+        );
+      } catch (error) {
+        if (!(error instanceof SejfError)) throw error;
+        this.#tally.fail(joinPath(node.path, entry.name), error, node.handle);
+      }
       this.#childDone(node);
     });
   }
 
-  async #restoreSymlink(
-    directory: LocalName,
-    entry: DirEntry,
-    name: string,
-    path: string,
-  ): Promise<void> {
-    if (this.#options.skipSymlinks === true) {
-      this.#counters.skipped++;
-      return;
+  #childDone(node: RestoreNode): void {
+    if (--node.open > 0) return;
+    const { parent } = node;
+    if (node.isOpen) {
+      this.#finish(node);
+      if (parent !== undefined) this.#endPlaceholder(parent, node.entry.name);
     }
+    if (parent !== undefined) this.#childDone(parent);
+  }
+
+  #finish(node: RestoreNode): void {
     try {
-      const target = await this.#linkTarget(entry.object);
-      const made = placeSymlink(directory, name, target, this.#options);
-      if (made === undefined) {
-        this.#counters.skipped++;
-        return;
-      }
-      setLinkAttributes(made, attributesOf(entry, this.#options), {
-        ignorePermissionErrors: this.#options.ignorePermissionErrors !== false,
+      const ignorePermissionErrors = this.#options.ignorePermissionErrors !== false;
+      node.handle.setAttributes(attributesOf(node.entry, this.#options), {
+        ignorePermissionErrors,
       });
-      this.#counters.symlinks++;
     } catch (error) {
-      if (!(error instanceof SejfError)) throw error;
-      this.#fail(path, error);
+      this.#tally.fail(node.path, error);
+    } finally {
+      node.close();
+      this.#open.delete(node);
     }
   }
 
-  async #linkTarget(object: ObjectId): Promise<LocalName> {
-    const target = await readObject(this.#repository.contents, object, MAX_LINK_BYTES, {
-      signal: this.#stop.signal,
-    });
-    if (target.length === 0 || target.includes(0))
-      throw new SejfError("SEJF_CORRUPT", "a symbolic link without a possible target");
-    return localName(target);
+  #endPlaceholder(node: RestoreNode, name: string): void {
+    if (!node.placeholders.has(name)) return;
+    try {
+      removePlaceholder(node.handle.path, name);
+    } catch (error) {
+      this.#tally.fail(joinPath(node.path, name), error, node.handle);
+    }
   }
 
   // --- one file or symlink
@@ -381,28 +283,30 @@ class Restore {
   async *#single(entry: DirEntry, target: LocalName): AsyncGenerator<RestoreBatch, void, void> {
     const path = nameText(target);
     const directory = dirname(path);
-    const name = basename(path);
+    const named = { ...entry, name: basename(path) };
     makeRoot(directory);
     if (entry.type === "s") {
-      await this.#restoreSymlink(directory, entry, name, displayName(name));
+      await this.#singleSymlink(directory, named);
       return;
     }
-    if (entry.type !== "f")
-      throw new SejfError(
-        "SEJF_CORRUPT",
-        `${path} has the unknown type ${JSON.stringify(entry.type.slice(0, 20))}`,
-      );
-    const named = { ...entry, name };
+    if (entry.type !== "f") {
+      const type = JSON.stringify(entry.type.slice(0, 20));
+      throw new SejfError("SEJF_CORRUPT", `${path} has the unknown type ${type}`);
+    }
     if (this.#options.skipExisting === true && isSameFile(directory, named)) {
-      this.#counters.skipped++;
+      this.#tally.skip(entry.sizeBytes);
       return;
     }
-    const { pieces } = await objectPieces(
-      this.#repository.contents,
-      entry.object,
-      entry.sizeBytes,
-      { signal: this.#stop.signal },
-    );
-    yield { directory, files: [this.#newJob(undefined, named, path, true, pieces)] };
+    const job = await this.#jobs.forSingle(named, path, { signal: this.#stop.signal });
+    yield { directory, files: [job] };
+  }
+
+  async #singleSymlink(directory: string, entry: DirEntry): Promise<void> {
+    try {
+      await restoreSymlink(this.#repository, () => directory, entry, this.#options, this.#tally);
+    } catch (error) {
+      if (!(error instanceof SejfError)) throw error;
+      this.#tally.fail(displayName(entry.name), error);
+    }
   }
 }

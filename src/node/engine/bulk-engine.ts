@@ -8,6 +8,7 @@ import type {
   FileBatch,
   FileResult,
   RestoreBatch,
+  RestoreFilesOptions,
   RestoreResult,
   VerifyResult,
   WriteFilesOptions,
@@ -111,13 +112,13 @@ class ThreadEngine implements BulkEngine {
 
   async *restoreFiles(
     batches: AsyncIterable<RestoreBatch>,
-    options: CallOptions = {},
+    options: RestoreFilesOptions = {},
   ): AsyncGenerator<readonly RestoreResult[], void, void> {
     this.#check();
     const items = restoreItems(batches);
     yield* bulkStream(
       items,
-      this.#limit(),
+      Math.max(1, Math.min(options.parallel ?? Infinity, this.#limit())),
       (item, signal) => restoreItem(item, this.#downloads, signal),
       options.signal,
     );

@@ -20,7 +20,7 @@ export {
 } from "./directory.ts";
 export { DirectoryHandle, openDirectory } from "./handle.ts";
 export { nextDataOffset } from "./holes.ts";
-export { createDirectory, createSymlink } from "./make.ts";
+export { createChild, createDirectory, createSymlink } from "./make.ts";
 export { isPlainName, joinLocal, localName, nameBytes, nameText, pathLike } from "./names.ts";
 export {
   assertRealDirectory,

@@ -14,12 +14,18 @@ import { isSystemError } from "./open.ts";
  */
 export function createDirectory(root: LocalName, components: readonly LocalName[]): LocalName {
   let path = root;
-  for (const name of components) {
-    requirePlain(name);
-    path = joinLocal(path, name);
-    makeOne(path);
-  }
+  for (const name of components) path = createChild(path, name).path;
   return path;
+}
+
+/** One component of `createDirectory`. @throws as it does. */
+export function createChild(
+  parent: LocalName,
+  name: LocalName,
+): { readonly path: LocalName; readonly existed: boolean } {
+  requirePlain(name);
+  const path = joinLocal(parent, name);
+  return { path, existed: makeOne(path) };
 }
 
 /**
@@ -39,10 +45,11 @@ export function createSymlink(directory: LocalName, name: LocalName, target: Loc
   }
 }
 
-function makeOne(path: LocalName): void {
+/** Whether it existed. */
+function makeOne(path: LocalName): boolean {
   try {
     mkdirSync(pathLike(path), { mode: 0o700 });
-    return;
+    return false;
   } catch (error) {
     if (!isSystemError(error, "EEXIST"))
       throw errorFromUnknown(error, `making the directory ${nameText(path)}`);
@@ -54,6 +61,7 @@ function makeOne(path: LocalName): void {
       `${nameText(path)} is a ${kind ?? "vanished entry"}, expected a directory`,
     );
   }
+  return true;
 }
 
 function requirePlain(name: LocalName): void {

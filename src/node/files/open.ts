@@ -77,7 +77,18 @@ export function openRestoreFile(
     if (!isSystemError(error, "EEXIST")) throw error;
   }
   if (!options.overwrite) throw alreadyExists(finalPath, "exists already");
-  return { fd: openExisting(finalPath), writtenPath: finalPath, finalPath };
+  try {
+    return { fd: openExisting(finalPath), writtenPath: finalPath, finalPath };
+  } catch (error) {
+    // One that is read-only, as one is that was restored before, can be replaced where it cannot be rewritten.
+    if (!isSystemError(error, "EACCES")) throw error;
+    return openBeside(directory, finalPath, true);
+  }
+}
+
+/** Whether a name is one that `atomically` writes to: left behind where a restore was killed. */
+export function isTemporaryName(name: LocalName): boolean {
+  return typeof name === "string" && /^\.sejf-[0-9a-f]{16}\.tmp$/.test(name);
 }
 
 /** Closes the file and gives it its final name. */
