@@ -8,6 +8,7 @@ import { dirname } from "node:path";
 import { bytesToHex, type Random, type TimestampNs } from "../../bytes/index.ts";
 import { SejfError } from "../../errors/index.ts";
 import { systemCode } from "./system-errors.ts";
+import { writeDirectly } from "./write-directly.ts";
 
 /** Ends the name of a file that is being written: `.tmp.` and 16 digits. */
 export const TEMPORARY_NAME: RegExp = /\.tmp\.[0-9a-f]{16}$/;
@@ -50,11 +51,12 @@ export async function writeFileAtomically(
   options: WriteFileOptions,
 ): Promise<TimestampNs> {
   const temporary = `${target}.tmp.${bytesToHex(options.random.bytes(TEMPORARY_BYTES))}`;
-  const file = await open(temporary, "wx", options.mode);
+  const written = await writeDirectly(temporary, parts, options);
+  const file = await open(temporary, written > 0 ? "r+" : "wx", options.mode);
   let timestamp: TimestampNs;
   try {
     try {
-      timestamp = await fill(file, parts, options);
+      timestamp = await fill(file, parts, written, options);
     } finally {
       await file.close();
     }
@@ -82,9 +84,10 @@ export async function syncDirectory(path: string): Promise<void> {
 async function fill(
   file: FileHandle,
   parts: readonly Uint8Array[],
+  written: number,
   options: WriteFileOptions,
 ): Promise<TimestampNs> {
-  await writeParts(file, parts, options.signal);
+  await writeParts(file, withoutFirst(parts, written), written, options.signal);
   if (options.owner !== undefined) await setOwner(file, options.owner, options.onWarning);
   if (options.timestamp !== undefined) {
     // rare, and the only thing here that needs the native layer
@@ -99,14 +102,17 @@ async function fill(
 async function writeParts(
   file: FileHandle,
   parts: readonly Uint8Array[],
+  position: number,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   let rest = parts;
+  let at = position;
   while (rest.length > 0) {
     signal?.throwIfAborted();
-    const { bytesWritten } = await file.writev(rest.slice(0, PARTS_AT_ONCE));
+    const { bytesWritten } = await file.writev(rest.slice(0, PARTS_AT_ONCE), at);
     if (bytesWritten === 0) throw new SejfError("SEJF_IO", "a write of the store took no bytes");
     rest = withoutFirst(rest, bytesWritten);
+    at += bytesWritten;
   }
 }
 
