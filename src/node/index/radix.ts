@@ -7,6 +7,10 @@ import type { RadixDirectory, RadixGroup } from "./descriptor.ts";
 const BUCKET_ENTRIES = 128;
 const MAX_BITS = 16;
 
+/** Tables of counters that were used, zeroed when they are used again: 256 KiB that every small index would allocate. */
+const spareCounts: Uint32Array[] = [];
+const MAX_SPARE = 4;
+
 /** Counts keys as they pass, in order. */
 export class RadixCounter {
   #groups: { readonly prefix: number; readonly counts: Uint32Array; total: number }[] = [];
@@ -16,7 +20,7 @@ export class RadixCounter {
     const prefix = bytes[at]!;
     let group = this.#groups.at(-1);
     if (group === undefined || group.prefix !== prefix) {
-      group = { prefix, counts: new Uint32Array(1 << MAX_BITS), total: 0 };
+      group = { prefix, counts: takeCounts(), total: 0 };
       this.#groups.push(group);
     }
     const high = bytes[at + 1]!;
@@ -41,9 +45,15 @@ export class RadixCounter {
         for (let i = bucket * merged; i < (bucket + 1) * merged; i++) entry += counts[i]!;
       }
       numbers[at++] = entry;
+      if (spareCounts.length < MAX_SPARE) spareCounts.push(counts);
     }
+    this.#groups = [];
     return { groups, starts };
   }
+}
+
+function takeCounts(): Uint32Array {
+  return spareCounts.pop()?.fill(0) ?? new Uint32Array(1 << MAX_BITS);
 }
 
 /** The entries among which a key must be, from `first` to before `end`; nothing where `first === end`. */
