@@ -191,8 +191,10 @@ export class VerifyWalk {
       ));
     } catch (error) {
       this.#call.signal?.throwIfAborted();
+      const { content } = parseObjectId(entry.object);
+      const blob = await this.#presence.packOf(content, this.#call);
       const { code, message } = errorFromUnknown(error, "reading the seek table");
-      this.#reportFile(file, { code, message });
+      this.#reportFile(file, { content, blob, code, message });
       return undefined;
     }
     for (const piece of pieces) {
@@ -205,8 +207,8 @@ export class VerifyWalk {
     return checked(file, pieces);
   }
 
-  #reportFile({ root, path, entry }: FoundFile, finding: Partial<ContentFinding>): void {
-    const { content, blob, code = "SEJF_CORRUPT", message = "" } = finding;
+  #reportFile({ root, path, entry }: FoundFile, finding: ContentFinding): void {
+    const { content, blob, code, message } = finding;
     const { object } = entry;
     this.#tally.report(root, {
       path,
