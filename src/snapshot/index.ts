@@ -54,6 +54,7 @@ export { mergePolicies } from "./policy-merge.ts";
 export { policyOrigins, type PolicyOrigins } from "./policy-origins.ts";
 export { unknownPolicyMembers } from "./policy-unknown.ts";
 export type {
+  RestoreCallOptions,
   RestoreCounters,
   RestoreEvent,
   RestoreOptions,
@@ -72,8 +73,17 @@ export {
   saveSnapshot,
 } from "./snapshots.ts";
 export { formatSource, parseSource } from "./source.ts";
-export { resolveObjectPath, type ResolvedObject, type ResolveOptions } from "./resolve.ts";
+export {
+  resolveObjectPath,
+  type ResolvedObject,
+  type ResolveOptions,
+  type SnapshotChoice,
+} from "./resolve.ts";
+export type { ArchiveFormat } from "./archive-types.ts";
 export { restoreTree } from "./restore.ts";
+export { type RestoreArchiveOptions, restoreToArchive } from "./restore-archive.ts";
+export { openPlaceholder } from "./restore-placeholder.ts";
+export { PLACEHOLDER_SUFFIX } from "./placeholder.ts";
 export { findEntry, listDirectory, type TreeEntry, walkTree } from "./tree.ts";
 export { summaryOf } from "./summary-builder.ts";
 export type {
@@ -93,6 +103,7 @@ export {
   type EntryDiffCounts,
   type MetadataField,
   type TreeDiff,
+  withTotals,
 } from "./diff.ts";
 export { type Estimate, type EstimateOptions, estimateTree, type SizeBucket } from "./estimate.ts";
 export { type RetentionDecision, retentionDecisions } from "./expire.ts";
@@ -127,6 +138,6 @@ export type {
   VerifyEvent,
   VerifyOptions,
   VerifyProblem,
-  VerifyResult,
+  SnapshotVerification,
   VerifyRoot,
 } from "./verify-types.ts";

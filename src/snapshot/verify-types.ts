@@ -68,7 +68,7 @@ export interface HurtRoot {
   readonly damaged: number;
 }
 
-export interface VerifyResult {
+export interface SnapshotVerification {
   readonly counters: VerifyCounters;
   /** The first ones, in the order they were found. */
   readonly problems: readonly VerifyProblem[];

@@ -5,7 +5,7 @@ import { HurtSearch } from "./verify-hurt.ts";
 import { openPresence } from "./verify-presence.ts";
 import { FileReader } from "./verify-read.ts";
 import { VerifyTally } from "./verify-tally.ts";
-import type { HurtRoot, VerifyOptions, VerifyResult, VerifyRoot } from "./verify-types.ts";
+import type { HurtRoot, VerifyOptions, SnapshotVerification, VerifyRoot } from "./verify-types.ts";
 import { VerifyWalk } from "./verify-walk.ts";
 
 /**
@@ -17,7 +17,7 @@ export async function verifyTrees(
   repository: Repository,
   roots: readonly VerifyRoot[],
   options: VerifyOptions = {},
-): Promise<VerifyResult> {
+): Promise<SnapshotVerification> {
   const { filesPercent = 0, random } = options;
   if (!(filesPercent >= 0 && filesPercent <= 100))
     throw new SejfError("SEJF_INVALID_ARGUMENT", `${filesPercent} is not a percentage`);

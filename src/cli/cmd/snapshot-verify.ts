@@ -9,7 +9,7 @@ import {
   resolveObjectPath,
   type SnapshotManifest,
   type VerifyCounters,
-  type VerifyResult,
+  type SnapshotVerification,
   type VerifyRoot,
   verifyTrees,
 } from "../../snapshot/index.ts";
@@ -147,7 +147,7 @@ async function verify(
   repository: DirectRepository,
   roots: readonly VerifyRoot[],
   values: Values,
-): Promise<VerifyResult> {
+): Promise<SnapshotVerification> {
   using progress = await openProgress(context);
   context.log.info("Listing blobs...");
   const result = await verifyTrees(repository, roots, {
@@ -192,7 +192,10 @@ function tellHurt(context: CommandContext, root: VerifyRoot, damaged: number): v
   context.log.error(`damaged: ${what}: ${damaged} unreadable`);
 }
 
-function resultJson(result: VerifyResult, early: readonly EarlyError[]): Record<string, unknown> {
+function resultJson(
+  result: SnapshotVerification,
+  early: readonly EarlyError[],
+): Record<string, unknown> {
   const { counters, problems, problemCount, hurt } = result;
   const errorStrings = [...early, ...problems].map(({ message }) => message);
   return {
