@@ -199,7 +199,8 @@ function isDirectory({ type }: DirEntry): boolean {
   return type === "d";
 }
 
-function withTotals(entry: DirEntry): DirEntry {
+/** A directory as it counts in a comparison unless it is the root of a snapshot: with the totals of its summary. */
+export function withTotals(entry: DirEntry): DirEntry {
   const { summary } = entry;
   if (entry.type !== "d" || summary === undefined) return entry;
   return { ...entry, sizeBytes: summary.sizeBytes, mtimeNs: summary.maxTimeNs };

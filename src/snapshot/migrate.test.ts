@@ -189,7 +189,8 @@ test("migrateSource: big files are split as the destination's policy says", asyn
   await storeSnapshot(from, await storeTree(from, { text }));
   await migrate(from, to);
   const [copy] = await listSnapshots(to);
-  const { entries } = await listDirectory(to, (copy?.rootEntry as DirEntry).object);
+  assert.ok(copy?.rootEntry);
+  const { entries } = await listDirectory(to, copy.rootEntry.object);
   assert.match(entries[0]?.object ?? "", /^Ix/);
   assert.deepEqual(await trees(to), [{ text }]);
 });

@@ -5,7 +5,9 @@ import {
   type DirEntry,
   diffTrees,
   type MetadataField,
+  type ResolvedObject,
   resolveObjectPath,
+  withTotals,
 } from "../../snapshot/index.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { flag, text } from "../flags.ts";
@@ -40,8 +42,8 @@ export const command: Command = defineCommand({
       throw usageError("--diff-command: the command is empty");
     await using repository = await context.openRepository();
     const { signal } = context;
-    const before = (await resolveObjectPath(repository, first, { signal })).entry;
-    const after = (await resolveObjectPath(repository, second, { signal })).entry;
+    const before = asCompared(await resolveObjectPath(repository, first, { signal }));
+    const after = asCompared(await resolveObjectPath(repository, second, { signal }));
     const { counts, differences } = diffTrees(repository, before, after, { signal });
     await using external = values.files
       ? await ExternalDiff.open(context, repository, values.diffCommand)
@@ -56,6 +58,10 @@ export const command: Command = defineCommand({
     return 0;
   },
 });
+
+function asCompared({ entry, path }: ResolvedObject): DirEntry {
+  return path === "" ? entry : withTotals(entry);
+}
 
 async function compareFiles(
   external: ExternalDiff | undefined,
