@@ -119,7 +119,7 @@ test("snapshot verify: a flipped byte in file data is found by reading, and only
     [contentID, contentID, packFile],
   );
   const entry = snapshots()[0]?.entries.find(({ obj }) => obj === contentID);
-  assert.equal(problem?.path.endsWith(`/${entry?.path}`), true, problem?.path);
+  assert.ok(problem !== undefined && problem.path.endsWith(`/${entry?.path}`));
   assert.deepEqual(damagedIds(result), holders([contentID]));
   assert.match(stderr, /error processing fixuser@fixhost:\/data\/tree@/);
   for (const id of holders([contentID]))
