@@ -16,6 +16,7 @@ import {
 } from "./flags.ts";
 
 export const LOG_LEVELS = ["debug", "info", "warning", "error"] as const;
+export const ESTIMATION_TYPES = ["classic", "rough", "adaptive"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 const DAY_NS = 86_400_000_000_000n;
@@ -104,8 +105,15 @@ const OUTPUT_FLAGS = {
     hidden: true,
     default: 300_000_000n,
   }),
-  progressEstimationType: inert("value", "progress needs no estimation beforehand"),
-  adaptiveEstimationThreshold: inert("value", "progress needs no estimation beforehand"),
+  progressEstimationType: choice(
+    "How the data to be snapshotted are estimated for progress",
+    ESTIMATION_TYPES,
+    { hidden: true, default: "classic", placeholder: "TYPE" },
+  ),
+  adaptiveEstimationThreshold: integer(
+    "Files on a volume below which an adaptive estimation walks the tree",
+    { hidden: true, default: 300_000 },
+  ),
   timezone: text(
     "Format time according to specified time zone (local, utc, original or time zone name)",
     {

@@ -2,7 +2,7 @@
  * What is told of single entries, as much as the policy of each wants. Spec: kopia-snapshots 5.10.
  * Levels: 1 how long it took, 3 size, 5 counts of a directory, 6 time, 7 object ID; 0 nothing.
  */
-import { formatTimestamp } from "../bytes/index.ts";
+import { formatTimestamp, type TimestampNs } from "../bytes/index.ts";
 import type { EntryFields, UploadEvent } from "./create-types.ts";
 import { joinPath } from "./names.ts";
 import type { Policy } from "./policy.ts";
@@ -100,9 +100,13 @@ export class EntryLog {
         fields.dirs = summary.directories;
         fields.errors = summary.failed + summary.ignoredErrors;
       }
-      if (level >= TIME_LEVEL) fields.mtime = formatTimestamp(summary?.maxTimeNs ?? entry.mtimeNs);
+      if (level >= TIME_LEVEL) fields.mtime = wholeSeconds(summary?.maxTimeNs ?? entry.mtimeNs);
       if (level >= OBJECT_LEVEL) fields.oid = entry.object;
     }
     this.#options.tell?.({ kind: "entry", what, fields });
   }
+}
+
+function wholeSeconds(timeNs: TimestampNs): string {
+  return formatTimestamp(timeNs).replace(/\.\d+/, "");
 }
