@@ -131,7 +131,7 @@ async function scenario(name: DatasetName, setup: Setup, compression?: string): 
       `${data.name} ${run} ${program.name}: ${(measured.wallMs / 1000).toFixed(2)} s, ${(measured.cpuMs / 1000).toFixed(2)} s CPU, ${(measured.peakBytes / 2 ** 20).toFixed(0)} MiB\n`,
     );
   };
-  await runProgram("find", [data.path, "-type", "f", "-exec", "cat", "{}", "+"], {
+  await runProgram("sh", ["-c", 'find "$0" -type f -exec cat {} + >/dev/null', data.path], {
     PATH: process.env["PATH"],
   });
   for (let round = 0; round < ROUNDS; round++) {
