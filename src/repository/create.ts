@@ -4,6 +4,7 @@ import { type CallOptions, type Random, systemRandom } from "../bytes/index.ts";
 import type { CryptoEngine } from "../crypto/index.ts";
 import { SejfError } from "../errors/index.ts";
 import {
+  BLOB_CONFIG_BLOB_ID,
   type BlobConfig,
   type CreateFormatOptions,
   createFormat,
@@ -41,7 +42,7 @@ export interface CreatedRepository {
 
 /**
  * Writes `kopia.blobcfg` and `kopia.repository` into an empty storage.
- * @throws SEJF_ALREADY_EXISTS when the storage holds anything; SEJF_INVALID_ARGUMENT, SEJF_UNSUPPORTED.
+ * @throws SEJF_ALREADY_EXISTS when the storage holds anything else; SEJF_INVALID_ARGUMENT, SEJF_UNSUPPORTED.
  */
 export async function createRepository(
   storage: BlobStorage,
@@ -65,9 +66,10 @@ export async function createRepository(
   return { uniqueId: blob.uniqueId, keyAlgorithm: blob.keyAlgorithm, format };
 }
 
+/** A lone `kopia.blobcfg` is what a creation leaves that was killed between its two blobs: nothing hangs on it. */
 async function assertEmpty(storage: BlobStorage, options: CallOptions): Promise<void> {
   for await (const page of storage.list("", { signal: options.signal })) {
-    const found = page[0];
+    const found = page.find(({ id }) => id !== BLOB_CONFIG_BLOB_ID);
     if (found === undefined) continue;
     throw new SejfError(
       "SEJF_ALREADY_EXISTS",

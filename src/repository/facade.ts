@@ -46,7 +46,7 @@ export async function connectRepository(
 
 /**
  * Writes `kopia.blobcfg` and `kopia.repository` into an empty storage.
- * @throws SEJF_ALREADY_EXISTS when the storage holds anything; SEJF_INVALID_ARGUMENT, SEJF_UNSUPPORTED.
+ * @throws SEJF_ALREADY_EXISTS when the storage holds anything else; SEJF_INVALID_ARGUMENT, SEJF_UNSUPPORTED.
  */
 export async function createRepository(
   storage: BlobStorage,

@@ -3,10 +3,12 @@ import { cp, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { type BlobStorage, MemoryStorage } from "../blob/index.ts";
+import type { CryptoEngine } from "../crypto/index.ts";
 import { BLOB_CONFIG_BLOB_ID, FORMAT_BLOB_ID } from "../format/index.ts";
 import { nodeCryptoEngine } from "../node/index.ts";
 import { openStorage } from "../storage/index.ts";
 import { FakeClock } from "../testkit/clock.ts";
+import { FaultStorage } from "../testkit/fault-storage.ts";
 import { goldenRepository } from "../testkit/golden.ts";
 import { SeededRandom } from "../testkit/random.ts";
 import { temporaryDirectory } from "../testkit/temp.ts";
@@ -16,6 +18,15 @@ import { assertNotLocked, guardStorage } from "./upgrade-guard.ts";
 
 const clock = new FakeClock();
 const tools = { engine: nodeCryptoEngine, clock, random: new SeededRandom() };
+
+/** Derives keys of the password without taking its time. */
+const quick: CryptoEngine = Object.create(nodeCryptoEngine, {
+  scrypt: {
+    value: (password: Uint8Array): Promise<Uint8Array> =>
+      Promise.resolve(nodeCryptoEngine.sha256(password)),
+  },
+}) as CryptoEngine;
+const quickTools = { ...tools, engine: quick };
 
 async function made(): Promise<MemoryStorage> {
   const storage = new MemoryStorage();
@@ -68,6 +79,41 @@ test("changePassword: the new one opens, the old one does not, the keys of the d
   assert.deepEqual(again.uniqueId, access.uniqueId);
   await access.reload(storage);
   await assert.rejects(access.changePassword(storage, ""), { code: "SEJF_INVALID_ARGUMENT" });
+});
+
+test("changePassword: stopped at any call, the old password opens the repository or the new one, and it can be changed again", async () => {
+  for (let at = 1; at <= 3; at++) {
+    const storage = new MemoryStorage();
+    await createRepository(storage, { password: "first", engine: quick });
+    const open = async (seen: BlobStorage, password: string): Promise<FormatAccess> =>
+      await FormatAccess.open(seen, await readStoredFormat(seen), password, quickTools);
+    const faulty = new FaultStorage(storage);
+    const access = await open(faulty, "first");
+    faulty.add({ on: "any", at, fault: { kind: "die" } });
+    await assert.rejects(access.changePassword(faulty, "second"), { code: "SEJF_IO" });
+    const again = await Promise.any([open(storage, "first"), open(storage, "second")]);
+    await again.changePassword(storage, "third");
+    assert.equal((await open(storage, "third")).retention, undefined);
+    assert.notEqual(await storage.stat(BLOB_CONFIG_BLOB_ID), undefined);
+  }
+});
+
+test("createRepository: stopped between its two blobs, it can be made again or is there", async () => {
+  for (const at of [1, 2]) {
+    const storage = new MemoryStorage();
+    const faulty = new FaultStorage(storage, { on: "put", at, fault: { kind: "die" } });
+    await assert.rejects(createRepository(faulty, { password: "first" }), { code: "SEJF_IO" });
+    const exists = (await storage.stat(FORMAT_BLOB_ID)) !== undefined;
+    if (!exists) await createRepository(storage, { password: "first" });
+    await open(storage, "first");
+  }
+});
+
+test("createRepository: a lone kopia.blobcfg is what a stopped creation left", async () => {
+  const storage = await made();
+  await storage.delete(FORMAT_BLOB_ID);
+  await createRepository(storage, { password: "second" });
+  await open(storage, "second");
 });
 
 test("changePassword: refused where the format does not allow it, and nothing is written", async () => {

@@ -186,6 +186,8 @@ export class FormatAccess implements Disposable {
     }
     assertPassword(newPassword);
     const formatKey = await deriveFormatKey(this.#tools.engine, this.#stored.blob, newPassword);
+    // Two blobs under two keys are no repository. Without the one that says nothing, it opens at every moment.
+    if (isEmptyBlobConfig(this.#blobConfig)) await storage.delete(BLOB_CONFIG_BLOB_ID, options);
     await this.#write(storage, formatKey, this.#format, this.#blobConfig, options);
     this.#formatKey.fill(0);
     this.#formatKey = formatKey;
@@ -208,7 +210,6 @@ export class FormatAccess implements Disposable {
     this.#formatKey.fill(0);
   }
 
-  /** `kopia.blobcfg` first: with the old one and a new `kopia.repository` the repository could not be opened. */
   async #write(
     storage: BlobStorage,
     formatKey: OwnedBytes,
@@ -230,7 +231,10 @@ export class FormatAccess implements Disposable {
   }
 }
 
-/** Writes both blobs, locked where the repository demands it. */
+/**
+ * Writes both blobs, locked where the repository demands it. A `kopia.blobcfg` that demands something comes first, so
+ * that nobody who opens the repository writes without a lock; an empty one says what its absence says, and comes last.
+ */
 export async function putFormat(
   storage: BlobStorage,
   blobs: { readonly configBytes: OwnedBytes; readonly bytes: OwnedBytes },
@@ -238,8 +242,16 @@ export async function putFormat(
   options: CallOptions,
 ): Promise<void> {
   const retention = retentionOf(blobConfig);
-  await storage.put(BLOB_CONFIG_BLOB_ID, blobs.configBytes, { ...options, retention });
-  await storage.put(FORMAT_BLOB_ID, blobs.bytes, { ...options, retention });
+  const writes = [
+    { id: BLOB_CONFIG_BLOB_ID, bytes: blobs.configBytes },
+    { id: FORMAT_BLOB_ID, bytes: blobs.bytes },
+  ];
+  if (isEmptyBlobConfig(blobConfig)) writes.reverse();
+  for (const { id, bytes } of writes) await storage.put(id, bytes, { ...options, retention });
+}
+
+function isEmptyBlobConfig({ retentionMode, unknown }: BlobConfig): boolean {
+  return retentionMode === "" && Object.keys(unknown).length === 0;
 }
 
 /** @throws SEJF_INVALID_ARGUMENT. */
