@@ -5,10 +5,15 @@
 import { type Cipheriv, createCipheriv } from "node:crypto";
 import {
   closeSync,
+  cpSync,
   existsSync,
   mkdirSync,
   openSync,
+  readdirSync,
+  readSync,
   renameSync,
+  rmSync,
+  statSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
@@ -35,7 +40,7 @@ class Keystream {
   }
 }
 
-export type DatasetName = "random" | "small" | "log";
+export type DatasetName = "random" | "small" | "log" | "disk";
 
 export interface Dataset {
   readonly name: DatasetName;
@@ -49,6 +54,10 @@ const MAKERS: Readonly<
   random: { description: "1 GiB incompressible in 16 files", make: makeRandom },
   small: { description: "100,000 files, median 2 KiB, in 2,000 directories", make: makeSmall },
   log: { description: "1 GiB of log text in 16 files", make: makeLog },
+  disk: {
+    description: "a 2 GiB disk image: zeros, repeated, text and random blocks",
+    make: makeDisk,
+  },
 };
 
 /** The tree, made now if it is not there yet. */
@@ -63,6 +72,76 @@ export function dataset(name: DatasetName): Dataset {
     renameSync(unfinished, path);
   }
   return { name, description, path };
+}
+
+/**
+ * The same tree some days later, in a folder of its own: every fifth file is changed, every thirtieth is gone, and
+ * some are new.
+ */
+export function mutatedDataset(name: DatasetName): Dataset {
+  const before = dataset(name);
+  const path = `${before.path}-mutated`;
+  if (!existsSync(path)) {
+    const unfinished = `${path}.unfinished`;
+    rmSync(unfinished, { recursive: true, force: true });
+    cpSync(before.path, unfinished, { recursive: true, preserveTimestamps: true });
+    mutate(unfinished);
+    renameSync(unfinished, path);
+  }
+  return { name, description: `${before.description}, changed`, path };
+}
+
+function mutate(path: string): void {
+  const stream = new Keystream(3);
+  const files = readdirSync(path, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .toSorted();
+  for (const [at, file] of files.entries()) {
+    if (at % 30 === 29) rmSync(file);
+    else if (at % 5 === 0) mutateFile(file, stream);
+    if (at % 1000 === 0) writeFileSync(`${file}.new`, stream.bytes(5000));
+  }
+}
+
+/** A disk image changes in blocks; other files get 1,000 bytes in their middle. */
+function mutateFile(file: string, stream: Keystream): void {
+  const { size } = statSync(file);
+  const fd = openSync(file, "r+");
+  if (size > 512 << 20) {
+    for (let i = 0; i < 20; i++) {
+      const offset = Math.floor((stream.fraction() * size) / 4096) * 4096;
+      writeSync(fd, stream.bytes(4096), 0, 4096, offset);
+    }
+  } else {
+    const tail = Buffer.alloc(size - (size >> 1));
+    readSync(fd, tail, 0, tail.length, size >> 1);
+    writeSync(fd, Buffer.concat([stream.bytes(1000), tail]), 0, tail.length + 1000, size >> 1);
+  }
+  closeSync(fd);
+}
+
+/** Blocks of 1 MiB, in runs as on a used disk: a third zeros, the rest of one pattern, text, or noise. */
+function makeDisk(path: string): void {
+  const stream = new Keystream(4000);
+  const pattern = stream.bytes(1 << 20);
+  const text = Buffer.from(
+    "a line of text in a file of the image, number 0000000\n".repeat(20_000),
+    "latin1",
+  );
+  let kind = 0;
+  let left = 0;
+  writeBig(join(path, "image.raw"), 2048, () => {
+    if (left === 0) {
+      kind = Math.floor(stream.fraction() * 6);
+      left = 1 + Math.floor(stream.fraction() * 64);
+    }
+    left--;
+    if (kind < 2) return Buffer.alloc(1 << 20);
+    if (kind === 2) return pattern;
+    if (kind === 3) return text.subarray(0, 1 << 20);
+    return stream.bytes(1 << 20);
+  });
 }
 
 function makeRandom(path: string): void {

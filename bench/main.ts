@@ -11,7 +11,7 @@ import { cpus, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { KOPIA_EXE, SEJF_EXE } from "../src/testkit/kopia.ts";
-import { type DatasetName, dataset } from "./datasets.ts";
+import { type DatasetName, dataset, mutatedDataset } from "./datasets.ts";
 import { createFloor } from "./floor.ts";
 import { type Measurement, runProgram } from "./run-program.ts";
 
@@ -84,7 +84,8 @@ class Client {
       await this.run("policy", "set", "--global", `--compression=${compression}`);
   }
 
-  async snapshot(path: string): Promise<Measurement & { readonly id: string }> {
+  /** `as`: the source under which it is stored, where that is not the path itself. */
+  async snapshot(path: string, as?: string): Promise<Measurement & { readonly id: string }> {
     const measured = await this.run(
       "snapshot",
       "create",
@@ -93,6 +94,7 @@ class Client {
       "--no-progress",
       "--no-auto-maintenance",
       "--no-send-snapshot-report",
+      ...(as === undefined ? [] : [`--override-source=${as}`]),
     );
     return { ...measured, id: (JSON.parse(measured.stdout) as { readonly id: string }).id };
   }
@@ -119,6 +121,7 @@ function wanted(name: string): boolean {
 /** Both programs on one data set: first run, unchanged run, restore to a disk and to memory, verification. */
 async function scenario(name: DatasetName, setup: Setup, compression?: string): Promise<void> {
   const data = dataset(name);
+  const changed = mutatedDataset(name);
   const results = new Map<
     string,
     { readonly sejf: Measurement[]; readonly kopia: Measurement[]; note?: string }
@@ -142,6 +145,7 @@ async function scenario(name: DatasetName, setup: Setup, compression?: string): 
         const first = await client.snapshot(data.path);
         note("first", program, first);
         if (name === "small") note("unchanged", program, await client.snapshot(data.path));
+        note("changed", program, await client.snapshot(changed.path, data.path));
         note("restore to a disk", program, await restore(client, first.id, WORK));
         if (name === "small")
           note("restore to memory", program, await restore(client, first.id, "/dev/shm"));
@@ -224,6 +228,7 @@ for (const setup of setups) {
   if (wanted("random")) await scenario("random", setup);
   if (wanted("log")) await scenario("log", setup, "zstd-fastest");
   if (wanted("small")) await scenario("small", setup);
+  if (wanted("disk")) await scenario("disk", setup);
 }
 const report = `${await heading()}\n\n${table()}\n`;
 process.stdout.write(`${report}`);
