@@ -9,6 +9,11 @@ export interface SejfErrorOptions {
   readonly cause?: unknown;
 }
 
+/** What helps whatever the circumstances. An error that comes from a thread is a code and a message, no more. */
+const HINTS: Partial<Record<ErrorCode, string>> = {
+  SEJF_NO_SPACE: "free some space and run the command again; what was done before is safe",
+};
+
 /** Every operating error sejf raises. Wrong use of an API stays TypeError or RangeError. */
 export class SejfError extends Error {
   override readonly name: string = "SejfError";
@@ -19,7 +24,7 @@ export class SejfError extends Error {
   constructor(code: ErrorCode, message: string, options: SejfErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
-    this.hint = options.hint;
+    this.hint = options.hint ?? HINTS[code];
     this.retryable = options.retryable ?? false;
   }
 }
@@ -58,13 +63,8 @@ export function errorFromUnknown(error: unknown, doing: string): SejfError {
   const message = error instanceof Error ? error.message : String(error);
   const system = systemCode(error);
   const code = (system === undefined ? undefined : SYSTEM_CODES[system]) ?? "SEJF_IO";
-  const hint =
-    code === "SEJF_NO_SPACE"
-      ? "free some space and run the command again; what was flushed is safe"
-      : undefined;
   return new SejfError(code, `${doing}: ${message}`, {
     cause: error,
-    hint,
     retryable: system !== undefined && RETRYABLE_SYSTEM_CODES.has(system),
   });
 }
