@@ -37,6 +37,10 @@ export const ERROR_CODES = {
   SEJF_LOCKED: "locked",
   /** The repository is locked for an upgrade. */
   SEJF_UPGRADE_IN_PROGRESS: "upgrade in progress",
+  /** The server cannot be reached, or the connection to it broke. */
+  SEJF_CONNECTION: "no connection to the server",
+  /** The server does not let this user in, or not do this. */
+  SEJF_ACCESS_DENIED: "access denied",
   /** The disk or the quota is full. */
   SEJF_NO_SPACE: "no space left",
   /** The operating system refused. */

@@ -1,0 +1,92 @@
+/**
+ * gRPC's framing: one byte of flags, four of length, the message. A message is put together in one buffer of its own,
+ * made when its length is known and allowed. Spec: gRPC over HTTP/2, "Length-Prefixed-Message".
+ */
+import { type OwnedBytes, viewOf } from "../../bytes/index.ts";
+import { GrpcError } from "./status.ts";
+
+export const PREFIX_BYTES = 5;
+
+/** Both directions, both sides; a real kopia has the same. */
+export const MAX_MESSAGE_BYTES: number = 20 << 20;
+
+/** The prefix of a message of this length. @throws GrpcError RESOURCE_EXHAUSTED for one that the other side refuses. */
+export function framePrefix(lengthBytes: number, maxBytes: number = MAX_MESSAGE_BYTES): OwnedBytes {
+  if (lengthBytes > maxBytes)
+    throw new GrpcError(
+      "RESOURCE_EXHAUSTED",
+      `trying to send a message of ${lengthBytes} bytes, the limit is ${maxBytes}`,
+    );
+  const prefix = new Uint8Array(PREFIX_BYTES);
+  viewOf(prefix).setUint32(1, lengthBytes);
+  return prefix;
+}
+
+/** Cuts a stream of bytes into messages, wherever its pieces begin and end. */
+export class FrameReader {
+  readonly #maxBytes: number;
+  readonly #prefix: OwnedBytes = new Uint8Array(PREFIX_BYTES);
+  #prefixFilled = 0;
+  #message: OwnedBytes | undefined;
+  #messageFilled = 0;
+
+  constructor(maxBytes: number = MAX_MESSAGE_BYTES) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Inside of a prefix or a message: the stream must not end here. */
+  get isPartial(): boolean {
+    return this.#prefixFilled > 0;
+  }
+
+  /**
+   * The messages that `chunk` completes, in order; each is the caller's. The chunk is not kept.
+   * @throws GrpcError RESOURCE_EXHAUSTED for a longer message, UNIMPLEMENTED for a compressed one, INTERNAL for other flags.
+   */
+  *push(chunk: Uint8Array): Generator<OwnedBytes, void, void> {
+    let at = 0;
+    while (at < chunk.byteLength || this.#isComplete) {
+      if (this.#message === undefined) at += this.#fillPrefix(chunk, at);
+      if (this.#message === undefined) return;
+      const count = Math.min(chunk.byteLength - at, this.#message.byteLength - this.#messageFilled);
+      this.#message.set(chunk.subarray(at, at + count), this.#messageFilled);
+      this.#messageFilled += count;
+      at += count;
+      if (!this.#isComplete) return;
+      const message = this.#message;
+      this.#message = undefined;
+      this.#messageFilled = 0;
+      this.#prefixFilled = 0;
+      yield message;
+    }
+  }
+
+  get #isComplete(): boolean {
+    return this.#message !== undefined && this.#messageFilled === this.#message.byteLength;
+  }
+
+  #fillPrefix(chunk: Uint8Array, at: number): number {
+    const count = Math.min(chunk.byteLength - at, PREFIX_BYTES - this.#prefixFilled);
+    this.#prefix.set(chunk.subarray(at, at + count), this.#prefixFilled);
+    this.#prefixFilled += count;
+    if (this.#prefixFilled === PREFIX_BYTES) {
+      this.#message = new Uint8Array(checkedLength(this.#prefix, this.#maxBytes));
+      this.#messageFilled = 0;
+    }
+    return count;
+  }
+}
+
+function checkedLength(prefix: OwnedBytes, maxBytes: number): number {
+  const [flags] = prefix;
+  if (flags === 1)
+    throw new GrpcError("UNIMPLEMENTED", "a message is compressed, which was not agreed on");
+  if (flags !== 0) throw new GrpcError("INTERNAL", `a message begins with the flags ${flags}`);
+  const length = viewOf(prefix).getUint32(1);
+  if (length > maxBytes)
+    throw new GrpcError(
+      "RESOURCE_EXHAUSTED",
+      `grpc: received message larger than max (${length} vs. ${maxBytes})`,
+    );
+  return length;
+}

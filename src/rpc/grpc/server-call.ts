@@ -1,0 +1,148 @@
+/** One call on the server: from the request's headers to the trailers with its status. */
+import { constants, type ServerHttp2Stream } from "node:http2";
+import type { OwnedBytes } from "../../bytes/index.ts";
+import type { MessageParts } from "../wire/envelopes.ts";
+import { type ChannelLimits, MessageChannel } from "./message-channel.ts";
+import { type Metadata, metadataOf } from "./metadata.ts";
+import {
+  encodeStatusMessage,
+  GRPC_STATUS,
+  GrpcError,
+  parseTimeout,
+  type GrpcStatusName,
+  statusOf,
+} from "./status.ts";
+
+export interface GrpcServerCall {
+  /** `/package.Service/Method`. */
+  readonly path: string;
+  readonly metadata: Metadata;
+  /** Address and port of the other end, for logs. */
+  readonly peer: string;
+  /** Aborted when the client cancels or vanishes, when the deadline is over, and when the server is closed. */
+  readonly signal: AbortSignal;
+  /** Until the client half-closes; to be read once. @throws GrpcError when the call broke instead. */
+  messages(): AsyncIterable<OwnedBytes>;
+  /** Resolves when the message stands in the call's bounded queue. @throws GrpcError when the call has ended. */
+  send(parts: MessageParts): Promise<void>;
+  /** The caller has proved who it is: its connection may send far ahead. Until then it gets little memory. */
+  trust(): void;
+}
+
+/** Resolves for status OK; the status of a thrown `GrpcError` is sent, of other errors only that there was one. */
+export type GrpcMethod = (call: GrpcServerCall) => Promise<void>;
+
+export interface ServerCallOptions extends ChannelLimits {
+  readonly onTrust: () => void;
+  /** What a call failed with, and why. */
+  readonly onError?: ((path: string, error: unknown) => void) | undefined;
+}
+
+/** Runs the method to its end and ends the stream with a status. Never fails. */
+export async function serveCall(
+  stream: ServerHttp2Stream,
+  request: { readonly path: string; readonly rawHeaders: readonly string[] },
+  method: GrpcMethod | undefined,
+  options: ServerCallOptions,
+  closing: AbortSignal,
+): Promise<void> {
+  const { path, rawHeaders } = request;
+  const end = new AbortController();
+  const cancelled = (): void =>
+    end.abort(new GrpcError("CANCELLED", "the call was cancelled by the client"));
+  stream.once("aborted", cancelled);
+  // A broken stream is told by `aborted`; without a listener its error would end the process.
+  stream.on("error", cancelled);
+  if (stream.aborted || stream.destroyed) cancelled();
+  let deadline: NodeJS.Timeout | undefined;
+  let status: { readonly status: GrpcStatusName; readonly message: string } = OK;
+  try {
+    const metadata = metadataOf(rawHeaders);
+    if (method === undefined) throw new GrpcError("UNIMPLEMENTED", `unknown method ${path}`);
+    const timeout = metadata.get("grpc-timeout");
+    if (timeout !== undefined) {
+      const over = new GrpcError("DEADLINE_EXCEEDED", `the deadline of ${timeout} is over`);
+      deadline = setTimeout(() => end.abort(over), Math.min(parseTimeout(timeout), MAX_TIMER_MS));
+    }
+    const signal = AbortSignal.any([end.signal, closing]);
+    await method(new ServerCall(path, metadata, stream, signal, options));
+  } catch (error) {
+    status = statusOf(error);
+    options.onError?.(path, error);
+  } finally {
+    clearTimeout(deadline);
+  }
+  finish(stream, status.status, status.message);
+}
+
+const OK = { status: "OK", message: "" } as const;
+/** Longest time that a timer of Node can wait. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+class ServerCall implements GrpcServerCall {
+  readonly path: string;
+  readonly metadata: Metadata;
+  readonly signal: AbortSignal;
+  readonly #stream: ServerHttp2Stream;
+  readonly #channel: MessageChannel;
+  readonly #onTrust: () => void;
+
+  constructor(
+    path: string,
+    metadata: Metadata,
+    stream: ServerHttp2Stream,
+    signal: AbortSignal,
+    options: ServerCallOptions,
+  ) {
+    this.path = path;
+    this.metadata = metadata;
+    this.signal = signal;
+    this.#stream = stream;
+    this.#channel = new MessageChannel(stream, options);
+    this.#onTrust = options.onTrust;
+  }
+
+  get peer(): string {
+    const { remoteAddress, remotePort } = this.#stream.session?.socket ?? {};
+    return remoteAddress === undefined ? "a local socket" : `${remoteAddress}:${remotePort}`;
+  }
+
+  messages(): AsyncIterable<OwnedBytes> {
+    return this.#channel.messages(this.signal);
+  }
+
+  async send(parts: MessageParts): Promise<void> {
+    if (!this.#stream.headersSent && !this.#stream.destroyed)
+      this.#stream.respond(RESPONSE_HEADERS, { waitForTrailers: true });
+    await this.#channel.send(parts);
+  }
+
+  trust(): void {
+    this.#onTrust();
+  }
+}
+
+const RESPONSE_HEADERS = { ":status": 200, "content-type": "application/grpc" } as const;
+
+function finish(stream: ServerHttp2Stream, status: GrpcStatusName, message: string): void {
+  if (stream.destroyed || stream.closed) return;
+  const trailers = {
+    "grpc-status": String(GRPC_STATUS[status]),
+    ...(message === "" ? {} : { "grpc-message": encodeStatusMessage(message) }),
+  };
+  // What the client goes on sending is thrown away, and it is told to stop once the status is on its way.
+  const stop = (): void => {
+    stream.resume();
+    setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR));
+  };
+  if (stream.headersSent) {
+    stream.once("wantTrailers", () => {
+      stream.sendTrailers(trailers);
+      stop();
+    });
+    stream.end();
+  } else {
+    stream.respond({ ...RESPONSE_HEADERS, ...trailers }, { endStream: true });
+    stop();
+  }
+}

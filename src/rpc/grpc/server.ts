@@ -1,0 +1,192 @@
+/**
+ * An HTTP/2 server over TLS that answers gRPC calls, and passes every other request, HTTP/1.1 included, to a handler of
+ * its own. A connection has small windows until one of its callers has proved who it is, and wide ones then: what a
+ * stranger can make the server hold is bounded.
+ */
+import {
+  createSecureServer,
+  type Http2SecureServer,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type Http2Session,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import type { ChannelLimits } from "./message-channel.ts";
+import { isGrpcContentType } from "./metadata.ts";
+import { type GrpcMethod, serveCall } from "./server-call.ts";
+import { GrpcError } from "./status.ts";
+
+/** A request that is not gRPC. */
+export type OtherRequestHandler = (
+  request: IncomingMessage | Http2ServerRequest,
+  response: ServerResponse | Http2ServerResponse,
+) => void;
+
+export interface RpcServerOptions extends ChannelLimits {
+  /** PEM. */
+  readonly cert: string | Uint8Array;
+  /** PEM. */
+  readonly key: string | Uint8Array;
+  readonly minTlsVersion?: "TLSv1.2" | "TLSv1.3" | undefined;
+  /** By path: `/package.Service/Method`. */
+  readonly methods: Readonly<Record<string, GrpcMethod>>;
+  /** Default: status 404. */
+  readonly onRequest?: OtherRequestHandler | undefined;
+  readonly onError?: ((path: string, error: unknown) => void) | undefined;
+  /** Calls at the same time on one connection. Default 100. */
+  readonly maxConcurrentCalls?: number | undefined;
+}
+
+/** Windows of a connection whose caller is not known yet, and of one whose caller is. */
+const STRANGER_WINDOW_BYTES = 64 << 10;
+const TRUSTED_WINDOW_BYTES = 16 << 20;
+const MAX_FRAME_BYTES = 1 << 20;
+const MAX_HEADER_BYTES = 64 << 10;
+/** MB that Node lets one connection hold before it resets streams; our own queues are bounded below that. */
+const SESSION_MEMORY_MB = 256;
+
+type StreamListener = (
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  flags: number,
+  rawHeaders: string[],
+) => void;
+
+export class RpcServer implements AsyncDisposable {
+  readonly #http: Http2SecureServer;
+  readonly #options: RpcServerOptions;
+  readonly #closing = new AbortController();
+  readonly #sessions = new Set<ServerHttp2Session>();
+  /** Of both versions of HTTP. */
+  readonly #sockets = new Set<Socket>();
+  readonly #trusted = new WeakSet<Http2Session>();
+  readonly #calls = new Set<Promise<void>>();
+
+  constructor(options: RpcServerOptions) {
+    this.#options = options;
+    this.#http = createSecureServer({
+      cert: toPem(options.cert),
+      key: toPem(options.key),
+      minVersion: options.minTlsVersion ?? "TLSv1.2",
+      allowHTTP1: true,
+      maxSessionMemory: SESSION_MEMORY_MB,
+      settings: {
+        initialWindowSize: STRANGER_WINDOW_BYTES,
+        maxFrameSize: MAX_FRAME_BYTES,
+        maxConcurrentStreams: options.maxConcurrentCalls ?? 100,
+        maxHeaderListSize: MAX_HEADER_BYTES,
+        enablePush: false,
+      },
+    });
+    this.#http.on("secureConnection", (socket) => {
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#sockets.delete(socket));
+    });
+    this.#http.on("session", (session) => {
+      this.#sessions.add(session);
+      session.once("close", () => this.#sessions.delete(session));
+      session.on("error", () => {});
+    });
+    this.#http.on("sessionError", () => {});
+    this.#route();
+  }
+
+  /** Resolves with the port, which is chosen by the system for port 0. */
+  async listen(port: number, host: string): Promise<number> {
+    await new Promise<void>((resolve, reject) => {
+      this.#http.once("error", reject);
+      this.#http.listen(port, host, () => {
+        this.#http.off("error", reject);
+        resolve();
+      });
+    });
+    return (this.#http.address() as AddressInfo).port;
+  }
+
+  /** Listens on a socket file. */
+  async listenOn(path: string): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#http.once("error", reject);
+      this.#http.listen({ path }, () => {
+        this.#http.off("error", reject);
+        resolve();
+      });
+    });
+  }
+
+  /**
+   * Takes no new connections and calls. Calls under way have so many milliseconds to end; then their signals are
+   * aborted and, once the methods have returned, the connections closed.
+   */
+  async close(graceMs = 0): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#http.close(() => resolve()));
+    for (const session of this.#sessions) session.close();
+    if (graceMs > 0 && this.#calls.size > 0) await this.#idleOrAfter(graceMs);
+    this.#closing.abort(new GrpcError("UNAVAILABLE", "the server is being shut down"));
+    await Promise.all(this.#calls);
+    for (const session of this.#sessions) session.destroy();
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #idleOrAfter(graceMs: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const over = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, graceMs);
+    });
+    await Promise.race([Promise.all(this.#calls), over]);
+    clearTimeout(timer);
+  }
+
+  /**
+   * Node turns every HTTP/2 stream into a request as soon as somebody listens for requests; a call must not get one,
+   * which would answer it a second time. So its listener is taken off and called for the other streams only.
+   */
+  #route(): void {
+    const server = this.#http;
+    server.on("request", this.#options.onRequest ?? notFound);
+    const toRequest = server.listeners("stream") as StreamListener[];
+    server.removeAllListeners("stream");
+    const onStream: StreamListener = (stream, headers, flags, rawHeaders) => {
+      if (isGrpcContentType(headers["content-type"])) this.#call(stream, headers, rawHeaders);
+      else
+        for (const listener of toRequest) listener.call(server, stream, headers, flags, rawHeaders);
+    };
+    server.on("stream", onStream);
+  }
+
+  #call(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: string[]): void {
+    const path = String(headers[":path"]);
+    const { methods } = this.#options;
+    const method = Object.hasOwn(methods, path) ? methods[path] : undefined;
+    const { session } = stream;
+    const options = { ...this.#options, onTrust: (): void => this.#trust(session) };
+    const call = serveCall(stream, { path, rawHeaders }, method, options, this.#closing.signal);
+    this.#calls.add(call);
+    void call.finally(() => this.#calls.delete(call));
+  }
+
+  #trust(session: Http2Session | undefined): void {
+    if (session === undefined || session.destroyed || this.#trusted.has(session)) return;
+    this.#trusted.add(session);
+    session.setLocalWindowSize(TRUSTED_WINDOW_BYTES);
+    session.settings({ initialWindowSize: TRUSTED_WINDOW_BYTES });
+  }
+}
+
+const notFound: OtherRequestHandler = (_request, response) => {
+  response.statusCode = 404;
+  response.end();
+};
+
+function toPem(data: string | Uint8Array): string {
+  return typeof data === "string" ? data : new TextDecoder().decode(data);
+}

@@ -1,0 +1,251 @@
+/**
+ * The client's end of a session: typed requests, any number of them under way, answers in any order. A session is one
+ * stream and never heals: when it breaks, everything that waits fails with a retryable SEJF_CONNECTION, and what was
+ * not flushed is lost on the server. Spec: kopia-server 3.
+ */
+import type { CallOptions } from "../../bytes/index.ts";
+import { SejfError } from "../../errors/index.ts";
+import type { GrpcConnection } from "../grpc/client.ts";
+import type { GrpcClientCall } from "../grpc/client-call.ts";
+import {
+  type AnyRequest,
+  decodeResponse,
+  encodeRequest,
+  type RequestBodies,
+  type RequestKind,
+  type ResponseBodies,
+  type SessionResponse,
+} from "../wire/envelopes.ts";
+import type { RepositoryParametersMessage } from "../wire/messages.ts";
+import { errorOfResponse } from "./response-errors.ts";
+
+export const SESSION_PATH = "/kopia_repository.KopiaRepository/Session";
+
+export interface SessionCredentials {
+  /** User and host are what the client claims; the password of that very pair proves it. */
+  readonly username: string;
+  readonly hostname: string;
+  readonly password: string;
+}
+
+export interface OpenSessionOptions extends CallOptions {
+  readonly credentials: SessionCredentials;
+  /** Free text for the server's log: `cli:snapshot create`. */
+  readonly purpose?: string | undefined;
+  readonly readOnly?: boolean | undefined;
+  /** Told to the server for its log. */
+  readonly clientVersion?: string | undefined;
+}
+
+interface Pending {
+  readonly kind: RequestKind;
+  /** Gets every response; `last` with the one that ends the request. */
+  readonly onBody: (body: unknown, last: boolean) => void;
+  readonly fail: (error: unknown) => void;
+}
+
+/** Responses that one request may have: pages of a search. */
+const MAX_PAGES = 100_000;
+
+export class SessionClient implements AsyncDisposable {
+  readonly #call: GrpcClientCall;
+  readonly #pending = new Map<bigint, Pending>();
+  readonly #ended: Promise<void>;
+  #nextId = 1n;
+  #parameters: RepositoryParametersMessage | undefined;
+  /** Why no request can be made any more. */
+  #failure: unknown;
+  #closing: "no" | "finishing" | "cancelled" = "no";
+
+  /** Use `openSession`. */
+  constructor(call: GrpcClientCall) {
+    this.#call = call;
+    this.#ended = this.#receive();
+  }
+
+  /** What the server told at the beginning. */
+  get parameters(): RepositoryParametersMessage {
+    if (this.#parameters === undefined) throw new TypeError("the session is not initialized");
+    return this.#parameters;
+  }
+
+  get isBroken(): boolean {
+    return this.#failure !== undefined || this.#closing !== "no";
+  }
+
+  /**
+   * One request and its one answer. An abort ends the waiting only: the server goes on with what it got.
+   * @throws the server's error by the table; SEJF_CONNECTION when the session breaks; SEJF_CORRUPT for a false answer.
+   */
+  async request<K extends Exclude<RequestKind, "findManifests">>(
+    kind: K,
+    body: RequestBodies[K],
+    options: CallOptions = {},
+  ): Promise<ResponseBodies[K]> {
+    let answer: ResponseBodies[K] | undefined;
+    await this.#exchange(kind, body, options, (part) => {
+      answer = part as ResponseBodies[K];
+    });
+    if (answer === undefined) throw new SejfError("SEJF_CORRUPT", `${kind}: the answer is empty`);
+    return answer;
+  }
+
+  /** The answers of a search, page by page, joined. */
+  async findManifests(
+    body: RequestBodies["findManifests"],
+    options: CallOptions = {},
+  ): Promise<ResponseBodies["findManifests"]["metadata"]> {
+    const found: ResponseBodies["findManifests"]["metadata"][] = [];
+    await this.#exchange("findManifests", body, options, (part) => {
+      found.push((part as ResponseBodies["findManifests"]).metadata);
+      if (found.length > MAX_PAGES)
+        throw new SejfError("SEJF_CORRUPT", `a search has more than ${MAX_PAGES} pages`);
+    });
+    return found.flat();
+  }
+
+  /** Half-closes and waits for the end: the server flushes what was written. @throws SEJF_CONNECTION when it breaks. */
+  async finish(): Promise<void> {
+    this.#closing = "finishing";
+    this.#call.halfClose();
+    await this.#ended;
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Ends at once: what was not flushed is lost. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing = "cancelled";
+    this.#call.cancel();
+    await this.#ended;
+  }
+
+  /** The first request of a session. */
+  async initialize(purpose: string, readOnly: boolean, options: CallOptions): Promise<void> {
+    const { parameters } = await this.request("initializeSession", { purpose, readOnly }, options);
+    if (parameters === undefined)
+      throw new SejfError("SEJF_CORRUPT", "the server does not tell the repository's parameters");
+    this.#parameters = parameters;
+  }
+
+  async #exchange<K extends RequestKind>(
+    kind: K,
+    body: RequestBodies[K],
+    options: CallOptions,
+    onPart: (body: unknown) => void,
+  ): Promise<void> {
+    const { signal } = options;
+    signal?.throwIfAborted();
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#closing !== "no") throw new SejfError("SEJF_CONNECTION", "the session was closed");
+    const id = this.#nextId++;
+    let onAbort = (): void => {};
+    const answered = new Promise<void>((resolve, reject) => {
+      const onBody = (part: unknown, last: boolean): void => {
+        onPart(part);
+        if (last) resolve();
+      };
+      this.#pending.set(id, { kind, onBody, fail: reject });
+      onAbort = (): void => reject(signal?.reason as Error);
+    });
+    // Whoever fails to send sees that failure, not the one of the answer.
+    answered.catch(() => {});
+    signal?.addEventListener("abort", onAbort);
+    try {
+      // The generic pair is one of the union's members; the compiler does not see it.
+      await this.#call.send(encodeRequest(id, { kind, body } as AnyRequest));
+      await answered;
+    } catch (error) {
+      if (this.#failure !== undefined && !(signal?.aborted ?? false)) throw this.#failure;
+      throw error;
+    } finally {
+      signal?.removeEventListener("abort", onAbort);
+      this.#pending.delete(id);
+    }
+  }
+
+  async #receive(): Promise<void> {
+    try {
+      for await (const message of this.#call.messages()) this.#dispatch(decodeResponse(message));
+      // After a half-close this is how it should end; then nothing waits any more.
+      const ended = new SejfError("SEJF_CONNECTION", "the server ended the session", {
+        retryable: true,
+      });
+      if (this.#closing === "no") this.#failure = ended;
+      this.#failPending(ended);
+    } catch (error) {
+      if (this.#closing !== "cancelled") this.#failure = error;
+      this.#failPending(error);
+      this.#call.cancel();
+    }
+  }
+
+  #dispatch({ requestId, hasMore, response }: SessionResponse): void {
+    const pending = this.#pending.get(requestId);
+    if (pending === undefined) {
+      // Of a request that was given up.
+      if (requestId > 0n && requestId < this.#nextId) return;
+      throw new SejfError(
+        "SEJF_CORRUPT",
+        `the server answers request ${requestId}, which was never made`,
+      );
+    }
+    if (response === undefined)
+      throw new SejfError("SEJF_CORRUPT", `${pending.kind}: the answer is of an unknown kind`);
+    if (response.kind === "error") {
+      this.#pending.delete(requestId);
+      pending.fail(errorOfResponse(response.body, pending.kind));
+      return;
+    }
+    if (response.kind !== pending.kind)
+      throw new SejfError("SEJF_CORRUPT", `${pending.kind}: the answer is one to ${response.kind}`);
+    if (!hasMore) this.#pending.delete(requestId);
+    pending.onBody(response.body, !hasMore);
+  }
+
+  #failPending(error: unknown): void {
+    for (const { fail } of this.#pending.values()) fail(error);
+    this.#pending.clear();
+  }
+}
+
+/**
+ * Opens a stream, proves who we are, and learns the repository's parameters.
+ * @throws SEJF_ACCESS_DENIED for a wrong user or password; SEJF_CONNECTION, SEJF_CORRUPT.
+ */
+export async function openSession(
+  connection: GrpcConnection,
+  options: OpenSessionOptions,
+): Promise<SessionClient> {
+  const { username, hostname, password } = options.credentials;
+  const call = connection.startCall(SESSION_PATH, {
+    metadata: {
+      "kopia-username": headerText("user name", username),
+      "kopia-hostname": headerText("host name", hostname),
+      "kopia-password": headerText("password", password),
+      "kopia-version": options.clientVersion ?? "sejf",
+      "kopia-build-info": "-",
+      "kopia-repo": "",
+      "kopia-os": process.platform,
+      "kopia-arch": process.arch,
+    },
+  });
+  const session = new SessionClient(call);
+  try {
+    await session.initialize(options.purpose ?? "", options.readOnly ?? false, options);
+    return session;
+  } catch (error) {
+    await session[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** SECURITY: the text is not repeated in the message, it may be a password. */
+function headerText(what: string, text: string): string {
+  if (!/^[\u0020-\u007e]*$/.test(text))
+    throw new SejfError(
+      "SEJF_INVALID_ARGUMENT",
+      `the ${what} for the server has characters that the protocol cannot carry`,
+      { hint: "a server user's name and password are letters, digits and signs of ASCII" },
+    );
+  return text;
+}
