@@ -3,17 +3,23 @@ import { enableCompileCache } from "node:module";
 import { VERSION } from "./version.ts";
 
 enableCompileCache();
+process.stdout.on("error", leave);
 const args = process.argv.slice(2);
 if (args.length === 1 && args[0] === "--version") {
   process.stdout.write(`${VERSION}\n`);
 } else {
-  // who reads our output may leave early
-  process.stdout.on("error", (error: NodeJS.ErrnoException) =>
-    process.exit(error.code === "EPIPE" ? 0 : 1),
-  );
+  // messages that reach nobody are no reason to stop
+  process.stderr.on("error", () => undefined);
   const { run } = await import("./run.ts");
   const status = await run(args);
   process.exitCode = status;
   // A stream into a pipe may still hold something; nothing else is waited for.
-  process.stdout.write("", () => process.exit(status));
+  process.stdout.write("", (error) => (error ? leave(error) : process.exit(status)));
+}
+
+/** The output cannot be written: who reads it may have left early, which is no failure; anything else is one. */
+function leave(error: NodeJS.ErrnoException): never {
+  if (error.code === "EPIPE") process.exit(0);
+  process.stderr.write(`sejf: error: writing standard output: ${error.message}\n`);
+  process.exit(1);
 }

@@ -68,7 +68,19 @@ export async function readStoredFormat(
       },
     );
   }
-  return { blob: decodeFormatBlob(bytes), bytes };
+  return { blob: decodeStored(bytes), bytes };
+}
+
+function decodeStored(bytes: OwnedBytes): FormatBlob {
+  try {
+    return decodeFormatBlob(bytes);
+  } catch (error) {
+    if (!isSejfError(error, "SEJF_CORRUPT")) throw error;
+    throw new SejfError("SEJF_CORRUPT", error.message, {
+      hint: "bring the blob back from a copy of the repository; `repository repair` rebuilds that of format version 1",
+      cause: error,
+    });
+  }
 }
 
 /** An opened format with its key. */
