@@ -104,7 +104,6 @@ export {
   type MetadataField,
   type TreeDiff,
   withTotals,
-  withTotals,
 } from "./diff.ts";
 export { type Estimate, type EstimateOptions, estimateTree, type SizeBucket } from "./estimate.ts";
 export { type RetentionDecision, retentionDecisions } from "./expire.ts";

@@ -5,6 +5,7 @@ import type { ManifestId } from "../manifest/index.ts";
 import { type ObjectId, objectPrefix, openObject, toObjectId } from "../object/index.ts";
 import { isObjectId } from "../object/index.ts";
 import type { Repository } from "../repository/index.ts";
+import { entryText } from "./dir-entry.ts";
 import { listSnapshots, loadSnapshot } from "./snapshots.ts";
 import { formatSource, parseSource } from "./source.ts";
 import { findEntry } from "./tree.ts";
@@ -21,14 +22,23 @@ export interface ResolvedObject {
   readonly path: string;
 }
 
-export interface ResolveOptions extends CallOptions {
-  /** Only snapshots that started no later count, where one is chosen by path or object. */
+/** Which snapshot is meant where a path is given. */
+export interface SnapshotChoice {
+  /** Only snapshots that started no later count. */
   readonly notAfterNs?: TimestampNs | undefined;
+  /** Of these the newest that has the path, or the oldest. Default newest. */
+  readonly order?: "newest" | "oldest" | undefined;
+}
+
+export interface ResolveOptions extends CallOptions, SnapshotChoice {
+  /** Refuses an object that is the root of several snapshots which differ in its attributes; else the newest's count. */
+  readonly consistentAttributes?: boolean | undefined;
 }
 
 /**
- * `<snapshot ID>[/path]`, `<object ID>[/path]`, or `[user@host:]/path`: the newest snapshot of that path or of the
- * nearest parent. @throws SEJF_NOT_FOUND; SEJF_INVALID_ID for what is none of these.
+ * `<snapshot ID>[/path]`, `<object ID>[/path]`, or a path of a source, `[user@host:]path`: in the newest complete
+ * snapshot, of it or of a folder above it, that has it. @throws SEJF_NOT_FOUND; SEJF_INVALID_ARGUMENT for no path and
+ * for attributes that are not consistent.
  */
 export async function resolveObjectPath(
   repository: Repository,
@@ -37,18 +47,14 @@ export async function resolveObjectPath(
 ): Promise<ResolvedObject> {
   const [head = "", ...rest] = text.split("/");
   const path = rest.filter((part) => part !== "");
-  const start = await resolveStart(repository, head, options);
+  const consistentAttributes = options.consistentAttributes === true && path.length === 0;
+  const start = await resolveStart(repository, head, { ...options, consistentAttributes });
   if (start !== undefined)
     return {
       ...start,
       entry: await findEntry(repository, start.entry, path, options),
       path: path.join("/"),
     };
-  if (!text.includes("/") && !text.includes("\\")) {
-    throw new SejfError("SEJF_NOT_FOUND", `there is no snapshot or object ${text}`, {
-      hint: "give the ID of a snapshot or an object, or a path; `snapshot list` shows the snapshots",
-    });
-  }
   return resolvePath(repository, parseSource(text, repository.identity), options);
 }
 
@@ -63,10 +69,11 @@ async function resolveStart(
   }
   if (!isObjectId(head)) return undefined;
   const object = toObjectId(head);
-  const snapshots = (await listSnapshots(repository, options)).filter(
-    (one) => one.rootEntry?.object === object && isInTime(one, options),
+  const snapshots = (await listSnapshots(repository, { signal: options.signal })).filter(
+    (one) => one.rootEntry?.object === object,
   );
-  const snapshot = newest(snapshots);
+  if (options.consistentAttributes === true) assertConsistent(object, snapshots);
+  const snapshot = byTime(snapshots, "newest")[0];
   return snapshot === undefined
     ? { snapshot, entry: await madeUpEntry(repository, object, options) }
     : { snapshot, entry: rootOf(snapshot) };
@@ -91,14 +98,23 @@ function rootOf(snapshot: SnapshotManifest): DirEntry {
   return snapshot.rootEntry;
 }
 
-function isInTime(snapshot: SnapshotManifest, { notAfterNs }: ResolveOptions): boolean {
-  return notAfterNs === undefined || snapshot.startTimeNs <= notAfterNs;
+function assertConsistent(object: ObjectId, snapshots: readonly SnapshotManifest[]): void {
+  const roots = new Set(snapshots.map((snapshot) => entryText(rootOf(snapshot))));
+  if (roots.size <= 1) return;
+  throw new SejfError(
+    "SEJF_INVALID_ARGUMENT",
+    `${object} is the root of ${snapshots.length} snapshots, which differ in its attributes`,
+    { hint: "give the ID of the snapshot that is meant; `snapshot list` shows them" },
+  );
 }
 
-function newest(snapshots: readonly SnapshotManifest[]): SnapshotManifest | undefined {
-  return snapshots.reduce<SnapshotManifest | undefined>(
-    (best, one) => (best === undefined || one.startTimeNs > best.startTimeNs ? one : best),
-    undefined,
+function byTime(
+  snapshots: readonly SnapshotManifest[],
+  order: "newest" | "oldest",
+): readonly SnapshotManifest[] {
+  const sign = order === "oldest" ? 1 : -1;
+  return snapshots.toSorted((a, b) =>
+    a.startTimeNs === b.startTimeNs ? 0 : a.startTimeNs < b.startTimeNs ? -sign : sign,
   );
 }
 
@@ -115,34 +131,39 @@ async function madeUpEntry(
   return { ...common, name: object, type: "f", mode: 0o644, sizeBytes };
 }
 
-/** The newest snapshot of the path, else of the nearest parent that has one. */
+/** In the first snapshot, by the order asked for, that has the path: whether it is of the path or of a folder above. */
 async function resolvePath(
   repository: Repository,
   source: SnapshotSource,
   options: ResolveOptions,
 ): Promise<ResolvedObject> {
+  const { signal, notAfterNs, order = "newest" } = options;
   const { username, hostname } = source;
-  const all = await listSnapshots(repository, {
-    signal: options.signal,
-    source: { username, hostname },
-  });
-  for (const [path, below] of pathAndParents(source.path)) {
-    const snapshot = newest(
-      all.filter(
-        (one) => one.source.path === path && isInTime(one, options) && one.rootEntry !== undefined,
-      ),
-    );
-    if (snapshot === undefined) continue;
-    return {
-      snapshot,
-      entry: await findEntry(repository, rootOf(snapshot), below, options),
-      path: below.join("/"),
-    };
+  const levels = new Map(pathAndParents(source.path));
+  const all = (await listSnapshots(repository, { signal, source: { username, hostname } })).filter(
+    (one) =>
+      one.incomplete === undefined &&
+      one.rootEntry !== undefined &&
+      levels.has(one.source.path) &&
+      (notAfterNs === undefined || one.startTimeNs <= notAfterNs),
+  );
+  for (const snapshot of byTime(all, order)) {
+    const below = levels.get(snapshot.source.path) ?? [];
+    try {
+      const entry = await findEntry(repository, rootOf(snapshot), below, { signal });
+      return { snapshot, entry, path: below.join("/") };
+    } catch (error) {
+      if (!isSejfError(error, "SEJF_NOT_FOUND")) throw error;
+    }
   }
   throw new SejfError(
     "SEJF_NOT_FOUND",
-    `there is no snapshot of ${formatSource(source)} or of a folder above it`,
-    { hint: "`snapshot list --all` shows what there is" },
+    all.length === 0
+      ? `there is no complete snapshot of ${formatSource(source)} or of a folder above it`
+      : `none of ${all.length} snapshots has ${formatSource(source)}`,
+    {
+      hint: "`snapshot list --all` shows what there is; any snapshot or object can be named by its ID",
+    },
   );
 }
 

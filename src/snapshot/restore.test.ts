@@ -12,77 +12,17 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { collect, utf8ToBytes } from "../bytes/index.ts";
+import { collect } from "../bytes/index.ts";
 import type { ContentRef } from "../format/index.ts";
 import { lstatExact, setFileTimes } from "../node/index.ts";
-import { type ObjectId, writeObject } from "../object/index.ts";
-import { type MemoryRepository, memoryRepository } from "../testkit/memory-repository.ts";
+import type { ObjectId } from "../object/index.ts";
+import { memoryRepository } from "../testkit/memory-repository.ts";
 import { SeededRandom } from "../testkit/random.ts";
 import { temporaryDirectory } from "../testkit/temp.ts";
-import { entryText } from "./dir-entry.ts";
-import {
-  type DirEntry,
-  encodeDirectory,
-  type RestoreEvent,
-  type RestoreOptions,
-  restoreTree,
-  sortEntries,
-  summaryOf,
-  walkTree,
-} from "./index.ts";
+import { directory, file, link, raw, TIME } from "../testkit/tree-builder.ts";
+import { type RestoreEvent, type RestoreOptions, restoreTree, walkTree } from "./index.ts";
 
-const TIME = 1_767_323_045_123_456_789n;
 const QUIET = { skipOwners: true };
-
-async function file(
-  repository: MemoryRepository,
-  name: string,
-  data: string | Uint8Array,
-  mode = 0o640,
-): Promise<DirEntry> {
-  const { id, sizeBytes } = await writeObject(repository.contents, data, {
-    format: repository.parameters,
-    prefix: "",
-  });
-  return { name, type: "f", mode, sizeBytes, mtimeNs: TIME, uid: 0, gid: 0, object: id };
-}
-
-async function link(repository: MemoryRepository, name: string, target: string): Promise<DirEntry> {
-  return { ...(await file(repository, name, target)), type: "s" };
-}
-
-/** A directory with these entries, as the encoder writes them, or with a JSON of its own. */
-async function directory(
-  repository: MemoryRepository,
-  name: string,
-  entries: readonly DirEntry[],
-  json?: string,
-): Promise<DirEntry> {
-  const summary = summaryOf(entries, TIME);
-  const bytes =
-    json === undefined
-      ? encodeDirectory({ entries: sortEntries([...entries]), summary })
-      : utf8ToBytes(json);
-  const { id } = await writeObject(repository.contents, bytes, {
-    format: repository.parameters,
-    prefix: "k",
-  });
-  return {
-    name,
-    type: "d",
-    mode: 0o750,
-    sizeBytes: 0,
-    mtimeNs: TIME - 5n,
-    uid: 0,
-    gid: 0,
-    object: id,
-    summary,
-  };
-}
-
-function raw(entries: readonly DirEntry[]): string {
-  return `{"stream":"kopia:directory","entries":[${entries.map(entryText).join(",")}]}\n`;
-}
 
 test("a tree comes back with contents, modes, links and times to the nanosecond, of directories too", async () => {
   await using temp = await temporaryDirectory("restore");

@@ -1,25 +1,27 @@
-/** `restore` and `snapshot restore`: a directory or file from the repository into the file system. */
-import { resolve } from "node:path";
-import { SejfError } from "../../errors/index.ts";
+/** `restore` and `snapshot restore`: from the repository into folders and archives. Reference: kopia cli/command_restore.go. */
 import type { DirectRepository } from "../../repository/index.ts";
 import {
-  parseSource,
+  type ArchiveFormat,
+  type DirEntry,
+  formatSource,
+  openPlaceholder,
   resolveObjectPath,
-  type ResolvedObject,
-  type RestoreCounters,
+  restoreToArchive,
   restoreTree,
-  type RestoreSummary,
 } from "../../snapshot/index.ts";
 import { type Command, defineCommand, type ExitStatus } from "../command.ts";
 import type { CommandContext } from "../context.ts";
-import { choice, type FlagValues, flag, inert, refused, text } from "../flags.ts";
-import { openProgress, type Progress } from "../output/progress.ts";
-import { formatBytes } from "../output/units.ts";
+import { choice, type FlagValues, flag, integer, text } from "../flags.ts";
+import { openRestoreReport } from "../shared/restore-report.ts";
+import {
+  archiveFormat,
+  inPlaceTarget,
+  parseRestoreArguments,
+  RESTORE_MODES,
+  type RestoreRequest,
+} from "../shared/restore-targets.ts";
 import { parseSnapshotTime } from "../shared/snapshot-time.ts";
 import { usageError } from "../usage-error.ts";
-
-const NO_PLACEHOLDERS = "shallow restores with placeholder files are not offered yet";
-const ARCHIVE = /\.(?:zip|tar|tar\.gz|tgz)$/;
 
 const flags = {
   overwriteDirectories: flag("Overwrite existing directories", { default: true }),
@@ -32,15 +34,14 @@ const flags = {
   writeSparseFiles: flag(
     "When doing a restore, attempt to write files sparsely-allocating the minimum amount of disk space needed",
   ),
-  consistentAttributes: refused(
-    "switch",
-    "snapshots with the same root always restore the newest one's attributes",
+  consistentAttributes: flag(
+    "When multiple snapshots match, fail if they have inconsistent attributes",
     { env: "RESTORE_CONSISTENT_ATTRIBUTES" },
   ),
-  mode: choice("Override restore mode", ["auto", "local", "zip", "zip-nocompress", "tar", "tgz"], {
-    default: "auto",
+  mode: choice("Override restore mode", RESTORE_MODES, { default: "auto" }),
+  parallel: integer("Restore parallelism (1=disable, 0: as many as the threads can do)", {
+    default: 8,
   }),
-  parallel: inert("value", "as many threads write as the machine has cores"),
   skipOwners: flag("Skip owners during restore"),
   skipPermissions: flag("Skip permissions during restore"),
   skipTimes: flag("Skip times during restore"),
@@ -49,130 +50,159 @@ const flags = {
     "Write files atomically to disk, ensuring they are either fully committed, or not written at all",
   ),
   ignoreErrors: flag("Ignore all errors"),
-  skipExisting: flag("Skip files and symlinks that exist in the output"),
+  skipExisting: flag(
+    "Skip files and symlinks that exist in the output with the size and time they have in the snapshot",
+  ),
   deleteExtra: flag(
     "Delete additional files, directories and symlinks that exist in the restore path but do not exist in the snapshot",
   ),
-  shallow: refused("value", NO_PLACEHOLDERS),
-  shallowMinsize: refused("value", NO_PLACEHOLDERS),
+  shallow: integer(
+    "Shallow restore the directory hierarchy starting at this level (default: everything; 0 for placeholders)",
+    { placeholder: "LEVEL" },
+  ),
+  shallowMinsize: integer(
+    "When doing a shallow restore, write actual files instead of placeholders smaller than this size",
+    { default: 0, placeholder: "BYTES" },
+  ),
   snapshotTime: text(
-    "When using a path as the source, use the latest snapshot available before this date",
+    "When using a path as the source, use the latest snapshot available before this date, or the oldest",
     { default: "latest", placeholder: "TIME" },
   ),
   flushFiles: flag("Specifies whether or not to flush files after restore completes"),
+  jsonProgress: flag("Write progress and problems as JSON lines to standard error"),
 };
 type Values = FlagValues<typeof flags>;
 
 export const command: Command = defineCommand({
   summary: "Restore a directory or a file",
-  description: `The source is a snapshot ID, an object ID (either may be followed by /path), or a local path, whose newest
-snapshot is restored: with one argument to where it was.`,
+  description: `The source is a snapshot ID, an object ID (either may be followed by /path), or a path, [user@host:]path, whose
+newest snapshot is restored: with one argument to where it was. A target that ends in .zip, .tar, .tar.gz or .tgz
+becomes an archive. Placeholders (*.kopia-entry) that a shallow restore made are expanded where they are.
+
+A restore that was stopped can be run again, with --skip-existing without what is done already.
+
+Exit status 3: with --ignore-errors not everything could be restored; see the messages.`,
   flags,
   arguments: [
-    { name: "sources", help: "What to restore, and where to", required: true, variadic: true },
+    {
+      name: "sources",
+      help: "What to restore, and where to; or placeholders",
+      required: true,
+      variadic: true,
+    },
   ],
   async run(context, values, args) {
-    assertArguments(args, values);
+    checkValues(values);
+    const request = parseRestoreArguments(args);
+    if (request.placeholders !== undefined) assertLocal(values);
     await using repository = await context.openRepository();
-    const [source = "", given] = args;
-    const target = given === undefined ? inPlaceTarget(repository, source) : resolve(given);
-    assertNoArchive(target, values);
-    const found = await findSource(context, repository, source, values);
-    context.log.info(`Restoring to local filesystem (${target})...`);
-    const summary = await restoreWithProgress(context, repository, found, target, values);
-    return tellSummary(context, summary);
+    let errors = 0;
+    for await (const { entry, target, shallow } of restores(context, repository, request, values))
+      errors += await restoreOne(context, repository, entry, target, { ...values, shallow });
+    return (errors === 0 ? 0 : 3) satisfies ExitStatus;
   },
 });
 
-function assertArguments(args: readonly string[], values: Values): void {
-  if (args.length > 2 || args.some((arg) => arg.endsWith(".kopia-entry"))) {
-    const placeholder = args.some((arg) => arg.endsWith(".kopia-entry"));
-    throw usageError(
-      placeholder
-        ? `restoring placeholder files is not supported: ${NO_PLACEHOLDERS}`
-        : "restore requires a source and a target path",
-    );
+interface OneRestore {
+  readonly entry: DirEntry;
+  readonly target: string;
+  readonly shallow: number | undefined;
+}
+
+function checkValues(values: Values): void {
+  if (values.parallel < 0) throw usageError("--parallel: expected 0 or more");
+  if ((values.shallow ?? 0) < 0) throw usageError("--shallow: expected 0 or more");
+  if (values.shallowMinsize < 0) throw usageError("--shallow-minsize: expected 0 or more");
+}
+
+function assertLocal({ mode }: Values): void {
+  if (mode !== "auto" && mode !== "local")
+    throw usageError(`placeholders are expanded to files, not to archives: --mode=${mode}`);
+}
+
+async function* restores(
+  context: CommandContext,
+  repository: DirectRepository,
+  request: RestoreRequest,
+  values: Values,
+): AsyncGenerator<OneRestore, void, void> {
+  if (request.placeholders === undefined) {
+    const target = request.target ?? inPlaceTarget(request.source, repository.identity);
+    const entry = await findSource(context, repository, request.source, values);
+    yield { entry, target, shallow: values.shallow };
+    return;
   }
-  if (values.mode !== "auto" && values.mode !== "local") throw noArchives(`--mode=${values.mode}`);
-}
-
-function assertNoArchive(target: string, values: Values): void {
-  if (values.mode === "auto" && ARCHIVE.test(target)) throw noArchives(`restoring to ${target}`);
-}
-
-function noArchives(what: string): SejfError {
-  return usageError(
-    `${what} is not supported: archives are not offered yet`,
-    "restore to a folder; --mode=local restores to a folder of that name",
-  );
-}
-
-/** A path of this client is restored to where it came from. */
-function inPlaceTarget(repository: DirectRepository, source: string): string {
-  const { identity } = repository;
-  const parsed = parseSource(source, identity);
-  if (parsed.path === "") throw usageError("the source must contain a path element");
-  if (parsed.hostname !== identity.hostname || parsed.username !== identity.username) {
-    throw usageError(
-      "the source must be a path of this user and host to be the target too",
-      "give a target path as the second argument",
-    );
-  }
-  return parsed.path;
+  for (const path of request.placeholders)
+    yield { ...openPlaceholder(path), shallow: values.shallow ?? 0 };
 }
 
 async function findSource(
   context: CommandContext,
   repository: DirectRepository,
   source: string,
-  values: Values,
-): Promise<ResolvedObject> {
-  const notAfterNs = parseSnapshotTime(values.snapshotTime, context.clock);
-  const found = await resolveObjectPath(repository, source, { signal: context.signal, notAfterNs });
-  if (found.snapshot !== undefined) {
+  { consistentAttributes, snapshotTime }: Values,
+): Promise<DirEntry> {
+  const { signal } = context;
+  const choice = parseSnapshotTime(snapshotTime, context.clock);
+  const options = { signal, consistentAttributes, ...choice };
+  const { entry, snapshot, path } = await resolveObjectPath(repository, source, options);
+  if (snapshot !== undefined)
     context.log.info(
-      `Restoring from\n   Snapshot time: ${context.time(found.snapshot.startTimeNs)}\n   Relative path: ${found.path}\n   Object ID: ${found.entry.object}`,
+      `Restoring from\n   Snapshot source: ${formatSource(snapshot.source)}\n   Snapshot time: ${context.time(snapshot.startTimeNs)}\n   Relative path: ${path}\n   Object ID: ${entry.object}`,
     );
-  }
-  return found;
+  return entry;
 }
 
-async function restoreWithProgress(
+/** The number of errors that were ignored. */
+async function restoreOne(
   context: CommandContext,
   repository: DirectRepository,
-  found: ResolvedObject,
+  entry: DirEntry,
   target: string,
   values: Values,
-): Promise<RestoreSummary> {
-  using progress = await openProgress(context);
-  const totalBytes = found.entry.summary?.sizeBytes ?? found.entry.sizeBytes;
-  const summary = await restoreTree(repository, found.entry, target, {
-    ...values,
-    signal: context.signal,
-    onEvent(event) {
-      if (event.kind === "progress") show(progress, event.counters, totalBytes);
-      else
-        progress.interrupt(() =>
-          context.log.warn(`Error restoring "${event.path}": ${event.message}`),
-        );
-    },
-  });
-  progress.end();
-  return summary;
+): Promise<number> {
+  const format = archiveFormat(values.mode, target);
+  if (format !== undefined) assertForArchive(values);
+  context.log.info(`Restoring to ${kindOf(format)} (${target})...`);
+  using report = await openRestoreReport(context, target, entry, values.jsonProgress);
+  const { parallel, shallowMinsize, ...rest } = values;
+  const options = { ...rest, signal: context.signal, onEvent: report.onEvent };
+  const summary =
+    format === undefined
+      ? await restoreTree(repository, entry, target, {
+          ...options,
+          parallel: parallel === 0 ? undefined : parallel,
+          shallowMinSizeBytes: shallowMinsize,
+        })
+      : await restoreToArchive(repository, entry, target, { ...options, format });
+  report.finished(summary);
+  return summary.errors;
 }
 
-function show(progress: Progress, counters: RestoreCounters, totalBytes: number): void {
-  const { files, bytes, skipped } = counters;
-  const text = (): string =>
-    ` Processed ${files} files (${formatBytes(bytes)}) of ${formatBytes(totalBytes)}${skipped === 0 ? "" : `, skipped ${skipped}`}`;
-  progress.update(text, totalBytes === 0 ? undefined : bytes / totalBytes);
+/** These speak of what is at the target already, or of placeholders: an archive has neither. */
+function assertForArchive({ shallow, skipExisting, deleteExtra }: Values): void {
+  const [name] = Object.entries({
+    "--shallow": shallow !== undefined,
+    "--skip-existing": skipExisting,
+    "--delete-extra": deleteExtra,
+  }).find(([, given]) => given) ?? [undefined];
+  if (name !== undefined)
+    throw usageError(
+      `${name} is not possible with an archive`,
+      "--mode=local restores to a folder, whatever it is called",
+    );
 }
 
-function tellSummary(context: CommandContext, summary: RestoreSummary): ExitStatus {
-  const skipped = summary.skipped === 0 ? "" : `, skipped ${summary.skipped}`;
-  const errors = summary.errors === 0 ? "" : `, ignored ${summary.errors} errors`;
-  context.log.info(
-    `Restored ${summary.files} files, ${summary.directories} directories and ${summary.symlinks} symbolic links (${formatBytes(summary.bytes)})${skipped}${errors}.`,
-  );
-  return summary.errors === 0 ? 0 : 3;
+function kindOf(format: ArchiveFormat | undefined): string {
+  switch (format) {
+    case undefined:
+      return "local filesystem";
+    case "tar":
+      return "an uncompressed tar file";
+    case "tgz":
+      return "a tar+gzip file";
+    case "zip":
+    case "zip-nocompress":
+      return "a zip file";
+  }
 }

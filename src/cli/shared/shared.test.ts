@@ -30,10 +30,12 @@ test("compactReasons: runs of numbers join, classes in kopia's order", () => {
 test("parseSnapshotTime: what is given counts as a whole", () => {
   const clock = new FakeClock(new Date(2026, 7, 15, 12).getTime());
   const at = (spec: string): number | undefined => {
-    const ns = parseSnapshotTime(spec, clock);
+    const { notAfterNs: ns, order } = parseSnapshotTime(spec, clock);
+    assert.equal(order, undefined);
     return ns === undefined ? undefined : Number((ns + 1n) / 1_000_000n);
   };
   assert.equal(at("latest"), undefined);
+  assert.deepEqual(parseSnapshotTime("oldest", clock), { order: "oldest" });
   assert.equal(at("2026"), new Date(2027, 0, 1).getTime());
   assert.equal(at("2026-12"), new Date(2027, 0, 1).getTime());
   assert.equal(at("2026-2-28"), new Date(2026, 2, 1).getTime());
@@ -47,7 +49,8 @@ test("parseSnapshotTime: what is given counts as a whole", () => {
   assert.equal(at("1y-2mo-ago"), new Date(2025, 5, 16).getTime());
   assert.equal(at("last-month"), new Date(2026, 7, 1).getTime());
   for (const bad of [
-    "oldest",
+    "2026-02-30",
+    "2026-13",
     "ago",
     "tomorrow",
     "2026-13-45T99:99",

@@ -1,5 +1,6 @@
 /** `--snapshot-time`: points in time as Kopia reads them, and the times of `--start-time`. */
 import type { Clock, TimestampNs } from "../../bytes/index.ts";
+import type { SnapshotChoice } from "../../snapshot/index.ts";
 import { usageError } from "../usage-error.ts";
 
 const NS_PER_MS = 1_000_000n;
@@ -9,23 +10,25 @@ const PATTERN =
   /^(\d{4})(?:-(\d{1,2})(?:-(\d{1,2})(?:[T ](\d{1,2})(?::(\d{2})(?::(\d{2})(?:\.(\d{3}))?)?)?)?)?)?(?:(Z)|([+-]\d{2}):?(\d{2})?| ([A-Z]{3,5}))?$/;
 
 /**
- * The last nanosecond that counts; `undefined` for `latest`. A day, month or year given counts as a whole. Without a
+ * Which snapshots count: by the last nanosecond of their start, nothing for `latest`, the order for `oldest`. A day, month or year given counts as a whole. Without a
  * zone the local one is meant.
  * @throws SEJF_INVALID_ARGUMENT.
  */
-export function parseSnapshotTime(spec: string, clock: Clock): TimestampNs | undefined {
-  if (spec === "" || spec === "latest") return undefined;
-  const now = new Date(clock.nowMs());
+export function parseSnapshotTime(spec: string, clock: Clock): SnapshotChoice {
+  if (spec === "" || spec === "latest") return {};
+  if (spec === "oldest") return { order: "oldest" };
+  return { notAfterNs: before(firstThatIsLater(spec, new Date(clock.nowMs()))) };
+}
+
+function firstThatIsLater(spec: string, now: Date): Date {
   const [year, month, day] = [now.getFullYear(), now.getMonth(), now.getDate()];
-  if (spec === "yesterday") return before(new Date(year, month, day));
-  if (spec === "last-month") return before(new Date(year, month, 1));
-  if (spec === "last-year") return before(new Date(year, 0, 1));
+  if (spec === "yesterday") return new Date(year, month, day);
+  if (spec === "last-month") return new Date(year, month, 1);
+  if (spec === "last-year") return new Date(year, 0, 1);
   const ago = AGO.exec(spec);
-  if (ago !== null && spec !== "ago") {
-    const back = (group: number): number => Number(ago[group] ?? 0);
-    return before(new Date(year - back(1), month - back(2), day - back(3) + 1));
-  }
-  return before(endOf(spec));
+  if (ago === null || spec === "ago") return endOf(spec);
+  const back = (group: number): number => Number(ago[group] ?? 0);
+  return new Date(year - back(1), month - back(2), day - back(3) + 1);
 }
 
 /** `2025-06-15 10:20:30 UTC`: the form of `--start-time` and `--end-time`. @throws SEJF_INVALID_ARGUMENT. */
@@ -71,6 +74,7 @@ function endOf(spec: string): Date {
     match[8] ??
     match[11] ??
     (match[9] === undefined ? undefined : `${match[9]}${match[10] ?? "00"}`);
+  if (!isDate(year, month ?? 1, day ?? 1)) throw invalid(spec);
   if (month === undefined) return new Date(year + 1, 0, 1);
   if (day === undefined) return new Date(year, month, 1);
   if (hour === undefined) return new Date(year, month - 1, day + 1);
@@ -79,6 +83,12 @@ function endOf(spec: string): Date {
   const start = zone === undefined ? Date.parse(local) : zoned(local, zone);
   if (Number.isNaN(start)) throw invalid(spec);
   return new Date(start + precisionMs(minute, second, ms));
+}
+
+/** Whether the calendar has the day: JavaScript takes the 31st of February for a day in March. */
+function isDate(year: number, month: number, day: number): boolean {
+  const date = new Date(Date.UTC(year, month - 1, day));
+  return date.getUTCMonth() === month - 1 && date.getUTCDate() === day;
 }
 
 function precisionMs(
@@ -94,6 +104,6 @@ function precisionMs(
 function invalid(spec: string): Error {
   return usageError(
     `--snapshot-time: ${JSON.stringify(spec)} is not a time`,
-    "expected latest, yesterday, 3d-ago, 2025-06-15 or 2025-06-15 10:20:30",
+    "expected latest, oldest, yesterday, 3d-ago, 2025-06-15 or 2025-06-15 10:20:30",
   );
 }
