@@ -9,6 +9,7 @@ import { type ContentId, contentIdToKey, contentPrefix, type IndexEntry } from "
 import type { CommittedIndex } from "./committed-index.ts";
 import type { Context } from "./context.ts";
 import { contentCacheName, type DiskCache } from "./disk-cache.ts";
+import { OpenPacks } from "./open-packs.ts";
 import { type Pending, winner } from "./pending.ts";
 
 const DAMAGE_HINT =
@@ -21,6 +22,7 @@ export class ContentLoader {
   readonly #committed: CommittedIndex;
   /** Makes what threads hold findable; false when they hold nothing of this key. */
   readonly #drainThreads: (key: Uint8Array) => Promise<boolean>;
+  readonly #openPacks: OpenPacks;
   /** Whole packs being fetched, so that many readers of one make one request. */
   readonly #fetching = new Map<BlobId, Promise<OwnedBytes>>();
 
@@ -36,6 +38,11 @@ export class ContentLoader {
     this.#pending = pending;
     this.#committed = committed;
     this.#drainThreads = drainThreads;
+    this.#openPacks = new OpenPacks(context.clock);
+  }
+
+  async close(): Promise<void> {
+    await this.#openPacks.close();
   }
 
   /** The entry that counts, deleted ones too. Synchronous: the index is as fresh as the caller made it. */
@@ -116,6 +123,10 @@ export class ContentLoader {
     options: CallOptions = {},
   ): Promise<OwnedBytes> {
     const { storage } = this.#context;
+    if (storage.localPath !== undefined && packId.startsWith("q")) {
+      const read = await this.#openPacks.read(packId, storage.localPath(packId), range);
+      if (read !== undefined) return read;
+    }
     if (!this.#keepsWhole(packId)) return await storage.get(packId, { ...options, range });
     const cached = await this.#cache.get("metadata", packId, range);
     if (cached !== undefined) return cached;

@@ -319,6 +319,7 @@ export class DirectStore implements DirectContents {
     await this.#automatic;
     if (!this.#context.readOnly) await this.#sessions.close(this.#pending.storedPacks);
     this.#committed.close();
+    await this.#loader.close();
     await this.#cache.close();
   }
 

@@ -1,0 +1,93 @@
+/**
+ * Metadata packs on a local disk that stay open for a while: listings are read from them by the thousand, and opening
+ * costs more than reading. Packs never change under their name; one that was deleted meanwhile still reads the same.
+ */
+import { constants } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
+import type { ByteRange, BlobId } from "../blob/index.ts";
+import type { Clock, OwnedBytes } from "../bytes/index.ts";
+
+const MAX_OPEN = 8;
+/** A deleted pack holds its place on the disk as long as it is open. */
+const KEEP_MS = 60_000;
+
+/** SECURITY: as the storage opens blobs: no symlink is followed, a FIFO does not hang us. */
+const OPEN_FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+
+interface OpenFile {
+  readonly handle: FileHandle;
+  readonly sizeBytes: number;
+}
+
+interface OpenPack {
+  /** `undefined` when it is no readable file. */
+  readonly file: Promise<OpenFile | undefined>;
+  readonly untilMs: number;
+  readers: number;
+}
+
+export class OpenPacks {
+  readonly #clock: Clock;
+  readonly #packs = new Map<BlobId, OpenPack>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** `undefined` when it cannot be read here, whatever the reason: the storage says why. */
+  async read(id: BlobId, path: string, range: ByteRange): Promise<OwnedBytes | undefined> {
+    this.#closeOld();
+    const pack = this.#packs.get(id) ?? this.#open(id, path);
+    if (pack === undefined) return undefined;
+    pack.readers++;
+    try {
+      const file = await pack.file;
+      if (file === undefined || range.offset + range.length > file.sizeBytes) return undefined;
+      const data = new Uint8Array(range.length);
+      const { bytesRead } = await file.handle.read(data, 0, range.length, range.offset);
+      return bytesRead === range.length ? data : undefined;
+    } catch {
+      return undefined;
+    } finally {
+      pack.readers--;
+    }
+  }
+
+  async close(): Promise<void> {
+    const packs = [...this.#packs.values()];
+    this.#packs.clear();
+    await Promise.all(packs.map(closePack));
+  }
+
+  #open(id: BlobId, path: string): OpenPack | undefined {
+    if (this.#packs.size >= MAX_OPEN) return undefined;
+    const pack = { file: openFile(path), untilMs: this.#clock.nowMs() + KEEP_MS, readers: 0 };
+    this.#packs.set(id, pack);
+    return pack;
+  }
+
+  #closeOld(): void {
+    const nowMs = this.#clock.nowMs();
+    for (const [id, pack] of this.#packs) {
+      if (pack.readers > 0 || pack.untilMs > nowMs) continue;
+      this.#packs.delete(id);
+      void closePack(pack);
+    }
+  }
+}
+
+async function openFile(path: string): Promise<OpenFile | undefined> {
+  try {
+    const handle = await open(path, OPEN_FLAGS);
+    const stat = await handle.stat();
+    if (stat.isFile()) return { handle, sizeBytes: stat.size };
+    await handle.close();
+    return undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function closePack({ file }: OpenPack): Promise<void> {
+  await (await file)?.handle.close();
+}
