@@ -9,6 +9,9 @@ import { type AppendedContent, type BlobCodec, PackBuilder } from "../../format/
 import type { EngineMemory } from "./memory.ts";
 import type { FromThread, PackGrant } from "./protocol.ts";
 
+/** The next buffer is asked for when so much of a pack is full: then the one before may be free again. */
+const ASK_AHEAD = 0.75;
+
 export interface PackWriterOptions {
   readonly codec: BlobCodec;
   readonly random: Random;
@@ -72,7 +75,10 @@ export class PackWriter {
   commit(storedLength: number, key: Uint8Array, content: Omit<AppendedContent, "contentId">): void {
     const builder = this.#builder();
     builder.commitKey(storedLength, key, content);
-    if (builder.lengthBytes >= this.#options.maxPackSizeBytes) this.finish();
+    const { maxPackSizeBytes } = this.#options;
+    if (builder.lengthBytes >= maxPackSizeBytes) this.finish();
+    else if (builder.lengthBytes >= ASK_AHEAD * maxPackSizeBytes && this.#grants.length === 0)
+      this.#want(false);
   }
 
   /** Hands the pack that was begun to the main thread, if it holds anything. */
@@ -103,7 +109,6 @@ export class PackWriter {
       buffer: memory.packBuffer(grant.buffer),
     });
     this.#current = { buffer: grant.buffer, builder };
-    if (this.#grants.length === 0) this.#want(false);
   }
 
   #want(blocked: boolean): void {
