@@ -33,6 +33,9 @@ export class GrpcClientCall {
     this.#stream = stream;
     this.#channel = new MessageChannel(stream, limits);
     stream.on("error", () => {});
+    stream.once("wantTrailers", () => {
+      if (!stream.closed) stream.sendTrailers({});
+    });
     stream.once("response", (headers) => {
       const status = headers[":status"];
       const type = headers["content-type"];
@@ -85,11 +88,11 @@ export class GrpcClientCall {
     this.#stream.close(constants.NGHTTP2_CANCEL);
   }
 
-  #failure(): unknown {
+  #failure(): Error | undefined {
     if (this.#refusal !== undefined) return this.#refusal;
     if (this.#status !== undefined && this.#status.code !== GRPC_STATUS.OK)
       return errorOfStatus(this.#status.code, this.#status.message);
-    return this.#end.signal.aborted ? this.#end.signal.reason : undefined;
+    return this.#end.signal.aborted ? (this.#end.signal.reason as Error) : undefined;
   }
 
   #readStatus(headers: Readonly<Record<string, unknown>>): void {
@@ -103,6 +106,12 @@ export class GrpcClientCall {
   }
 }
 
+/**
+ * Node ends what it sends when a stream is closed with a code, and only then resets it: the server would see a client
+ * that is done, and keep what should be dropped. So the end is sent by hand, in place of trailers.
+ */
+const WAIT_FOR_TRAILERS = { waitForTrailers: true } as const;
+
 /** Sends the headers. */
 export function startCall(
   session: ClientHttp2Session,
@@ -112,17 +121,20 @@ export function startCall(
 ): GrpcClientCall {
   options.signal?.throwIfAborted();
   const { deadlineMs, signal } = options;
-  const stream = session.request({
-    ":method": "POST",
-    ":scheme": "https",
-    ":authority": address.authority,
-    ":path": path,
-    te: "trailers",
-    "content-type": "application/grpc",
-    "user-agent": options.userAgent ?? "sejf",
-    ...(deadlineMs === undefined ? {} : { "grpc-timeout": formatTimeout(deadlineMs) }),
-    ...options.metadata,
-  });
+  const stream = session.request(
+    {
+      ":method": "POST",
+      ":scheme": "https",
+      ":authority": address.authority,
+      ":path": path,
+      te: "trailers",
+      "content-type": "application/grpc",
+      "user-agent": options.userAgent ?? "sejf",
+      ...(deadlineMs === undefined ? {} : { "grpc-timeout": formatTimeout(deadlineMs) }),
+      ...options.metadata,
+    },
+    WAIT_FOR_TRAILERS,
+  );
   const call = new GrpcClientCall(stream, options);
   const onAbort = (): void => call.cancel(signal?.reason as Error);
   signal?.addEventListener("abort", onAbort);

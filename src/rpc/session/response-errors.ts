@@ -32,7 +32,7 @@ const TABLE: readonly (readonly [number, ErrorCode])[] = [
 
 /** Sent to clients instead of the details of a defect. */
 const INTERNAL_ERROR = "internal error";
-/** A server's words end up on a terminal: so much of them, and no control characters. */
+/** A server's words end up on a terminal: so much of them, and no control characters, which could steer it. */
 const MAX_MESSAGE_CHARACTERS = 2000;
 
 /** What a server answers for this error. Errors that are not ours tell nothing of themselves. */
@@ -45,9 +45,6 @@ export function responseOf(error: unknown): ErrorResponse {
 /** The error that a client's call ends with. `doing` names the request. */
 export function errorOfResponse({ code, message }: ErrorResponse, doing: string): SejfError {
   const ours = TABLE.find(([theirs]) => theirs === code)?.[1] ?? "SEJF_IO";
-  // oxlint-disable-next-line no-control-regex -- they could steer the user's terminal
-  const words = message
-    .slice(0, MAX_MESSAGE_CHARACTERS)
-    .replace(/[\u0000-\u001f\u007f-\u009f]/g, " ");
+  const words = message.slice(0, MAX_MESSAGE_CHARACTERS).replace(/\p{Cc}/gu, " ");
   return new SejfError(ours, `${doing}: the server says: ${words}`);
 }

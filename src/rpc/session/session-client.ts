@@ -4,7 +4,7 @@
  * not flushed is lost on the server. Spec: kopia-server 3.
  */
 import type { CallOptions } from "../../bytes/index.ts";
-import { SejfError } from "../../errors/index.ts";
+import { errorFromUnknown, SejfError } from "../../errors/index.ts";
 import type { GrpcConnection } from "../grpc/client.ts";
 import type { GrpcClientCall } from "../grpc/client-call.ts";
 import {
@@ -54,7 +54,7 @@ export class SessionClient implements AsyncDisposable {
   #nextId = 1n;
   #parameters: RepositoryParametersMessage | undefined;
   /** Why no request can be made any more. */
-  #failure: unknown;
+  #failure: Error | undefined;
   #closing: "no" | "finishing" | "cancelled" = "no";
 
   /** Use `openSession`. */
@@ -173,7 +173,8 @@ export class SessionClient implements AsyncDisposable {
       if (this.#closing === "no") this.#failure = ended;
       this.#failPending(ended);
     } catch (error) {
-      if (this.#closing !== "cancelled") this.#failure = error;
+      if (this.#closing !== "cancelled")
+        this.#failure = errorFromUnknown(error, "reading the server's answer");
       this.#failPending(error);
       this.#call.cancel();
     }
