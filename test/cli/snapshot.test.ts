@@ -1,7 +1,6 @@
 /** Snapshot commands as a user types them, and their output beside kopia's on the same repository. */
 import assert from "node:assert/strict";
 import {
-  chmod,
   mkdir,
   readdir,
   readFile,
