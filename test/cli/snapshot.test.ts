@@ -1,14 +1,6 @@
 /** Snapshot commands as a user types them, and their output beside kopia's on the same repository. */
 import assert from "node:assert/strict";
-import {
-  mkdir,
-  readdir,
-  readFile,
-  readlink,
-  stat,
-  symlink,
-  writeFile,
-} from "node:fs/promises";
+import { mkdir, readdir, readFile, readlink, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { compareTrees } from "../../scripts/compare-trees.ts";
