@@ -94,12 +94,14 @@ export async function storeBigFile(
   const pieces: ContentPiece[] = [];
   let sizeBytes = 0;
   let newBytes = 0;
+  const counted = new Set<Promise<StoredSegment>>();
   for (const { segment, count } of read.segments) {
     const { reply, lengthBytes } = await segment;
     const piece = pieceOf(reply, lengthBytes);
     for (let i = 0; i < count; i++) pieces.push(piece);
     sizeBytes += count * lengthBytes;
-    if (reply.isNew) newBytes += lengthBytes;
+    if (reply.isNew && !counted.has(segment)) newBytes += lengthBytes;
+    counted.add(segment);
   }
   return { job: job.job, ok: true, pieces, sizeBytes, newBytes, after: read.after };
 }
