@@ -46,7 +46,7 @@ import { createSplitter } from "../splitter/index.ts";
 const READ_BYTES = 256 << 10;
 
 export interface PortableParts {
-  readonly format: RepositoryFormat;
+  readonly format: Pick<RepositoryFormat, "splitter" | "indexVersion">;
   readonly compression: CompressionEngine;
   /** Whether the content was new beside its name. */
   readonly write: (

@@ -1,4 +1,5 @@
 /** Direct contents: packs, indexes, epochs and sessions of a repository in a blob store, read and written without a server. */
+export { PortableBulk, type PortableParts } from "./bulk-portable.ts";
 export {
   type CachePartUsage,
   cacheUsage,

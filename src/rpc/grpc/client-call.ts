@@ -33,9 +33,6 @@ export class GrpcClientCall {
     this.#stream = stream;
     this.#channel = new MessageChannel(stream, limits);
     stream.on("error", () => {});
-    stream.once("wantTrailers", () => {
-      if (!stream.closed) stream.sendTrailers({});
-    });
     stream.once("response", (headers) => {
       const status = headers[":status"];
       const type = headers["content-type"];
@@ -45,7 +42,7 @@ export class GrpcClientCall {
           `the server answers with HTTP status ${status}, which is not gRPC`,
         );
         this.#end.abort(this.#refusal);
-        stream.close(constants.NGHTTP2_CANCEL);
+        resetWithoutEnd(stream);
       } else this.#readStatus(headers);
     });
     stream.once("trailers", (trailers) => this.#readStatus(trailers));
@@ -85,7 +82,7 @@ export class GrpcClientCall {
   /** Ends the call; whoever waits for it gets the reason. */
   cancel(reason: Error = new GrpcError("CANCELLED", "the call was cancelled")): void {
     this.#end.abort(reason);
-    this.#stream.close(constants.NGHTTP2_CANCEL);
+    resetWithoutEnd(this.#stream);
   }
 
   #failure(): Error | undefined {
@@ -108,9 +105,13 @@ export class GrpcClientCall {
 
 /**
  * Node ends what it sends when a stream is closed with a code, and only then resets it: the server would see a client
- * that is done, and keep what should be dropped. So the end is sent by hand, in place of trailers.
+ * that is done, and keep what should be dropped. (`waitForTrailers` would hold that back too, but then Node 26 fails an
+ * assertion of its own when a stream is closed while it reads.)
  */
-const WAIT_FOR_TRAILERS = { waitForTrailers: true } as const;
+function resetWithoutEnd(stream: ClientHttp2Stream): void {
+  stream._final = (callback): void => callback();
+  stream.close(constants.NGHTTP2_CANCEL);
+}
 
 /** Sends the headers. */
 export function startCall(
@@ -121,20 +122,17 @@ export function startCall(
 ): GrpcClientCall {
   options.signal?.throwIfAborted();
   const { deadlineMs, signal } = options;
-  const stream = session.request(
-    {
-      ":method": "POST",
-      ":scheme": "https",
-      ":authority": address.authority,
-      ":path": path,
-      te: "trailers",
-      "content-type": "application/grpc",
-      "user-agent": options.userAgent ?? "sejf",
-      ...(deadlineMs === undefined ? {} : { "grpc-timeout": formatTimeout(deadlineMs) }),
-      ...options.metadata,
-    },
-    WAIT_FOR_TRAILERS,
-  );
+  const stream = session.request({
+    ":method": "POST",
+    ":scheme": "https",
+    ":authority": address.authority,
+    ":path": path,
+    te: "trailers",
+    "content-type": "application/grpc",
+    "user-agent": options.userAgent ?? "sejf",
+    ...(deadlineMs === undefined ? {} : { "grpc-timeout": formatTimeout(deadlineMs) }),
+    ...options.metadata,
+  });
   const call = new GrpcClientCall(stream, options);
   const onAbort = (): void => call.cancel(signal?.reason as Error);
   signal?.addEventListener("abort", onAbort);

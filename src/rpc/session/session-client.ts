@@ -155,12 +155,15 @@ export class SessionClient implements AsyncDisposable {
       await this.#call.send(encodeRequest(id, { kind, body } as AnyRequest));
       await answered;
     } catch (error) {
-      if (this.#failure !== undefined && !(signal?.aborted ?? false)) throw this.#failure;
-      throw error;
+      throw signal?.aborted === true ? error : (this.#brokenBy() ?? error);
     } finally {
       signal?.removeEventListener("abort", onAbort);
       this.#pending.delete(id);
     }
+  }
+
+  #brokenBy(): Error | undefined {
+    return this.#failure;
   }
 
   async #receive(): Promise<void> {

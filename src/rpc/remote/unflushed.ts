@@ -1,0 +1,202 @@
+/**
+ * What was written through a session and is not flushed. Contents are sent without waiting for their answers; a broken
+ * session takes them all with it, so their bytes are held, up to a bound, and sent again through the next session. When
+ * some are held no longer, or a manifest was among it (its ID would be another the second time), the loss is told: every
+ * write and flush from then on fails.
+ */
+import { type CallOptions, copyBytes, type OwnedBytes } from "../../bytes/index.ts";
+import type { CompressorId } from "../../compress/index.ts";
+import { errorFromUnknown, SejfError } from "../../errors/index.ts";
+import type { ContentId, ContentPrefix } from "../../format/index.ts";
+import type { SessionClient } from "../session/session-client.ts";
+import type { SessionKeeper } from "./session-keeper.ts";
+
+export interface UnflushedLimits {
+  /** Bytes on their way to the server; one content may go beyond. Default 32 MiB. */
+  readonly maxInFlightBytes?: number | undefined;
+  /** Contents on their way. Default 64. */
+  readonly maxInFlight?: number | undefined;
+  /** Bytes of answered contents that are held for a broken session. Default 64 MiB. */
+  readonly maxHeldBytes?: number | undefined;
+}
+
+const DEFAULT_IN_FLIGHT_BYTES = 32 << 20;
+const DEFAULT_IN_FLIGHT = 64;
+const DEFAULT_HELD_BYTES = 64 << 20;
+
+interface UnflushedContent {
+  readonly id: ContentId;
+  readonly prefix: ContentPrefix;
+  readonly compressor: CompressorId | undefined;
+  readonly lengthBytes: number;
+  /** `undefined`: answered, and not held any more. */
+  data: OwnedBytes | undefined;
+  isAnswered: boolean;
+}
+
+export class UnflushedWrites {
+  readonly #keeper: SessionKeeper;
+  readonly #maxInFlightBytes: number;
+  readonly #maxInFlight: number;
+  readonly #maxHeldBytes: number;
+  /** In the order of writing. */
+  readonly #contents = new Map<ContentId, UnflushedContent>();
+  readonly #tasks = new Set<Promise<void>>();
+  #inFlightBytes = 0;
+  #heldBytes = 0;
+  /** Manifests put or deleted, and answered. */
+  #manifests = 0;
+  /** From here on nothing can be written: it would be published without what was lost. */
+  #failure: SejfError | undefined;
+
+  constructor(keeper: SessionKeeper, limits: UnflushedLimits = {}) {
+    this.#keeper = keeper;
+    this.#maxInFlightBytes = limits.maxInFlightBytes ?? DEFAULT_IN_FLIGHT_BYTES;
+    this.#maxInFlight = limits.maxInFlight ?? DEFAULT_IN_FLIGHT;
+    this.#maxHeldBytes = limits.maxHeldBytes ?? DEFAULT_HELD_BYTES;
+    keeper.onReopened = async (session): Promise<void> => await this.#sendAgain(session);
+  }
+
+  /** Length of a content that was written here and is not flushed. */
+  lengthOf(id: ContentId): number | undefined {
+    return this.#contents.get(id)?.lengthBytes;
+  }
+
+  /** Its bytes, where they are held: surely so until the server has answered. */
+  dataOf(id: ContentId): OwnedBytes | undefined {
+    const data = this.#contents.get(id)?.data;
+    return data === undefined ? undefined : copyBytes(data);
+  }
+
+  /** Resolves when the content is copied and there was room for it. @throws what an earlier write failed with. */
+  async write(
+    id: ContentId,
+    data: Uint8Array,
+    how: { readonly prefix: ContentPrefix; readonly compressor: CompressorId | undefined },
+    options: CallOptions = {},
+  ): Promise<void> {
+    this.assertWhole();
+    if (this.#contents.has(id)) return;
+    const content: UnflushedContent = {
+      ...how,
+      id,
+      lengthBytes: data.byteLength,
+      data: copyBytes(data),
+      isAnswered: false,
+    };
+    this.#contents.set(id, content);
+    try {
+      while (!this.#hasRoom(content.lengthBytes)) {
+        await Promise.race(this.#tasks);
+        options.signal?.throwIfAborted();
+        this.assertWhole();
+      }
+    } catch (error) {
+      this.#contents.delete(id);
+      throw error;
+    }
+    this.#inFlightBytes += content.lengthBytes;
+    const task: Promise<void> = this.#send(content).finally(() => {
+      this.#inFlightBytes -= content.lengthBytes;
+      this.#tasks.delete(task);
+    });
+    this.#tasks.add(task);
+  }
+
+  /** Changes a manifest; counts until the next flush. */
+  async change<T>(
+    work: (session: SessionClient) => Promise<T>,
+    options: CallOptions = {},
+  ): Promise<T> {
+    this.assertWhole();
+    const result = await this.#keeper.retrying(async (session) => {
+      this.assertWhole();
+      return await work(session);
+    }, options);
+    this.#manifests++;
+    return result;
+  }
+
+  /** Everything written before the call is durable. @throws what a write failed with; SEJF_CONNECTION for a loss. */
+  async flush(options: CallOptions = {}): Promise<void> {
+    await Promise.all(this.#tasks);
+    this.assertWhole();
+    const answered = [...this.#contents.values()].filter((content) => content.isAnswered);
+    const manifests = this.#manifests;
+    await this.#keeper.retrying(async (session) => {
+      this.assertWhole();
+      await session.request("flush", {}, options);
+    }, options);
+    for (const content of answered) {
+      this.#contents.delete(content.id);
+      if (content.data !== undefined) this.#heldBytes -= content.lengthBytes;
+    }
+    this.#manifests -= manifests;
+  }
+
+  /** @throws the failure that stands between everything and the next flush. */
+  assertWhole(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  #hasRoom(lengthBytes: number): boolean {
+    return (
+      this.#tasks.size === 0 ||
+      (this.#tasks.size < this.#maxInFlight &&
+        this.#inFlightBytes + lengthBytes <= this.#maxInFlightBytes)
+    );
+  }
+
+  /** Never fails: a failure is everybody's. */
+  async #send(content: UnflushedContent): Promise<void> {
+    try {
+      await this.#keeper.retrying(async (session) => {
+        this.assertWhole();
+        await sendContent(session, content);
+        content.isAnswered = true;
+      });
+      this.#hold(content);
+    } catch (error) {
+      this.#failure ??= errorFromUnknown(error, `writing content ${content.id}`);
+    }
+  }
+
+  /** Keeps the newest within the bound. */
+  #hold(content: UnflushedContent): void {
+    this.#heldBytes += content.lengthBytes;
+    if (this.#heldBytes <= this.#maxHeldBytes) return;
+    for (const old of this.#contents.values()) {
+      if (old.data === undefined || !old.isAnswered) continue;
+      old.data = undefined;
+      this.#heldBytes -= old.lengthBytes;
+      if (this.#heldBytes <= this.#maxHeldBytes) return;
+    }
+  }
+
+  /** What had no answer is sent again by whoever waits for it. */
+  async #sendAgain(session: SessionClient): Promise<void> {
+    const answered = [...this.#contents.values()].filter((content) => content.isAnswered);
+    const gone = answered.filter((content) => content.data === undefined).length;
+    if (gone > 0 || this.#manifests > 0) {
+      this.#failure ??= new SejfError(
+        "SEJF_CONNECTION",
+        `the connection to ${this.#keeper.address.text} broke, and ${gone} contents and ${this.#manifests} changes of manifests that were not flushed are lost`,
+        { hint: "run the command again: it goes on from what was flushed" },
+      );
+      return;
+    }
+    for (const content of answered) await sendContent(session, content);
+  }
+}
+
+async function sendContent(session: SessionClient, content: UnflushedContent): Promise<void> {
+  const { id, prefix, data, compressor } = content;
+  if (data === undefined) throw new TypeError(`the bytes of content ${id} are not held`);
+  const body = { prefix, data, compression: compressor ?? 0 };
+  const { contentId } = await session.request("writeContent", body);
+  if (contentId !== id)
+    throw new SejfError(
+      "SEJF_CORRUPT",
+      `the server names a content ${JSON.stringify(contentId.slice(0, 80))}, it is ${id}`,
+    );
+}
