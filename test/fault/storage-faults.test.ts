@@ -244,7 +244,10 @@ for (const threads of [0, 2]) {
       for (const fault of [{ kind: "fail" }, { kind: "corrupt", byte }] as const) {
         const faulty = new FaultStorage(storage, { on: "get", at, fault });
         const what = JSON.stringify({ at, fault });
-        const digest = await attempt(() => world.restore(faulty, first.id, threads), what);
+        const digest: TreeDigest | undefined = await attempt<TreeDigest>(
+          () => world.restore(faulty, first.id, threads),
+          what,
+        );
         if (digest === undefined) failed++;
         else assert.deepEqual(differences(first.digest, digest), [], what);
       }

@@ -37,6 +37,9 @@ export function seeded(t: TestContext): SeededRandom {
   return new SeededRandom(seed);
 }
 
+/** Between two looks: short beside what is waited for, and the program needs the processor too. */
+const LOOK_MS = 3;
+
 /** When a signal is sent: so many milliseconds after the start, once something is seen (looked for all the time), or said on standard error. */
 export type Moment =
   | { readonly afterMs: number }
@@ -62,7 +65,7 @@ export async function runAndSignal(
   const ended = collect(child);
   let signalled = false;
   const send = (): void => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
+    if (signalled || child.exitCode !== null || child.signalCode !== null) return;
     signalled = child.kill(signal);
   };
   let timer: NodeJS.Timeout | undefined;
@@ -76,9 +79,10 @@ export async function runAndSignal(
   } else {
     const look = (): void => {
       if (moment.when()) send();
-      else if (child.exitCode === null && child.signalCode === null) timer = setTimeout(look, 1);
+      else if (child.exitCode === null && child.signalCode === null)
+        timer = setTimeout(look, LOOK_MS);
     };
-    timer = setTimeout(look, 1);
+    timer = setTimeout(look, LOOK_MS);
   }
   const result = await ended;
   clearTimeout(timer);
