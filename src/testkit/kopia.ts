@@ -45,14 +45,15 @@ export class CommandClient implements AsyncDisposable {
   readonly exe: string;
   readonly home: TemporaryDirectory;
   readonly configFile: string;
-  readonly #env: Readonly<Record<string, string>>;
+  /** The whole environment of its processes. */
+  readonly env: Readonly<Record<string, string>>;
 
   constructor(exe: string, home: TemporaryDirectory, options: ClientOptions) {
     const password = options.password ?? "fixture-password";
     this.exe = exe;
     this.home = home;
     this.configFile = join(home.path, "config", "repository.config");
-    this.#env = {
+    this.env = {
       PATH: process.env["PATH"] ?? "",
       TZ: "UTC",
       HOME: home.path,
@@ -73,7 +74,7 @@ export class CommandClient implements AsyncDisposable {
 
   /** Runs a command to its end, whatever its exit status; `--config-file` is given already. */
   async run(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
-    const env = { ...this.#env, ...options.env };
+    const env = { ...this.env, ...options.env };
     return runCommand(this.exe, [...args, `--config-file=${this.configFile}`], {
       ...options,
       env,

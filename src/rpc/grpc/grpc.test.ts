@@ -7,6 +7,7 @@ import { request as httpsRequest } from "node:https";
 import { test } from "node:test";
 import { collect, concatBytes, utf8ToBytes } from "../../bytes/index.ts";
 import { isSejfError } from "../../errors/index.ts";
+import { SeededRandom } from "../../testkit/random.ts";
 import { AUTHORITY, SELF_SIGNED, SIGNED, type TestCertificate } from "../../testkit/tls.ts";
 import { certificateFingerprint, isPinned } from "./certificate.ts";
 import { connectGrpc, type ConnectGrpcOptions, GrpcConnection } from "./client.ts";
@@ -234,6 +235,36 @@ test("send: a reader who does not read holds up the sender, and only on its own 
   assert.ok(sent < 64, `${sent} messages left without being read`);
   lazy.halfClose();
   assert.equal((await collect(lazy.messages())).length, 64);
+});
+
+test("RpcServer: clients that leave at any moment hurt nobody else", async () => {
+  await using pair = await openPair(async (call) => {
+    call.trust();
+    for await (const message of call.messages()) await call.send([message, message]);
+  });
+  const random = new SeededRandom(5);
+  for (let round = 0; round < 15; round++) {
+    const address = parseServerAddress(`https://127.0.0.1:${pair.port}`);
+    const connection = await connectGrpc(address, { fingerprint: PIN });
+    const [how = 0, turns = 0] = random.bytes(2);
+    const calls = [0, 1, 2].map(() => connection.startCall(PATH));
+    const ends = calls.map(async (call, i) => {
+      const reading = collect(call.messages()).catch(() => []);
+      await call.send([new Uint8Array(i === 0 ? 10 : 1 << 20)]).catch(() => {});
+      if (how % 2 === 0) call.halfClose();
+      return await reading;
+    });
+    for (let turn = turns % 24; turn > 0; turn--)
+      await new Promise((resolve) => setImmediate(resolve));
+    if (how % 3 === 0) for (const call of calls) call.cancel();
+    else if (how % 3 === 1) connection.startCall(PATH).cancel();
+    await connection.close();
+    await Promise.all(ends);
+  }
+  const call = pair.connection.startCall(PATH);
+  await call.send([Uint8Array.of(1)]);
+  call.halfClose();
+  assert.deepEqual(await collect(call.messages()), [Uint8Array.of(1, 1)]);
 });
 
 test("RpcServer: other requests go to the handler, of both versions of HTTP", async () => {
