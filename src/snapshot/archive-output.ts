@@ -1,6 +1,5 @@
 /** The file of an archive: written beside its place and renamed when it is whole, so that no half one is taken for it. */
 import { randomBytes } from "node:crypto";
-import { createWriteStream } from "node:fs";
 import { mkdir, open, realpath, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
@@ -28,17 +27,32 @@ export async function writeArchive(
 ): Promise<void> {
   const { path, written } = await placeOf(target, options.overwrite);
   try {
-    const file = createWriteStream(written, { flags: path === written ? "w" : "wx", mode: 0o666 });
-    const { signal } = options;
-    if (options.gzip) await pipeline(gathered(bytes), createGzip(), file, { signal });
-    else await pipeline(gathered(bytes), file, { signal });
-    if (path === written) return;
-    if (options.fsync) await flush(written);
-    await rename(written, path);
+    await fill(written, path === written ? "w" : "wx", bytes, options);
+    if (path !== written) await rename(written, path);
   } catch (error) {
     if (path !== written) await rm(written, { force: true });
     options.signal.throwIfAborted();
     throw errorFromUnknown(error, `writing ${target}`);
+  }
+}
+
+async function fill(
+  path: string,
+  flags: string,
+  bytes: AsyncIterable<Uint8Array>,
+  { gzip, fsync, signal }: ArchiveOutputOptions,
+): Promise<void> {
+  const file = await open(path, flags, 0o666);
+  try {
+    // No stream is made of the file: it could go on writing after the file is closed.
+    if (gzip) {
+      const zipped = createGzip();
+      const piped = pipeline(gathered(bytes, signal), zipped, { signal });
+      await Promise.all([piped, file.writeFile(zipped, { signal })]);
+    } else await file.writeFile(gathered(bytes, signal), { signal });
+    if (fsync) await file.sync();
+  } finally {
+    await file.close();
   }
 }
 
@@ -62,19 +76,14 @@ async function placeOf(
   }
 }
 
-async function flush(path: string): Promise<void> {
-  const file = await open(path, "r+");
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-async function* gathered(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer, void, void> {
+/** In larger pieces. Ends with the signal, whether or not the source does. */
+async function* gathered(
+  source: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer, void, void> {
   let buffer = Buffer.allocUnsafe(WRITE_BYTES);
   let length = 0;
-  for await (const bytes of source) {
+  for await (const bytes of untilAbort(source, signal)) {
     if (length + bytes.length > WRITE_BYTES && length > 0) {
       yield buffer.subarray(0, length);
       buffer = Buffer.allocUnsafe(WRITE_BYTES);
@@ -87,4 +96,28 @@ async function* gathered(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buff
     }
   }
   if (length > 0) yield buffer.subarray(0, length);
+}
+
+async function* untilAbort(
+  source: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void, void> {
+  const iterator = source[Symbol.asyncIterator]();
+  let stop: (reason: unknown) => void = () => {};
+  const onAbort = (): void => stop(signal.reason);
+  signal.addEventListener("abort", onAbort);
+  try {
+    for (;;) {
+      signal.throwIfAborted();
+      const next = await new Promise<IteratorResult<Uint8Array>>((resolve, reject) => {
+        stop = reject;
+        iterator.next().then(resolve, reject);
+      });
+      if (next.done === true) return;
+      yield next.value;
+    }
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+    iterator.return?.().then(undefined, () => undefined);
+  }
 }

@@ -13,6 +13,7 @@ import {
   applyRetention,
   compressorOfFile,
   decodePolicy,
+  type DirEntry,
   decodeSnapshot,
   DEFAULT_POLICY,
   deleteSnapshot,
@@ -499,4 +500,28 @@ test("resolveObjectPath: snapshot IDs, object IDs and paths of sources, each wit
     ),
     [10n, 20n],
   );
+  // The newest that has the path, of whichever folder above; incomplete ones do not count.
+  const base = second as SnapshotManifest;
+  const save = async (
+    path: string,
+    startTimeNs: bigint,
+    more: Partial<SnapshotManifest>,
+  ): Promise<unknown> =>
+    await saveSnapshot(repository, {
+      ...base,
+      startTimeNs,
+      source: { ...IDENTITY, path },
+      ...more,
+    });
+  await save("/data/sub", 15n, {
+    rootEntry: (await resolveObjectPath(repository, `${first?.id}/sub`)).entry,
+  });
+  await save("/data", 30n, { incomplete: "checkpoint" });
+  await save("/data", 40n, {
+    rootEntry: { ...(base.rootEntry as DirEntry), object: bare.entry.object },
+  });
+  assert.deepEqual(await resolve("/data/sub/f"), ["f", "f", 20n, "sub/f"]);
+  assert.deepEqual(await resolve("/data/sub/f", 19n), ["f", "f", 15n, "f"]);
+  const oldest = await resolveObjectPath(repository, "/data/sub/f", { order: "oldest" });
+  assert.equal(oldest.snapshot?.startTimeNs, 10n);
 });
