@@ -13,7 +13,10 @@ import { zstdFrames } from "./zstd-frames.ts";
 const PIECE_BYTES = 16384;
 const GZIP_TRAILER_BYTES = 8;
 
-/** Codecs for where there is no Node. @throws SEJF_UNSUPPORTED from `zstdCompress`. */
+/**
+ * Codecs for where there is no Node. @throws SEJF_UNSUPPORTED from `zstdCompress`.
+ * SECURITY: the zstd decoder (fzstd) can loop for ever on hostile tables: only for bytes that authenticated.
+ */
 export const portableCompressionEngine: CompressionEngine = {
   name: "portable",
   gzip: (data, level) => gzipSync(data, { level: deflateLevel(level), mtime: 0 }),

@@ -76,6 +76,7 @@ export interface StoreParts {
 }
 
 export class DirectStore implements DirectContents {
+  readonly compression: CompressionEngine;
   readonly #context: Context;
   readonly #cache: DiskCache;
   readonly #manager: IndexManager;
@@ -93,6 +94,7 @@ export class DirectStore implements DirectContents {
   constructor(parts: StoreParts) {
     const { context, cache, manager, committed, factory } = parts;
     const pending = this.#pending;
+    this.compression = parts.compression;
     this.#context = context;
     this.#cache = cache;
     this.#manager = manager;

@@ -7,7 +7,7 @@
  * repositories all implement these four; nobody above can tell which.
  */
 import type { CallOptions, OwnedBytes } from "../bytes/index.ts";
-import type { CompressorId } from "../compress/index.ts";
+import type { CompressionEngine, CompressorId } from "../compress/index.ts";
 import type { ErrorCode } from "../errors/index.ts";
 import type { ContentPrefix } from "./content-id.ts";
 
@@ -22,6 +22,8 @@ export interface WriteContentOptions extends CallOptions {
 
 /** One content at a time. */
 export interface ContentWriter {
+  /** The codecs at hand, for objects that are compressed before they are named (index version 1). */
+  readonly compression: CompressionEngine;
   /** Resolves when the content is named and claimed (its bytes copied); durable after `flush`. */
   write(data: Uint8Array, options: WriteContentOptions): Promise<ContentRef>;
   /** Packs, then the index, then the session markers: what was written before the call is durable and visible after it. */
@@ -29,6 +31,8 @@ export interface ContentWriter {
 }
 
 export interface ContentReader {
+  /** The codecs at hand, for objects that were compressed before they were named. */
+  readonly compression: CompressionEngine;
   /** The plain bytes, re-hashed. @throws SEJF_CONTENT_NOT_FOUND, SEJF_CORRUPT, SEJF_BLOB_NOT_FOUND (its pack is gone). */
   read(ref: ContentRef, options?: CallOptions): Promise<OwnedBytes>;
   /** Any order that is cheapest (grouped by pack, by offset); every result was re-hashed. One failure is a result, not a throw. */

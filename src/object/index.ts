@@ -16,7 +16,6 @@ export {
   objectContents,
   objectPieces,
   openObject,
-  type ReadObjectOptions,
   readObject,
 } from "./read.ts";
 export { decodeSeekTable, encodeSeekTable, type SeekTableRow } from "./seek-table.ts";

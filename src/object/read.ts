@@ -3,12 +3,7 @@
  * so depth and number of rows are bounded, and every piece must have the length that its row promises.
  */
 import { type CallOptions, concatBytes, mapConcurrent, type OwnedBytes } from "../bytes/index.ts";
-import {
-  type CompressionEngine,
-  decompressPayload,
-  payloadCompressorId,
-  portableCompressionEngine,
-} from "../compress/index.ts";
+import { decompressPayload, payloadCompressorId } from "../compress/index.ts";
 import { SejfError } from "../errors/index.ts";
 import type { ContentPiece, ContentReader, ContentRef } from "../format/index.ts";
 import { MAX_INDIRECTION, type ObjectId, parseObjectId, tableOf } from "./object-id.ts";
@@ -21,11 +16,6 @@ const MAX_TABLE_BYTES = 1 << 30;
 const DEFAULT_READ_AHEAD = 4;
 /** How many contents' references go to the caller at once. */
 const PAGE_LENGTH = 4096;
-
-export interface ReadObjectOptions extends CallOptions {
-  /** For `Z` objects; the portable one when absent. */
-  readonly compression?: CompressionEngine | undefined;
-}
 
 export interface StreamOptions extends CallOptions {
   /** Default 0. */
@@ -50,10 +40,10 @@ export interface ObjectReader {
 export async function openObject(
   contents: ContentReader,
   id: ObjectId,
-  options: ReadObjectOptions = {},
+  options: CallOptions = {},
 ): Promise<ObjectReader> {
   const { pieces } = await objectPieces(contents, id, undefined, options);
-  return new PiecesReader(contents, id, pieces, options);
+  return new PiecesReader(contents, id, pieces);
 }
 
 /** All bytes of an object that is known to be small. @throws SEJF_CORRUPT when it is longer than `maxBytes`. */
@@ -61,7 +51,7 @@ export async function readObject(
   contents: ContentReader,
   id: ObjectId,
   maxBytes: number,
-  options: ReadObjectOptions = {},
+  options: CallOptions = {},
 ): Promise<OwnedBytes> {
   const parsed = parseObjectId(id);
   if (parsed.indirection === 0) {
@@ -89,7 +79,7 @@ export async function objectPieces(
   contents: ContentReader,
   id: ObjectId,
   sizeBytes: number | undefined,
-  options: ReadObjectOptions = {},
+  options: CallOptions = {},
 ): Promise<{ readonly pieces: readonly ContentPiece[]; readonly sizeBytes: number }> {
   const parsed = parseObjectId(id);
   if (parsed.indirection === 0) {
@@ -116,7 +106,7 @@ export async function objectPieces(
 export async function* objectContents(
   contents: ContentReader,
   id: ObjectId,
-  options: ReadObjectOptions = {},
+  options: CallOptions = {},
 ): AsyncGenerator<readonly ContentRef[], void, void> {
   const parsed = parseObjectId(id);
   if (parsed.indirection === 0) {
@@ -138,7 +128,7 @@ async function collectPieces(
   depth: number,
   pieces: ContentPiece[],
   tables: ContentRef[] | undefined,
-  options: ReadObjectOptions,
+  options: CallOptions,
 ): Promise<void> {
   if (depth > MAX_INDIRECTION)
     throw new SejfError(
@@ -168,7 +158,7 @@ async function collectTableContents(
   table: ObjectId,
   depth: number,
   tables: ContentRef[],
-  options: ReadObjectOptions,
+  options: CallOptions,
 ): Promise<void> {
   const parsed = parseObjectId(table);
   if (parsed.indirection === 0) tables.push(parsed.content);
@@ -183,7 +173,7 @@ async function collectTableContents(
 export async function readTable(
   contents: ContentReader,
   table: ObjectId,
-  options: ReadObjectOptions,
+  options: CallOptions,
   depth: number = 0,
 ): Promise<readonly SeekTableRow[]> {
   const parsed = parseObjectId(table);
@@ -193,7 +183,7 @@ export async function readTable(
     );
   const pieces: ContentPiece[] = [];
   await collectPieces(contents, table, depth + 1, pieces, undefined, options);
-  const reader = new PiecesReader(contents, table, pieces, options);
+  const reader = new PiecesReader(contents, table, pieces);
   if (reader.sizeBytes > MAX_TABLE_BYTES) throw tooLong(table, reader.sizeBytes, MAX_TABLE_BYTES);
   return decodeSeekTable(await reader.readRange(0, reader.sizeBytes, options));
 }
@@ -206,7 +196,7 @@ async function lengthOf(
   contents: ContentReader,
   ref: ContentRef,
   compressed: boolean,
-  options: ReadObjectOptions,
+  options: CallOptions,
 ): Promise<number> {
   if (compressed)
     return (await readContent(contents, ref, true, MAX_CONTENT_BYTES, options)).length;
@@ -221,16 +211,11 @@ async function readContent(
   ref: ContentRef,
   compressed: boolean,
   maxBytes: number,
-  options: ReadObjectOptions,
+  options: CallOptions,
 ): Promise<OwnedBytes> {
   const data = await contents.read(ref, { signal: options.signal });
   return compressed
-    ? decompressPayload(
-        data,
-        payloadCompressorId(data),
-        maxBytes,
-        options.compression ?? portableCompressionEngine,
-      )
+    ? decompressPayload(data, payloadCompressorId(data), maxBytes, contents.compression)
     : data;
 }
 
@@ -246,20 +231,13 @@ class PiecesReader implements ObjectReader {
   readonly sizeBytes: number;
   readonly #contents: ContentReader;
   readonly #pieces: readonly ContentPiece[];
-  readonly #options: ReadObjectOptions;
   /** Where each piece begins. */
   readonly #starts: Float64Array;
 
-  constructor(
-    contents: ContentReader,
-    id: ObjectId,
-    pieces: readonly ContentPiece[],
-    options: ReadObjectOptions,
-  ) {
+  constructor(contents: ContentReader, id: ObjectId, pieces: readonly ContentPiece[]) {
     this.id = id;
     this.#contents = contents;
     this.#pieces = pieces;
-    this.#options = options;
     this.#starts = new Float64Array(pieces.length);
     let end = 0;
     for (const [index, piece] of pieces.entries()) {
@@ -327,13 +305,12 @@ class PiecesReader implements ObjectReader {
   }
 
   async #readPiece(piece: ContentPiece, signal: AbortSignal): Promise<OwnedBytes> {
-    const options = { compression: this.#options.compression, signal };
     const data = await readContent(
       this.#contents,
       piece.ref,
       piece.objectCompressed === true,
       MAX_CONTENT_BYTES,
-      options,
+      { signal },
     );
     if (data.length !== piece.lengthBytes)
       throw wrongLength(`content ${piece.ref}`, data.length, piece.lengthBytes);

@@ -1,11 +1,6 @@
 /** Writing an object from a stream: split, write each segment as a content, join them by a seek table. Spec: kopia-snapshots 1.2. */
 import { type CallOptions, concatBytes, utf8ToBytes } from "../bytes/index.ts";
-import {
-  type CompressionEngine,
-  compressorById,
-  type CompressorId,
-  portableCompressionEngine,
-} from "../compress/index.ts";
+import { compressorById, type CompressorId } from "../compress/index.ts";
 import { assert } from "../errors/index.ts";
 import type { ContentPiece, ContentPrefix, ContentWriter } from "../format/index.ts";
 import { createSplitter, type Splitter, splitterSpec } from "../splitter/index.ts";
@@ -28,8 +23,6 @@ export interface WriteObjectOptions extends CallOptions {
   readonly metadataCompressor?: CompressorId | undefined;
   /** Instead of the repository's own. */
   readonly splitter?: string | undefined;
-  /** For object-level compression; the portable one when absent. */
-  readonly compression?: CompressionEngine | undefined;
   /** Each segment, once it is written. */
   readonly onPiece?: ((piece: ContentPiece) => void) | undefined;
   /** Makes splitters; the portable ones when absent. */
@@ -105,10 +98,7 @@ async function writeSegment(
   if (options.format.indexVersion > 1 || prefix !== "" || compressor === undefined) {
     return { ref: await contents.write(segment, { prefix, compressor, signal }), lengthBytes };
   }
-  const payload = compressorById(
-    compressor,
-    options.compression ?? portableCompressionEngine,
-  ).compress(segment);
+  const payload = compressorById(compressor, contents.compression).compress(segment);
   assert(payload.length >= 4, "a compressed payload has a header");
   const objectCompressed = payload.length < lengthBytes;
   const ref = await contents.write(objectCompressed ? payload : segment, { prefix, signal });
@@ -120,7 +110,6 @@ export interface AssembleOptions extends CallOptions {
   /** The object's own; a table of data without a prefix gets `x`. */
   readonly prefix: ContentPrefix;
   readonly metadataCompressor?: CompressorId | undefined;
-  readonly compression?: CompressionEngine | undefined;
 }
 
 /** The object made of these segments, in order. At least one. Parts of a file that were uploaded apart are simply joined. */
@@ -151,14 +140,13 @@ export async function writeTable(
   options: AssembleOptions,
 ): Promise<ObjectId> {
   if (rows.length === 1) return (rows[0] as SeekTableRow).object;
-  const { format, metadataCompressor, compression, signal } = options;
+  const { format, metadataCompressor, signal } = options;
   const prefix = options.prefix === "" ? "x" : options.prefix;
   const table = await writeObject(contents, encodeSeekTable(rows), {
     format,
     prefix,
     compressor: metadataCompressor,
     metadataCompressor,
-    compression,
     signal,
   });
   return `I${table.id}` as ObjectId;

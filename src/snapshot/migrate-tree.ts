@@ -5,7 +5,7 @@
  */
 import { bytesToUtf8, type CallOptions, mapConcurrent, type OwnedBytes } from "../bytes/index.ts";
 import { errorFromUnknown, SejfError } from "../errors/index.ts";
-import { createFastSplitter, nodeCompressionEngine } from "../node/index.ts";
+import { createFastSplitter } from "../node/index.ts";
 import { type ObjectId, openObject, readObject, writeObject } from "../object/index.ts";
 import type { Repository } from "../repository/index.ts";
 import { SPLITTERS } from "../splitter/index.ts";
@@ -230,7 +230,6 @@ export class TreeCopy {
       metadataCompressor: metadataCompressor(policy),
       splitter: type === "f" ? knownSplitter(policy.splitter.algorithm) : undefined,
       makeSplitter: createFastSplitter,
-      compression: nodeCompressionEngine,
       signal: this.#call.signal,
     });
     this.#options.tally.copiedFiles++;

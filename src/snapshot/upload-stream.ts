@@ -5,7 +5,6 @@
 import { randomUUID } from "node:crypto";
 import type { TimestampNs } from "../bytes/index.ts";
 import { SejfError } from "../errors/index.ts";
-import { nodeCompressionEngine } from "../node/index.ts";
 import type { ContentPiece } from "../format/index.ts";
 import { objectFromPieces, writeObject } from "../object/index.ts";
 import { compressorOfFile, metadataCompressor } from "./compression-choice.ts";
@@ -89,7 +88,6 @@ export class StreamUpload {
         compressor: compressorOfFile(this.#policy, name, 0),
         metadataCompressor: metadataCompressor(this.#policy),
         splitter: knownSplitter(this.#policy),
-        compression: nodeCompressionEngine,
         signal,
         onPiece: (piece) => {
           this.#pieces.push(piece);

@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { closeSync, fstatSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import type { CallOptions, OwnedBytes } from "../bytes/index.ts";
 import { copyBytes } from "../bytes/index.ts";
-import { compressorById, portableCompressionEngine } from "../compress/index.ts";
+import { compressorById, type CompressionEngine } from "../compress/index.ts";
 import { SejfError } from "../errors/index.ts";
 import type {
   ContentId,
@@ -35,6 +35,7 @@ import {
   pathLike,
   setFileAttributes,
 } from "../node/files/index.ts";
+import { nodeCompressionEngine } from "../node/index.ts";
 import { DEFAULT_SPLITTER, splitAll, createSplitter } from "../splitter/index.ts";
 
 export interface MemoryContentsOptions {
@@ -46,6 +47,7 @@ export interface MemoryContentsOptions {
 }
 
 export class MemoryContents implements ContentStore, ContentLister {
+  readonly compression: CompressionEngine = nodeCompressionEngine;
   /** Live contents by reference. */
   readonly stored: Map<ContentRef, OwnedBytes> = new Map();
   /** What each `write` asked for, in order. */
@@ -189,7 +191,7 @@ export class MemoryContents implements ContentStore, ContentLister {
     if (this.#indexVersion > 1 || compressor === undefined) {
       return { ref: this.put(data), lengthBytes };
     }
-    const payload = compressorById(compressor, portableCompressionEngine).compress(data);
+    const payload = compressorById(compressor, this.compression).compress(data);
     if (payload.length >= lengthBytes) return { ref: this.put(data), lengthBytes };
     return { ref: this.put(payload), lengthBytes, objectCompressed: true };
   }
