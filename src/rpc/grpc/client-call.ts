@@ -11,6 +11,7 @@ import {
   formatTimeout,
   GRPC_STATUS,
   GrpcError,
+  MAX_TIMER_MS,
 } from "./status.ts";
 
 export interface StartCallOptions extends ChannelLimits, CallOptions {
@@ -139,9 +140,12 @@ export function startCall(
   const timer =
     deadlineMs === undefined
       ? undefined
-      : setTimeout(() => {
-          call.cancel(new GrpcError("DEADLINE_EXCEEDED", `no answer within ${deadlineMs} ms`));
-        }, deadlineMs);
+      : setTimeout(
+          () => {
+            call.cancel(new GrpcError("DEADLINE_EXCEEDED", `no answer within ${deadlineMs} ms`));
+          },
+          Math.min(deadlineMs, MAX_TIMER_MS),
+        );
   stream.once("close", () => {
     signal?.removeEventListener("abort", onAbort);
     clearTimeout(timer);

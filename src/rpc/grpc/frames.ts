@@ -70,11 +70,16 @@ export class FrameReader {
     this.#prefix.set(chunk.subarray(at, at + count), this.#prefixFilled);
     this.#prefixFilled += count;
     if (this.#prefixFilled === PREFIX_BYTES) {
-      this.#message = new Uint8Array(checkedLength(this.#prefix, this.#maxBytes));
+      this.#message = unfilled(checkedLength(this.#prefix, this.#maxBytes));
       this.#messageFilled = 0;
     }
     return count;
   }
+}
+
+/** Not zeroed: a message is handed out only when every byte of it was received. */
+function unfilled(length: number): OwnedBytes {
+  return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
 }
 
 function checkedLength(prefix: OwnedBytes, maxBytes: number): number {

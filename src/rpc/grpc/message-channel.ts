@@ -6,8 +6,9 @@
 import type { Http2Stream } from "node:http2";
 import type { OwnedBytes } from "../../bytes/index.ts";
 import type { MessageParts } from "../wire/envelopes.ts";
-import { FrameReader, framePrefix, MAX_MESSAGE_BYTES, PREFIX_BYTES } from "./frames.ts";
-import { GrpcError } from "./status.ts";
+import { framePrefix, MAX_MESSAGE_BYTES, PREFIX_BYTES } from "./frames.ts";
+import { Inbox, streamEnded } from "./inbox.ts";
+import type { GrpcError } from "./status.ts";
 
 export interface ChannelLimits {
   /** Longest message, both ways. Default 20 MiB. */
@@ -64,24 +65,19 @@ export class MessageChannel {
   }
 
   /**
-   * What the peer sends, until it half-closes. Leaving early leaves the stream as it is.
+   * What the peer sends, until it half-closes; to be read once. Leaving early leaves the stream as it is, not read.
    * @throws GrpcError UNAVAILABLE when the stream breaks, what `FrameReader` refuses, the signal's reason.
    */
   async *messages(signal: AbortSignal): AsyncGenerator<OwnedBytes, void, void> {
-    const frames = new FrameReader(this.#maxMessageBytes);
-    for await (const chunk of abortable(this.#chunks(), signal)) yield* frames.push(chunk);
-    signal.throwIfAborted();
-    // A reset may look like an ordinary end to the reading side.
-    if (this.#stream.aborted || (this.#stream.rstCode ?? 0) !== 0) throw streamEnded();
-    if (frames.isPartial) throw new GrpcError("INTERNAL", "the stream ended inside of a message");
-  }
-
-  async *#chunks(): AsyncGenerator<Uint8Array, void, void> {
-    const chunks: AsyncIterable<Uint8Array> = this.#stream.iterator({ destroyOnReturn: false });
+    const inbox = new Inbox(this.#stream, this.#maxMessageBytes, signal);
     try {
-      yield* chunks;
-    } catch (error) {
-      throw new GrpcError("UNAVAILABLE", "the stream broke", { cause: error });
+      for (;;) {
+        const message = inbox.take() ?? (await inbox.next());
+        if (message === undefined) return;
+        yield message;
+      }
+    } finally {
+      inbox.close();
     }
   }
 
@@ -123,33 +119,4 @@ export class MessageChannel {
       next.go();
     }
   }
-}
-
-/** Ends with the signal's reason even while the source waits. */
-async function* abortable<T>(
-  source: AsyncGenerator<T, void, void>,
-  signal: AbortSignal,
-): AsyncGenerator<T, void, void> {
-  signal.throwIfAborted();
-  let onAbort = (): void => {};
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = (): void => reject(signal.reason as Error);
-  });
-  aborted.catch(() => {});
-  signal.addEventListener("abort", onAbort);
-  try {
-    for (;;) {
-      const next = await Promise.race([source.next(), aborted]);
-      if (next.done === true) return;
-      yield next.value;
-    }
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-    // Not awaited: a source that waits for its stream ends with the stream.
-    source.return().catch(() => {});
-  }
-}
-
-function streamEnded(): GrpcError {
-  return new GrpcError("UNAVAILABLE", "the stream was ended by the other side or the network");
 }

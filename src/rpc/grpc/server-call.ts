@@ -10,6 +10,7 @@ import {
   GrpcError,
   parseTimeout,
   type GrpcStatusName,
+  MAX_TIMER_MS,
   statusOf,
 } from "./status.ts";
 
@@ -76,8 +77,6 @@ export async function serveCall(
 }
 
 const OK = { status: "OK", message: "" } as const;
-/** Longest time that a timer of Node can wait. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 class ServerCall implements GrpcServerCall {
   readonly path: string;

@@ -39,7 +39,7 @@ test("parseTimeout: digits and a unit, nothing else", () => {
 
 test("formatTimeout: never shorter than asked", () => {
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 2 ** 50 }), (ms) => {
+    fc.property(fc.integer({ min: 1, max: 3e14 }), (ms) => {
       assert.ok(parseTimeout(formatTimeout(ms)) >= ms);
     }),
     { numRuns: numRuns(100) },

@@ -115,6 +115,9 @@ export function decodeStatusMessage(encoded: string): string {
   }
 }
 
+/** Longest time that a timer of Node can wait; a longer one would be over at once. */
+export const MAX_TIMER_MS: number = 2 ** 31 - 1;
+
 const UNIT_MS: Readonly<Record<string, number>> = {
   H: 3_600_000,
   M: 60_000,

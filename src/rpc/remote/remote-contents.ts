@@ -60,14 +60,18 @@ export interface RemoteContentsOptions {
 }
 
 export class RemoteContents implements ContentStore {
+  readonly compression: CompressionEngine;
+  readonly compression: CompressionEngine;
   readonly #options: RemoteContentsOptions;
   /** Flushed or seen: not sent again. */
   readonly #known = new LRUCache<ContentId, true>({ max: MAX_KNOWN });
   readonly #parts: PortableParts;
 
   constructor(options: RemoteContentsOptions) {
+    this.compression = options.compression;
     this.#options = options;
     const { indexVersion, splitter, compression } = options;
+    this.compression = compression;
     this.#parts = {
       format: { indexVersion, splitter },
       compression,
