@@ -61,7 +61,6 @@ export interface RemoteContentsOptions {
 
 export class RemoteContents implements ContentStore {
   readonly compression: CompressionEngine;
-  readonly compression: CompressionEngine;
   readonly #options: RemoteContentsOptions;
   /** Flushed or seen: not sent again. */
   readonly #known = new LRUCache<ContentId, true>({ max: MAX_KNOWN });
@@ -71,7 +70,6 @@ export class RemoteContents implements ContentStore {
     this.compression = options.compression;
     this.#options = options;
     const { indexVersion, splitter, compression } = options;
-    this.compression = compression;
     this.#parts = {
       format: { indexVersion, splitter },
       compression,
