@@ -63,7 +63,7 @@ const flags = {
   pin: texts("Create a pinned snapshot that will not expire automatically", {
     placeholder: "NAME",
   }),
-  flushPerSource: flag("Flush writes at the end of each source", { hidden: true }),
+  flushPerSource: inert("switch", "always done"),
   overrideSource: text("Override the source of the snapshot", { placeholder: "SOURCE" }),
   logDirDetail: integer("Override log level for directories (0 to 10)"),
   logEntryDetail: integer("Override log level for entries (0 to 10)"),
@@ -95,7 +95,7 @@ export const command: Command = defineCommand({
     }
     // Also after a stop: what was done is to be found again.
     await repository.flush();
-    return conclude(context, outcomes);
+    return conclude(context, outcomes, outcomes.length < paths.length);
   },
 });
 
@@ -156,8 +156,9 @@ async function snapshotOne(
       await applyRetention(repository, source);
       if (given !== undefined || values.stdinFile !== undefined)
         await setManual(repository, source);
-      if (values.flushPerSource) await repository.flush();
     }
+    // Whatever is told of a snapshot is true even if the program dies with the next line.
+    await repository.flush();
     report.created(created);
     if (values.json && created.saved) print(context, created, values);
     const stopped = created.snapshot.incomplete === CANCELED;
@@ -243,7 +244,11 @@ function print(context: CommandContext, { snapshot }: CreatedSnapshot, values: V
   context.out.line(jsonText(json, values, "  "));
 }
 
-function conclude(context: CommandContext, outcomes: readonly Outcome[]): ExitStatus {
+function conclude(
+  context: CommandContext,
+  outcomes: readonly Outcome[],
+  unfinished: boolean,
+): ExitStatus {
   const { log } = context;
   for (const { source, errors } of outcomes) {
     if (errors > 0) log.error(`Found ${errors} fatal error(s) while snapshotting ${source}.`);
@@ -257,7 +262,7 @@ function conclude(context: CommandContext, outcomes: readonly Outcome[]): ExitSt
       `encountered ${failures.length} errors:\n${failures.map(({ message }) => message).join("\n")}`,
     );
   }
-  if (context.signal.aborted || outcomes.some(({ stopped }) => stopped)) {
+  if (unfinished || outcomes.some(({ stopped }) => stopped)) {
     log.error("Stopped before the end; the next snapshot goes on from what was done.");
     return 1;
   }
