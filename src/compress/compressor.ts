@@ -18,6 +18,10 @@ export interface CompressionEngine {
   /** @throws SEJF_UNSUPPORTED in the portable engine, which only reads zstd. */
   zstdCompress(data: Uint8Array, level: number): OwnedBytes;
   zstdDecompress(data: Uint8Array, maxBytes: number): OwnedBytes;
+  /** As `zstdCompress`, to the beginning of `target`; the length, or -1 where that may be short of room. Absent: no faster way. */
+  zstdCompressInto?(data: Uint8Array, level: number, target: Uint8Array): number;
+  /** As `zstdDecompress`, to the beginning of `target`; the length. */
+  zstdDecompressInto?(data: Uint8Array, target: Uint8Array): number;
 }
 
 export interface Compressor {
@@ -30,4 +34,8 @@ export interface Compressor {
   compress(data: Uint8Array): OwnedBytes;
   /** Undoes `compress`; the header must be this compressor's. @throws SEJF_CORRUPT. */
   decompress(payload: Uint8Array, maxBytes: number): OwnedBytes;
+  /** As `compress`, to the beginning of the caller's memory; the length, or -1 where that may be short of room. */
+  compressInto(data: Uint8Array, target: Uint8Array): number;
+  /** As `decompress`, to the beginning of the caller's memory, which bounds it; the length. @throws SEJF_CORRUPT. */
+  decompressInto(payload: Uint8Array, target: Uint8Array): number;
 }

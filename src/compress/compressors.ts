@@ -123,22 +123,37 @@ function compressorOf(one: CompressorInfo, engine: CompressionEngine): Compresso
     id: one.id,
     deprecated: one.deprecated,
     compress: (data) => concatBytes(headerOf(one.id), codec.compress(data)),
-    decompress(payload, maxBytes): OwnedBytes {
-      const found = payloadCompressorId(payload);
-      if (found !== one.id) {
-        throw new SejfError(
-          "SEJF_CORRUPT",
-          `compression header is ${hexId(found)}, expected ${hexId(one.id)}`,
-        );
-      }
-      return codec.decompress(payload.subarray(COMPRESSION_HEADER_BYTES), maxBytes);
+    decompress: (payload, maxBytes) => codec.decompress(streamOf(payload, one.id), maxBytes),
+    compressInto(data, target): number {
+      if (target.length < COMPRESSION_HEADER_BYTES) return -1;
+      const length = codec.compressInto(data, target.subarray(COMPRESSION_HEADER_BYTES));
+      target.set(headerOf(one.id));
+      return length < 0 ? -1 : COMPRESSION_HEADER_BYTES + length;
     },
+    decompressInto: (payload, target) => codec.decompressInto(streamOf(payload, one.id), target),
   };
 }
 
-interface CodecFunctions {
+/** What stands behind the header. @throws SEJF_CORRUPT when it is another compressor's. */
+function streamOf(payload: Uint8Array, id: CompressorId): Uint8Array {
+  const found = payloadCompressorId(payload);
+  if (found !== id) {
+    throw new SejfError(
+      "SEJF_CORRUPT",
+      `compression header is ${hexId(found)}, expected ${hexId(id)}`,
+    );
+  }
+  return payload.subarray(COMPRESSION_HEADER_BYTES);
+}
+
+interface PlainCodec {
   compress(data: Uint8Array): OwnedBytes;
   decompress(stream: Uint8Array, maxBytes: number): OwnedBytes;
+}
+
+interface CodecFunctions extends PlainCodec {
+  compressInto(data: Uint8Array, target: Uint8Array): number;
+  decompressInto(stream: Uint8Array, target: Uint8Array): number;
 }
 
 function codecFunctions(
@@ -148,23 +163,48 @@ function codecFunctions(
 ): CodecFunctions {
   switch (codec) {
     case "gzip":
-      return {
+      return copying({
         compress: (data) => engine.gzip(data, level),
         decompress: (stream, max) => engine.gunzip(stream, max),
-      };
+      });
     case "zstd":
-      return {
-        compress: (data) => engine.zstdCompress(data, level),
-        decompress: (stream, max) => engine.zstdDecompress(stream, max),
-      };
+      return zstdFunctions(level, engine);
     case "s2":
-      return { compress: (data) => s2Compress(data, level > 1), decompress: s2Decompress };
+      return copying({ compress: (data) => s2Compress(data, level > 1), decompress: s2Decompress });
     case "deflate":
-      return {
+      return copying({
         compress: (data) => engine.deflateRaw(data, level),
         decompress: (stream, max) => engine.inflateRaw(stream, max),
-      };
+      });
   }
+}
+
+function zstdFunctions(level: number, engine: CompressionEngine): CodecFunctions {
+  const functions = copying({
+    compress: (data) => engine.zstdCompress(data, level),
+    decompress: (stream, max) => engine.zstdDecompress(stream, max),
+  });
+  return {
+    ...functions,
+    compressInto: (data, target) =>
+      engine.zstdCompressInto?.(data, level, target) ?? functions.compressInto(data, target),
+    decompressInto: (stream, target) =>
+      engine.zstdDecompressInto?.(stream, target) ?? functions.decompressInto(stream, target),
+  };
+}
+
+/** For codecs that always answer with memory of their own. */
+function copying(codec: PlainCodec): CodecFunctions {
+  const put = (bytes: Uint8Array, target: Uint8Array): number => {
+    if (bytes.length > target.length) return -1;
+    target.set(bytes);
+    return bytes.length;
+  };
+  return {
+    ...codec,
+    compressInto: (data, target) => put(codec.compress(data), target),
+    decompressInto: (stream, target) => put(codec.decompress(stream, target.length), target),
+  };
 }
 
 function headerOf(id: CompressorId): OwnedBytes {

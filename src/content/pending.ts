@@ -12,17 +12,14 @@ import {
   IndexBuilder,
   openIndex,
 } from "../format/index.ts";
-import {
-  IndexSet,
-  type MemorySegment,
-  mergeToMemory,
-  openIndexBytes,
-  Segment,
-} from "../node/index/index.ts";
+import { IndexSet, mergeToMemory, openIndexBytes, Segment } from "../node/index/index.ts";
 import type { PackInProgress } from "./pack-in-progress.ts";
 
 /** Loose entries beyond this are published by themselves. */
 export const MAX_LOOSE_ENTRIES = 100_000;
+
+/** Local indexes of stored packs that are searched one by one before they are merged. */
+const MERGED_SEGMENTS = 8;
 
 /** A stored pack whose entries wait for an index. */
 export interface StoredPack {
@@ -42,8 +39,7 @@ export class Pending {
   /** Being filled or stored, oldest first; they hold their contents' bytes. */
   readonly #inMemory = new Set<PackInProgress>();
   #stored: StoredPack[] = [];
-  #storedMemory: readonly MemorySegment[] = [];
-  #storedSet: IndexSet = emptySet();
+  #storedSet: IndexSet = setOf([]);
   readonly #loose = new Map<ContentId, IndexEntry>();
 
   /** A pack in memory; its contents are found from now on. */
@@ -59,8 +55,7 @@ export class Pending {
   /** A pack is in the store: its local index takes the place of its bytes. */
   addStored(packId: BlobId, index: Uint8Array, pack?: PackInProgress): void {
     this.#stored.push({ packId, index });
-    const segment = mergeToMemory([openIndexBytes(index)]);
-    if (segment !== undefined) this.#useMemory(mergeSmall([...this.#storedMemory, segment]));
+    this.#storedSet = setOf(mergeSmall([...this.#storedSet.segments, openIndexBytes(index)]));
     if (pack !== undefined) this.#inMemory.delete(pack);
   }
 
@@ -110,8 +105,8 @@ export class Pending {
     const builder = new IndexBuilder();
     for (const pack of this.#inMemory) for (const entry of pack.entries()) builder.add(entry);
     for (const entry of this.#loose.values()) builder.add(entry);
-    const stored = this.#storedMemory.map((segment) => Segment.fromMemory(segment));
-    return builder.count === 0 ? stored : [...stored, openIndexBytes(builder.build(version))];
+    const stored = this.#storedSet.segments;
+    return builder.count === 0 ? [...stored] : [...stored, openIndexBytes(builder.build(version))];
   }
 
   /** An index over all stored packs and loose entries. Nothing is forgotten until `published`. */
@@ -135,9 +130,7 @@ export class Pending {
     this.#stored = this.#stored.filter((pack) => !packs.has(pack.packId));
     for (const [id, entry] of batch.loose)
       if (this.#loose.get(id) === entry) this.#loose.delete(id);
-    const rest = this.#stored.map((pack) => openIndexBytes(pack.index));
-    const segment = mergeToMemory(rest);
-    this.#useMemory(segment === undefined ? [] : [segment]);
+    this.#storedSet = setOf(this.#stored.map((pack) => openIndexBytes(pack.index)));
   }
 
   /** Packs in the store whose entries are not published. */
@@ -148,15 +141,6 @@ export class Pending {
   #isInMemory(packId: BlobId): boolean {
     for (const pack of this.#inMemory) if (pack.packId === packId) return true;
     return false;
-  }
-
-  #useMemory(memory: readonly MemorySegment[]): void {
-    this.#storedMemory = memory;
-    const descriptor = { generation: 0, files: [], memory, deletionWatermarkS: undefined };
-    this.#storedSet = new IndexSet(
-      descriptor,
-      memory.map((segment) => Segment.fromMemory(segment)),
-    );
   }
 }
 
@@ -169,20 +153,19 @@ export function winner(
   return compareEntries(b, a) > 0 ? b : a;
 }
 
-function mergeSmall(memory: readonly MemorySegment[]): MemorySegment[] {
-  const rest = [...memory];
-  let last = rest.pop() as MemorySegment;
-  for (
-    let before = rest.at(-1);
-    before !== undefined && before.lengthBytes <= 2 * last.lengthBytes;
-    before = rest.at(-1)
-  ) {
-    rest.pop();
-    last = mergeToMemory([Segment.fromMemory(before), Segment.fromMemory(last)]) ?? last;
-  }
-  return [...rest, last];
+/** Merges the last segments when there are many of about one size, so that an entry is copied a few times at most. */
+function mergeSmall(segments: readonly Segment[]): readonly Segment[] {
+  let from = segments.length - 1;
+  while (from > 0 && segments[from - 1]!.count <= 2 * segments.at(-1)!.count) from--;
+  if (segments.length - from < MERGED_SEGMENTS) return segments;
+  const merged = mergeToMemory(segments.slice(from));
+  const rest = segments.slice(0, from);
+  return merged === undefined ? rest : [...rest, Segment.fromMemory(merged)];
 }
 
-function emptySet(): IndexSet {
-  return new IndexSet({ generation: 0, files: [], memory: [], deletionWatermarkS: undefined }, []);
+function setOf(segments: readonly Segment[]): IndexSet {
+  return new IndexSet(
+    { generation: 0, files: [], memory: [], deletionWatermarkS: undefined },
+    segments,
+  );
 }

@@ -11,6 +11,7 @@ import {
 import type { OwnedBytes } from "../../bytes/index.ts";
 import type { CompressionEngine } from "../../compress/index.ts";
 import { errorFromUnknown, SejfError } from "../../errors/index.ts";
+import { directZstdFor } from "./zstd-direct.ts";
 
 /** The first output buffer of zlib and the step by which it grows: large enough for a content in few steps. */
 const CHUNK_BYTES_MIN = 16 * 1024;
@@ -28,6 +29,11 @@ export const nodeCompressionEngine: CompressionEngine = {
   inflateRaw: (data, maxBytes) =>
     decode("deflate", data, maxBytes, (options) => inflateRawSync(data, options)),
   zstdCompress(data, level): OwnedBytes {
+    const direct = data.length <= SCRATCH_BYTES / 2 ? directZstdFor(data.length) : undefined;
+    if (direct !== undefined) {
+      const target = takeScratch();
+      return target.slice(0, direct.compressInto(data, level, target));
+    }
     const params = {
       [constants.ZSTD_c_compressionLevel]: level,
       [constants.ZSTD_c_checksumFlag]: 1,
@@ -35,9 +41,43 @@ export const nodeCompressionEngine: CompressionEngine = {
     const chunkSize = chunkFor(data.length);
     return owned(zstdCompressSync(data, { params, chunkSize, pledgedSrcSize: data.length }));
   },
-  zstdDecompress: (data, maxBytes) =>
-    decode("zstd", data, maxBytes, (options) => zstdDecompressSync(data, options)),
+  zstdDecompress(data, maxBytes): OwnedBytes {
+    const direct = maxBytes <= SCRATCH_BYTES ? directZstdFor(data.length) : undefined;
+    if (direct !== undefined && data.length > 0) {
+      const target = takeScratch().subarray(0, maxBytes);
+      const length = direct.decompressInto(data, target);
+      if (length >= 0) return target.slice(0, length);
+    }
+    // Also to say what is wrong with a bad stream.
+    return decode("zstd", data, maxBytes, (options) => zstdDecompressSync(data, options));
+  },
+  zstdCompressInto(data, level, target): number {
+    const direct = directZstdFor(data.length);
+    if (direct !== undefined) return direct.compressInto(data, level, target);
+    return copyInto(nodeCompressionEngine.zstdCompress(data, level), target);
+  },
+  zstdDecompressInto(data, target): number {
+    const direct = data.length === 0 ? undefined : directZstdFor(data.length);
+    const length = direct?.decompressInto(data, target) ?? -1;
+    if (length >= 0) return length;
+    return copyInto(nodeCompressionEngine.zstdDecompress(data, target.length), target);
+  },
 };
+
+/** Where small results are made before their length is known; one will do, since nothing here waits. */
+const SCRATCH_BYTES = 1024 * 1024;
+let scratch: Uint8Array<ArrayBuffer> | undefined;
+
+function takeScratch(): Uint8Array<ArrayBuffer> {
+  scratch ??= new Uint8Array(SCRATCH_BYTES);
+  return scratch;
+}
+
+function copyInto(bytes: Uint8Array, target: Uint8Array): number {
+  if (bytes.length > target.length) return -1;
+  target.set(bytes);
+  return bytes.length;
+}
 
 interface DecodeOptions {
   readonly maxOutputLength: number;

@@ -6,7 +6,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { assert, errorFromUnknown, isSejfError } from "../../errors/index.ts";
 import { createBlobCodec } from "../../format/index.ts";
 import { nodeCompressionEngine } from "../compress/index.ts";
-import { createNodeContentCipher, nodeRandom } from "../crypto/index.ts";
+import { createNodeContentCipher, loadOpenSsl, nodeRandom } from "../crypto/index.ts";
 import { ClaimTable } from "./claim-table.ts";
 import { ContentOpener } from "./content-opener.ts";
 import { ContentStorer } from "./content-storer.ts";
@@ -40,6 +40,7 @@ const storer = new ContentStorer({
   formatVersion: data.formatVersion,
   claims: ClaimTable.fromDescriptor(data.claims),
   packs,
+  spare: memory.spare(data.thread),
   sealInto: tools.sealInto(codec, cipher),
 });
 const opener = new ContentOpener({
@@ -48,6 +49,8 @@ const opener = new ContentOpener({
   decryptInto: hasEcc(data.codec) ? undefined : cipher.decryptInto.bind(cipher),
   scratch,
 });
+// At once: until then each content would leave memory behind for the collector.
+loadOpenSsl();
 storer.useIndex(openThreadIndex(data.index));
 
 const storing: StoreFilesTools = {

@@ -3,9 +3,13 @@ import { equalBytes } from "../../bytes/index.ts";
 import { closeSync, openSync, readSync } from "node:fs";
 import {
   type CompressionEngine,
+  type Compressor,
+  compressorById,
+  type CompressorId,
   decompressPayload,
   payloadCompressorId,
 } from "../../compress/index.ts";
+import { AEAD_OVERHEAD_BYTES } from "../../crypto/index.ts";
 import { errorFromUnknown, isSejfError, SejfError } from "../../errors/index.ts";
 import {
   type BlobCodec,
@@ -39,6 +43,7 @@ export class ContentOpener {
   readonly #options: ContentOpenerOptions;
   /** Least recently used first. */
   readonly #open = new Map<string, number>();
+  readonly #compressors = new Map<CompressorId, Compressor>();
   #buffer: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
   constructor(options: ContentOpenerOptions) {
@@ -96,14 +101,13 @@ export class ContentOpener {
     compression: number,
     originalLength: number,
   ): Uint8Array {
-    const { codec, decryptInto, scratch, compression: engine } = this.#options;
+    const { codec, decryptInto, scratch } = this.#options;
     const hash = contentHashBytes(id);
-    const length = decryptInto!(stored, ivOfHash(hash), scratch);
-    const payload = scratch.subarray(0, length);
-    const data =
-      compression === NO_COMPRESSION
-        ? payload
-        : decompressPayload(payload, compression, originalLength, engine);
+    const isPlain = compression === NO_COMPRESSION;
+    // Plain bytes begin the scratch area; what is to be decompressed lies at its end.
+    const place = isPlain ? scratch : scratch.subarray(scratch.byteLength - stored.byteLength);
+    const payload = place.subarray(0, decryptInto!(stored, ivOfHash(hash), place));
+    const data = isPlain ? payload : this.#decompress(payload, compression, originalLength);
     if (data.byteLength !== originalLength) {
       throw new SejfError(
         "SEJF_CORRUPT",
@@ -114,6 +118,16 @@ export class ContentOpener {
       throw new SejfError("SEJF_CORRUPT", "it holds data with another hash");
     }
     return data;
+  }
+
+  #decompress(payload: Uint8Array, id: CompressorId, originalLength: number): Uint8Array {
+    const { scratch, compression } = this.#options;
+    if (originalLength + payload.byteLength > scratch.byteLength - AEAD_OVERHEAD_BYTES)
+      return decompressPayload(payload, id, originalLength, compression);
+    const compressor = this.#compressors.get(id) ?? compressorById(id, compression);
+    this.#compressors.set(id, compressor);
+    const target = scratch.subarray(0, originalLength);
+    return target.subarray(0, compressor.decompressInto(payload, target));
   }
 
   /** The segment of an object that the content holds: decompressed where that is done at object level. */

@@ -22,6 +22,8 @@ export interface ContentStorerOptions {
   readonly formatVersion: number;
   readonly claims: ClaimTable;
   readonly packs: PackWriter;
+  /** Where contents are compressed, so that no fresh memory is touched for them. */
+  readonly spare: Uint8Array;
   /** Writes what `codec.sealContent` would give into exactly its place. */
   readonly sealInto: (target: Uint8Array, payload: Uint8Array, iv: Uint8Array) => void;
 }
@@ -112,11 +114,12 @@ export class ContentStorer {
     });
   }
 
-  /** Header and stream, if that is shorter. */
+  /** Header and stream, if that is shorter: a view of the spare memory. */
   #compressed(data: Uint8Array, compressor: number): Uint8Array | undefined {
     if (data.byteLength <= COMPRESSION_HEADER_BYTES) return undefined;
-    const payload = this.#compressor(compressor).compress(data);
-    return payload.byteLength < data.byteLength ? payload : undefined;
+    const target = this.#options.spare.subarray(0, data.byteLength - 1);
+    const length = this.#compressor(compressor).compressInto(data, target);
+    return length < 0 ? undefined : target.subarray(0, length);
   }
 
   #compressedIfWorth(data: Uint8Array, compressor: number): Uint8Array | undefined {

@@ -3,8 +3,8 @@
  * lies. It is cut once: a control area for each thread's modules, slots for segments of big files, a scratch area
  * for each thread, pack buffers. Untouched parts cost address space only, so sizes are the largest that can occur.
  *
- * Budget of resident memory with 2 threads, packs of 20 MiB and 4 MiB splitters: 5 slots of 8 MiB, 4 pack buffers of
- * 25 MiB, 2 scratch areas of 1 MiB: 140 MiB, beside 70 to 90 MiB of Node itself.
+ * Budget of resident memory with 2 threads, packs of 20 MiB and 4 MiB splitters: 3 slots of 8 MiB, 3 pack buffers of
+ * 25 MiB, 2 scratch areas of 1 to 3 MiB: 105 MiB, beside 120 MiB of Node itself and its threads.
  */
 import { createWasmMemory, WASM_SCRATCH_BYTES } from "../wasm/index.ts";
 
@@ -45,8 +45,8 @@ function planThreads(threads: number, maxPackSizeBytes: number, withEcc: boolean
   const segment = LONGEST_SEGMENT_BYTES * (withEcc ? SEALED_SEGMENT_FACTOR : 1);
   return {
     threads,
-    slots: threads + 3,
-    packBuffers: threads + Math.min(threads, 2),
+    slots: threads + 1,
+    packBuffers: threads + 1,
     packBufferBytes: roundUp(maxPackSizeBytes + segment + PACK_END_BYTES),
   };
 }
@@ -91,6 +91,11 @@ export class EngineMemory {
   /** A thread's own place for whole small files. */
   scratch(thread: number): Uint8Array {
     return this.#view(this.#scratchAt + thread * SLOT_BYTES, SLOT_BYTES);
+  }
+
+  /** The part of a thread's scratch area that no small file reaches. */
+  spare(thread: number): Uint8Array {
+    return this.scratch(thread).subarray(SMALL_FILE_BYTES + PAGE_BYTES);
   }
 
   /** Page-aligned. */

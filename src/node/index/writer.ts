@@ -11,7 +11,9 @@ import { RadixCounter } from "./radix.ts";
 
 const HEADER_BYTES = 17;
 const VALUE_BYTES = 19;
+/** What is collected before the sink gets it; small indexes, of which there are many, need no such buffer. */
 const CHUNK_BYTES = 1 << 20;
+const FIRST_CHUNK_BYTES = 1 << 14;
 const MAX_FORMATS = 255;
 
 /** What one entry needs; the names are those of `IndexEntry`. */
@@ -35,8 +37,8 @@ export interface IndexSink {
 export class IndexStreamWriter {
   readonly #sink: IndexSink;
   readonly #keyLength: number;
-  readonly #chunk: Uint8Array<ArrayBuffer> = new Uint8Array(CHUNK_BYTES);
-  readonly #view: DataView = viewOf(this.#chunk);
+  #chunk: Uint8Array<ArrayBuffer> = new Uint8Array(FIRST_CHUNK_BYTES);
+  #view: DataView = viewOf(this.#chunk);
   readonly #packs = new Map<string, number>();
   readonly #formats = new Map<number, number>();
   readonly #counter = new RadixCounter();
@@ -65,7 +67,7 @@ export class IndexStreamWriter {
       );
     }
     const stride = this.#keyLength + VALUE_BYTES;
-    if (this.#filled + stride > CHUNK_BYTES) this.#flush();
+    if (this.#filled + stride > this.#chunk.byteLength) this.#makeRoom();
     const at = this.#filled + this.#keyLength;
     this.#chunk.set(key, this.#filled);
     this.#counter.add(key, 0, this.#keyLength);
@@ -101,6 +103,17 @@ export class IndexStreamWriter {
     view.setUint8(12, this.#formats.size);
     this.#sink.patch(header);
     return { directory: this.#counter.finish(), lengthBytes: this.#flushed + tables.byteLength };
+  }
+
+  #makeRoom(): void {
+    if (this.#chunk.byteLength >= CHUNK_BYTES) {
+      this.#flush();
+      return;
+    }
+    const larger = new Uint8Array(2 * this.#chunk.byteLength);
+    larger.set(this.#chunk.subarray(0, this.#filled));
+    this.#chunk = larger;
+    this.#view = viewOf(larger);
   }
 
   #flush(): void {
