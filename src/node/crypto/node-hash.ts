@@ -106,6 +106,7 @@ function blake3Digest(key: OwnedBytes): Digest {
   return (data) => {
     const native = data.byteLength > WASM_MAX_BYTES ? nativeBlake() : undefined;
     if (native === undefined) return wasm.hash(data);
-    return copyBytes(native.Blake3Hasher.newKeyed(keyBuffer).update(data).digestBuffer());
+    const view = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+    return copyBytes(native.Blake3Hasher.newKeyed(keyBuffer).update(view).digestBuffer());
   };
 }
