@@ -127,8 +127,25 @@ async function madeUpEntry(
   const common = { mtimeNs: 0n, uid: 0, gid: 0, object };
   if (objectPrefix(object) === "k")
     return { ...common, name: "/", type: "d", mode: 0o555, sizeBytes: 0 };
-  const { sizeBytes } = await openObject(repository.contents, object, options);
+  const { sizeBytes } = await openNamed(repository, object, options);
   return { ...common, name: object, type: "f", mode: 0o644, sizeBytes };
+}
+
+/** Snapshot IDs look like object IDs: what was not found may have been meant as either. */
+async function openNamed(
+  repository: Repository,
+  object: ObjectId,
+  options: CallOptions,
+): Promise<{ readonly sizeBytes: number }> {
+  try {
+    return await openObject(repository.contents, object, options);
+  } catch (error) {
+    if (!isSejfError(error, "SEJF_CONTENT_NOT_FOUND")) throw error;
+    throw new SejfError("SEJF_NOT_FOUND", `there is no snapshot or object ${object}`, {
+      cause: error,
+      hint: "`snapshot list` shows the IDs of snapshots, `ls` those of the objects in them",
+    });
+  }
 }
 
 /** In the first snapshot, by the order asked for, that has the path: whether it is of the path or of a folder above. */
