@@ -3,7 +3,7 @@
  * of big files are written at their places in a file that the main thread holds open. SECURITY: names are checked,
  * the directory must be a real one, symlinks are never followed, existing files are never written to unless asked.
  */
-import { constants, fsyncSync, ftruncateSync } from "node:fs";
+import { constants, fstatSync, fsyncSync, ftruncateSync } from "node:fs";
 import { errorFromUnknown, type SejfError } from "../../errors/index.ts";
 import type { LocalName, RestoreAttributes } from "../../format/index.ts";
 import {
@@ -38,10 +38,11 @@ export function restoreFiles(job: RestoreJobMessage, opener: ContentOpener): Rea
   let index = 0;
   for (const group of job.groups) {
     const refused = refusalOf(group.directory);
+    const owners = new NewOwners();
     for (const name of namesOf(group)) {
       try {
         if (refused !== undefined) throw refused;
-        restoreOne(job, index, group.directory, name, ids, ranges, opener);
+        restoreOne(job, index, group.directory, name, owners, ids, ranges, opener);
       } catch (error) {
         const path = nameText(joinLocal(group.directory, name));
         failures.push(failureOf(index, error, `restoring ${path}`));
@@ -50,6 +51,23 @@ export function restoreFiles(job: RestoreJobMessage, opener: ContentOpener): Rea
     }
   }
   return { op: "read", job: job.job, failures };
+}
+
+/** The owner that new files of one directory get by themselves: where it is the right one, nothing is set. */
+class NewOwners {
+  #owner: { readonly uid: number; readonly gid: number } | undefined;
+
+  /** The attributes that remain to be set. `fd`: a new file. */
+  without(attributes: RestoreAttributes, fd: number): RestoreAttributes {
+    const { owner } = attributes;
+    if (owner === undefined) return attributes;
+    if (this.#owner === undefined) {
+      const { uid, gid } = fstatSync(fd);
+      this.#owner = { uid, gid };
+    }
+    const isRight = owner.uid === this.#owner.uid && owner.gid === this.#owner.gid;
+    return isRight ? { ...attributes, owner: undefined } : attributes;
+  }
 }
 
 /** Why nothing is made in a directory: it is not there, or a symlink. */
@@ -100,6 +118,7 @@ function restoreOne(
   index: number,
   directory: LocalName,
   name: LocalName,
+  owners: NewOwners,
   ids: readonly string[],
   ranges: readonly LoadedRange[],
   opener: ContentOpener,
@@ -123,9 +142,14 @@ function restoreOne(
       position += segment.byteLength;
     }
     if (sparse) ftruncateSync(target.fd, position);
-    setFileAttributes(target.fd, attributesAt(job, index), {
-      ignorePermissionErrors: (flags & RESTORE_FLAGS.ignorePermissionErrors) !== 0,
-    });
+    const attributes = attributesAt(job, index);
+    setFileAttributes(
+      target.fd,
+      target.isNew ? owners.without(attributes, target.fd) : attributes,
+      {
+        ignorePermissionErrors: (flags & RESTORE_FLAGS.ignorePermissionErrors) !== 0,
+      },
+    );
     if ((flags & RESTORE_FLAGS.fsync) !== 0) fsyncSync(target.fd);
   } catch (error) {
     discardRestoreFile(target);

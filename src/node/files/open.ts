@@ -45,6 +45,8 @@ export interface RestoreTarget {
   /** Where it is written: the final path, or a temporary one beside it. */
   readonly writtenPath: LocalName;
   readonly finalPath: LocalName;
+  /** A new file; else one that was there. */
+  readonly isNew: boolean;
 }
 
 export interface OpenRestoreOptions {
@@ -72,13 +74,14 @@ export function openRestoreFile(
   if (options.atomically) return openBeside(directory, finalPath, options.overwrite);
   try {
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | NOFOLLOW;
-    return { fd: openSync(pathLike(finalPath), flags, 0o600), writtenPath: finalPath, finalPath };
+    const fd = openSync(pathLike(finalPath), flags, 0o600);
+    return { fd, writtenPath: finalPath, finalPath, isNew: true };
   } catch (error) {
     if (!isSystemError(error, "EEXIST")) throw error;
   }
   if (!options.overwrite) throw alreadyExists(finalPath, "exists already");
   try {
-    return { fd: openExisting(finalPath), writtenPath: finalPath, finalPath };
+    return { fd: openExisting(finalPath), writtenPath: finalPath, finalPath, isNew: false };
   } catch (error) {
     // One that is read-only, as one is that was restored before, can be replaced where it cannot be rewritten.
     if (!isSystemError(error, "EACCES")) throw error;
@@ -115,7 +118,7 @@ function openBeside(directory: LocalName, finalPath: LocalName, overwrite: boole
   if (existing !== undefined && !overwrite) throw alreadyExists(finalPath, "exists already");
   const writtenPath = joinLocal(directory, `.sejf-${randomBytes(8).toString("hex")}.tmp`);
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | NOFOLLOW;
-  return { fd: openSync(pathLike(writtenPath), flags, 0o600), writtenPath, finalPath };
+  return { fd: openSync(pathLike(writtenPath), flags, 0o600), writtenPath, finalPath, isNew: true };
 }
 
 function openExisting(path: LocalName): number {
