@@ -31,14 +31,10 @@ export function compareTrees(expected: string, actual: string): TreeComparison {
       const stat = lstatSync(a, { bigint: true });
       if (!stat.isDirectory() && !stat.isFile() && !stat.isSymbolicLink()) continue;
       compared++;
-      const difference = compareEntries(
-        a,
-        stat,
-        b,
-        lstatSync(b, { bigint: true, throwIfNoEntry: false }),
-      );
+      const after = lstatSync(b, { bigint: true, throwIfNoEntry: false });
+      const difference = compareEntries(a, stat, b, after);
       if (difference !== undefined) differences.push(`${a.toString()}: ${difference}`);
-      else if (stat.isDirectory()) pending.push({ a, b });
+      if (stat.isDirectory() && after?.isDirectory() === true) pending.push({ a, b });
     }
   }
   return { compared, differences };
