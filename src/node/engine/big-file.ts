@@ -215,7 +215,6 @@ async function readSegments(
         filled -= cut;
         examined = 0;
         if (filled === 0) segments.skipZeros(reader.skipHole(segments.zeroLength, stat.sizeBytes));
-        await nextTurn();
         continue;
       }
       examined = filled >= finder.minSegmentBytes ? filled : 0;
@@ -223,6 +222,7 @@ async function readSegments(
       const count = ofFile(() => reader.read(bytes, filled, step));
       if (count === 0) break;
       filled += count;
+      await nextTurn();
     }
     if (filled > 0 || segments.runs.length === 0) send(filled, false);
     return { segments: segments.runs, after: localStat(ofFile(() => fstatExact(fd))) };
@@ -287,7 +287,7 @@ function failure(job: number, path: LocalName, error: unknown): FileResult {
   return { job, ok: false, code: vanished ? "SEJF_SOURCE" : code, message, vanished };
 }
 
-/** Lets finished packs and replies be handled between two segments. */
+/** Lets finished packs and replies be handled: storing a pack is a chain of short steps, each of which waits for its turn. */
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
