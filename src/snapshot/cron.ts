@@ -5,14 +5,14 @@
  */
 import { Cron } from "croner";
 
-const SHORTHANDS: Readonly<Record<string, string>> = {
-  "@yearly": "0 0 0 1 1 * *",
-  "@annually": "0 0 0 1 1 * *",
-  "@monthly": "0 0 0 1 * * *",
-  "@weekly": "0 0 0 * * 0 *",
-  "@daily": "0 0 0 * * * *",
-  "@hourly": "0 0 * * * * *",
-};
+const SHORTHANDS: ReadonlyMap<string, string> = new Map([
+  ["@yearly", "0 0 0 1 1 * *"],
+  ["@annually", "0 0 0 1 1 * *"],
+  ["@monthly", "0 0 0 1 * * *"],
+  ["@weekly", "0 0 0 * * 0 *"],
+  ["@daily", "0 0 0 * * * *"],
+  ["@hourly", "0 0 * * * * *"],
+]);
 const LONG_NAMES =
   /\b(sun|mon|tue|wed|thu|fri|sat|jan|feb|mar|apr|jun|jul|aug|sep|oct|nov|dec)(?:day|sday|nesday|rsday|urday|uary|ruary|ch|il|e|y|ust|tember|ober|ember)\b/gi;
 /** A list of fields longer than this is no schedule anybody wrote. */
@@ -45,7 +45,7 @@ function withoutComment(expression: string): string {
 
 function parse(text: string): Cron | undefined {
   if (text === "" || text.length > MAX_LENGTH) return undefined;
-  const fields = (SHORTHANDS[text] ?? text).replaceAll(LONG_NAMES, "$1").split(/\s+/);
+  const fields = (SHORTHANDS.get(text) ?? text).replaceAll(LONG_NAMES, "$1").split(/\s+/);
   if (fields.length < 5 || !fields.every((field) => FIELD.test(field))) return undefined;
   const withSeconds = fields.length === 6 ? ["0", ...fields] : fields.slice(0, 7);
   try {

@@ -190,6 +190,8 @@ test("isCronExpression: what Kopia refuses is refused", () => {
     "2030-01-01T00:00:00",
   ])
     assert.equal(isCronExpression(expression), expression === "0 0 * * 5#L", expression);
+  for (const name of ["valueOf", "constructor", "__proto__"])
+    assert.equal(isCronExpression(name), false, name);
   assert.ok(isCronExpression("# only a comment"));
 });
 
