@@ -1,0 +1,2 @@
+/** The repository server: accounts, rights, sessions, jobs, the web interface's endpoints. */
+export type * from "./types.ts";
