@@ -127,6 +127,7 @@ export class PortableBulk {
     options: WriteFilesOptions,
   ): Promise<FileResult> {
     const pieces: ContentPiece[] = [];
+    options.onReading?.(job.job, () => pieces.slice());
     let sizeBytes = 0;
     let newBytes = 0;
     try {

@@ -134,6 +134,11 @@ export interface WriteFilesOptions extends CallOptions {
   readonly parallel?: number | undefined;
   /** Bytes of a big file that were stored, as it goes on: its result comes much later. */
   readonly onBytes?: ((job: number, bytes: number) => void) | undefined;
+  /**
+   * The reading of a big file begins. Until its result is taken, and after an abort, `soFar` gives the pieces from its
+   * beginning on that are stored by then.
+   */
+  readonly onReading?: ((job: number, soFar: () => readonly ContentPiece[]) => void) | undefined;
 }
 
 /** The bulk path of an upload. */

@@ -44,6 +44,8 @@ export interface BigFileTools {
   ) => Promise<SegmentReply>;
   /** Told of what was stored of a file that is still being read. */
   readonly onBytes?: ((job: number, bytes: number) => void) | undefined;
+  /** Given what tells the pieces that are stored by then, as reading begins. */
+  readonly onReading?: ((job: number, soFar: () => readonly ContentPiece[]) => void) | undefined;
 }
 
 /** Calls one after the other, in the order they came. */
@@ -64,8 +66,14 @@ interface ReadFile {
 
 /** The same segment, so many times in a row. */
 interface Run {
-  readonly segment: Promise<StoredSegment>;
+  readonly segment: Segment;
   count: number;
+}
+
+interface Segment {
+  readonly storing: Promise<StoredSegment>;
+  /** Once it is. */
+  stored: StoredSegment | undefined;
 }
 
 interface StoredSegment {
@@ -82,6 +90,7 @@ export async function storeBigFile(
 ): Promise<FileResult> {
   const path = joinLocal(directory, job.name);
   const segments = new Segments(job, tools);
+  tools.onReading?.(job.job, () => segments.soFar());
   let read: ReadFile;
   try {
     read = await tools.turn.take(() => readSegments(path, job, tools, segments, signal));
@@ -94,9 +103,9 @@ export async function storeBigFile(
   const pieces: ContentPiece[] = [];
   let sizeBytes = 0;
   let newBytes = 0;
-  const counted = new Set<Promise<StoredSegment>>();
+  const counted = new Set<Segment>();
   for (const { segment, count } of read.segments) {
-    const { reply, lengthBytes } = await segment;
+    const { reply, lengthBytes } = await segment.storing;
     const piece = pieceOf(reply, lengthBytes);
     for (let i = 0; i < count; i++) pieces.push(piece);
     sizeBytes += count * lengthBytes;
@@ -113,7 +122,7 @@ class Segments {
   zeroLength = 0;
   readonly #job: FileJob;
   readonly #tools: BigFileTools;
-  readonly #zeros = new Map<number, Promise<StoredSegment>>();
+  readonly #zeros = new Map<number, Segment>();
 
   constructor(job: FileJob, tools: BigFileTools) {
     this.#job = job;
@@ -130,9 +139,14 @@ class Segments {
       this.#repeat(known, length, 1);
       return;
     }
-    const segment = this.#store(slot, length);
+    const segment: Segment = { storing: this.#store(slot, length), stored: undefined };
     // Its failure is looked at when the file has been read.
-    segment.catch(() => undefined);
+    segment.storing.then(
+      (stored) => {
+        segment.stored = stored;
+      },
+      () => undefined,
+    );
     if (zero) this.#zeros.set(length, segment);
     this.runs.push({ segment, count: 1 });
   }
@@ -144,10 +158,21 @@ class Segments {
   }
 
   async settled(): Promise<void> {
-    await Promise.allSettled(this.runs.map(({ segment }) => segment));
+    await Promise.allSettled(this.runs.map(({ segment }) => segment.storing));
   }
 
-  #repeat(known: Promise<StoredSegment>, length: number, count: number): void {
+  /** The pieces from the beginning up to the first that is not stored yet. */
+  soFar(): readonly ContentPiece[] {
+    const pieces: ContentPiece[] = [];
+    for (const { segment, count } of this.runs) {
+      if (segment.stored === undefined) break;
+      const piece = pieceOf(segment.stored.reply, segment.stored.lengthBytes);
+      for (let i = 0; i < count; i++) pieces.push(piece);
+    }
+    return pieces;
+  }
+
+  #repeat(known: Segment, length: number, count: number): void {
     const last = this.runs.at(-1);
     if (last?.segment === known) last.count += count;
     else this.runs.push({ segment: known, count });

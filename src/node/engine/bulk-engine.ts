@@ -101,7 +101,8 @@ class ThreadEngine implements BulkEngine {
   ): AsyncGenerator<readonly FileResult[], void, void> {
     this.#check();
     const items = uploadItems(batches, this.#config.splitter);
-    const tools: UploadTools = { ...this.#uploads, onBytes: options.onBytes };
+    const { onBytes, onReading } = options;
+    const tools: UploadTools = { ...this.#uploads, onBytes, onReading };
     yield* bulkStream(
       items,
       this.#limit(),
