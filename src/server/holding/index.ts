@@ -1,0 +1,8 @@
+/** Which contents an account may see, and what a snapshot must prove before it is taken in. */
+export type {
+  HoldingCallOptions,
+  HoldingMode,
+  Holdings,
+  HoldingsOptions,
+  HoldingsStatistics,
+} from "./types.ts";

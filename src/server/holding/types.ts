@@ -1,0 +1,59 @@
+/**
+ * Holding: which contents an account may see. Those that it sent in full, and those that snapshots reach which it may
+ * read. Everything else is, for this account, not there. Nothing of this is stored: it follows from the repository.
+ */
+import type { CallOptions, Clock } from "../../bytes/index.ts";
+import type { ContentId } from "../../format/index.ts";
+import type { DirectRepository } from "../../repository/index.ts";
+import type { AccessRights, Account, ServerLog } from "../types.ts";
+
+/** `any`: whoever may read contents may read all of them, as with Kopia. */
+export type HoldingMode = "holding" | "any";
+
+export interface HoldingsOptions {
+  readonly repository: DirectRepository;
+  readonly mode: HoldingMode;
+  readonly clock: Clock;
+  readonly log?: ServerLog | undefined;
+  /** What is remembered of all accounts together, in bytes; the account used longest ago is forgotten first. Default 512 MiB. */
+  readonly memoryBytes?: number | undefined;
+  /** How long a content counts as sent that is in no snapshot yet. Default 24 h, half of it at least. */
+  readonly sentLifeMs?: number | undefined;
+}
+
+export interface HoldingCallOptions extends CallOptions {
+  /** With them, what foreign snapshots reach that the account may read counts too. */
+  readonly rights?: AccessRights | undefined;
+}
+
+export interface Holdings {
+  readonly mode: HoldingMode;
+  /**
+   * Whether the account may see this content. Says nothing about its existence: ask the contents afterwards, and answer
+   * "not found" in both cases. The first question of an account may cost the reading of all its directories.
+   */
+  holds(account: Account, id: ContentId, options?: HoldingCallOptions): Promise<boolean>;
+  /** All bytes of the content came from this account, and the contents have it. Outlives the session. */
+  noteSent(account: Account, id: ContentId): void;
+  /**
+   * Resolves when everything that the snapshot reaches is there and held by the account, and decodes. To be called when
+   * the answers to all writes sent before it are known, and before the manifest becomes visible to others; after it
+   * what the snapshot reaches is held for as long as the snapshot is in the repository. `json` is the parsed manifest.
+   * @throws SEJF_CONTENT_NOT_FOUND naming what is missing or not held: the client has to upload again.
+   * @throws SEJF_CORRUPT for listings and tables that are not what they should be, SEJF_INVALID_ARGUMENT without a root.
+   */
+  acceptSnapshot(account: Account, json: unknown, options?: HoldingCallOptions): Promise<void>;
+  /** The account is gone, or another one has its name: also what it sent is forgotten. */
+  forget(name: string): void;
+  /** To be called after each `repository.refresh()`: snapshots and contents may have come or gone. */
+  refresh(): void;
+  /** For metrics. */
+  statistics(): HoldingsStatistics;
+}
+
+export interface HoldingsStatistics {
+  /** Accounts whose contents are remembered. */
+  readonly accounts: number;
+  readonly contents: number;
+  readonly memoryBytes: number;
+}

@@ -1,0 +1,58 @@
+/**
+ * Retention on the server. Ordinary accounts get Kopia's result. For append-only ones it goes by the time of receipt and
+ * by the operator's policies, and only the server's own schedule deletes. The rule: docs/server.md.
+ */
+import type { CallOptions, Clock } from "../../bytes/index.ts";
+import type { ManifestId, ManifestStore } from "../../manifest/index.ts";
+import type { DirectRepository } from "../../repository/index.ts";
+import type { SnapshotSource } from "../../snapshot/index.ts";
+import type { Account, AuditLog, ServerLog } from "../types.ts";
+
+export interface AccountRetentionOptions {
+  readonly repository: DirectRepository;
+  /** The account of `user@host`, as it is now; `undefined` when there is none. */
+  readonly findAccount: (name: string, options?: CallOptions) => Promise<Account | undefined>;
+  readonly clock: Clock;
+  readonly audit: AuditLog;
+  readonly log: ServerLog;
+  /** Milliseconds that only go forward, whatever is done to the clock. Default: the process's own. */
+  readonly monotonicMs?: (() => number) | undefined;
+  /** Days that any snapshot of an append-only account stays. Default 30. */
+  readonly minimumAgeDays?: number | undefined;
+}
+
+export interface ApplyRetentionOptions extends CallOptions {
+  /** False: only says what would expire. */
+  readonly reallyDelete: boolean;
+  /** The session's view, with what it has put and not flushed; it gets the deletions. Default: the repository's. */
+  readonly manifests?: ManifestStore | undefined;
+}
+
+export interface AccountRetention {
+  /**
+   * For a client's request about its own source. Gives what expired, by Kopia's rule. For an append-only account nothing
+   * is deleted: with `reallyDelete` it gives nothing, without it what the schedule would delete now.
+   */
+  apply(
+    account: Account,
+    path: string,
+    options: ApplyRetentionOptions,
+  ): Promise<readonly ManifestId[]>;
+  /**
+   * For the schedule: expires snapshots of the append-only accounts, flushed at the end. Ordinary accounts are left
+   * alone, as with Kopia. A source that cannot be judged is left alone and logged, and does not stop the others.
+   */
+  run(options?: CallOptions & { readonly dryRun?: boolean | undefined }): Promise<RetentionRun>;
+}
+
+export interface ExpiredSnapshot {
+  readonly id: ManifestId;
+  readonly source: SnapshotSource;
+}
+
+export interface RetentionRun {
+  /** Deleted, or with `dryRun` what would be. */
+  readonly expired: readonly ExpiredSnapshot[];
+  /** Why nothing was deleted: the clock cannot be trusted at the moment. */
+  readonly refused?: string | undefined;
+}
