@@ -7,7 +7,14 @@ export { connectGrpc, type ConnectGrpcOptions, GrpcConnection } from "./grpc/cli
 export { GrpcClientCall, type StartCallOptions } from "./grpc/client-call.ts";
 export { MAX_MESSAGE_BYTES } from "./grpc/frames.ts";
 export type { Metadata } from "./grpc/metadata.ts";
-export { type OtherRequestHandler, RpcServer, type RpcServerOptions } from "./grpc/server.ts";
+export {
+  http1Limits,
+  type OtherRequestHandler,
+  PATIENCE,
+  type Patience,
+  RpcServer,
+  type RpcServerOptions,
+} from "./grpc/server.ts";
 export { parseServerAddress, type ServerAddress } from "./grpc/server-address.ts";
 export type { GrpcMethod, GrpcServerCall } from "./grpc/server-call.ts";
 export { GrpcError, type GrpcStatusName } from "./grpc/status.ts";

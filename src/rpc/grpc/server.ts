@@ -13,8 +13,8 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from "node:http2";
-import type { IncomingMessage, ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import type { IncomingMessage, ServerOptions, ServerResponse } from "node:http";
+import type { AddressInfo, ListenOptions, Socket } from "node:net";
 import type { ChannelLimits } from "./message-channel.ts";
 import { isGrpcContentType } from "./metadata.ts";
 import { type GrpcMethod, serveCall } from "./server-call.ts";
@@ -39,7 +39,22 @@ export interface RpcServerOptions extends ChannelLimits {
   readonly onError?: ((path: string, error: unknown) => void) | undefined;
   /** Calls at the same time on one connection. Default 100. */
   readonly maxConcurrentCalls?: number | undefined;
+  /** What a slow client may take: for the TLS handshake, the headers and the whole of an HTTP/1.1 request. */
+  readonly patience?: Partial<Patience> | undefined;
 }
+
+export interface Patience {
+  /** Default 10 s. */
+  readonly handshakeMs: number;
+  /** Default 15 s. */
+  readonly headersMs: number;
+  /** Default 60 s. */
+  readonly requestMs: number;
+}
+
+export const PATIENCE: Patience = { handshakeMs: 10_000, headersMs: 15_000, requestMs: 60_000 };
+/** How often slow HTTP/1.1 requests are looked for, as a part of the shortest patience. */
+const CHECKS_PER_PATIENCE = 5;
 
 /** Windows of a connection whose caller is not known yet, and of one whose caller is. */
 const STRANGER_WINDOW_BYTES = 64 << 10;
@@ -68,11 +83,14 @@ export class RpcServer implements AsyncDisposable {
 
   constructor(options: RpcServerOptions) {
     this.#options = options;
+    const patience = { ...PATIENCE, ...options.patience };
     this.#http = createSecureServer({
       cert: toPem(options.cert),
       key: toPem(options.key),
       minVersion: options.minTlsVersion ?? "TLSv1.2",
+      handshakeTimeout: patience.handshakeMs,
       allowHTTP1: true,
+      http1Options: http1Limits(patience),
       maxSessionMemory: SESSION_MEMORY_MB,
       settings: {
         initialWindowSize: STRANGER_WINDOW_BYTES,
@@ -97,25 +115,24 @@ export class RpcServer implements AsyncDisposable {
 
   /** Resolves with the port, which is chosen by the system for port 0. */
   async listen(port: number, host: string): Promise<number> {
-    await new Promise<void>((resolve, reject) => {
-      this.#http.once("error", reject);
-      this.#http.listen(port, host, () => {
-        this.#http.off("error", reject);
-        resolve();
-      });
-    });
+    await this.listenOn({ port, host });
     return (this.#http.address() as AddressInfo).port;
   }
 
-  /** Listens on a socket file. */
-  async listenOn(path: string): Promise<void> {
+  /** Listens on a host and port, on a socket file, or on an open descriptor that somebody else has bound. */
+  async listenOn(place: ListenOptions | { readonly fd: number }): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       this.#http.once("error", reject);
-      this.#http.listen({ path }, () => {
+      this.#http.listen(place, () => {
         this.#http.off("error", reject);
         resolve();
       });
     });
+  }
+
+  /** Where it listens: an address, or the path of a socket file. */
+  get address(): AddressInfo | string | null {
+    return this.#http.address();
   }
 
   /**
@@ -180,6 +197,15 @@ export class RpcServer implements AsyncDisposable {
     session.setLocalWindowSize(TRUSTED_WINDOW_BYTES);
     session.settings({ initialWindowSize: TRUSTED_WINDOW_BYTES });
   }
+}
+
+/** Limits of HTTP/1.1, as `createServer` of `node:http` takes them. */
+export function http1Limits({ headersMs, requestMs }: Patience): ServerOptions {
+  return {
+    headersTimeout: headersMs,
+    requestTimeout: requestMs,
+    connectionsCheckingInterval: Math.ceil(Math.min(headersMs, requestMs) / CHECKS_PER_PATIENCE),
+  };
 }
 
 const notFound: OtherRequestHandler = (_request, response) => {
