@@ -30,6 +30,7 @@ export {
   parseContentId,
 } from "./content-id.ts";
 export type * from "./contents.ts";
+export { IdSet } from "./id-set.ts";
 export { type CreateFormatOptions, createFormat, packSize } from "./create-format.ts";
 export {
   type DerivedKeys,

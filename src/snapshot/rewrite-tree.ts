@@ -6,6 +6,7 @@
 import type { CallOptions } from "../bytes/index.ts";
 import type { CompressorId } from "../compress/index.ts";
 import { errorFromUnknown, SejfError } from "../errors/index.ts";
+import { IdSet } from "../format/index.ts";
 import { type ObjectId, writeObject } from "../object/index.ts";
 import type { Repository } from "../repository/index.ts";
 import { directoryChunks, sortEntries } from "./directory.ts";
@@ -15,7 +16,6 @@ import { withOwnFailures } from "./own-failures.ts";
 import { SummaryBuilder } from "./summary-builder.ts";
 import { assertDepth } from "./tree.ts";
 import type { Directory, DirectorySummary, DirEntry } from "./types.ts";
-import { IdSet } from "./verify-id-set.ts";
 
 export interface RewriteRules {
   /**

@@ -3,6 +3,7 @@
  * share them, so the trees are walked again, each directory once; what is known to be whole below is not entered.
  */
 import type { CallOptions } from "../bytes/index.ts";
+import { IdSet } from "../format/index.ts";
 import { errorFromUnknown } from "../errors/index.ts";
 import { type ObjectId, objectPieces, parseObjectId } from "../object/index.ts";
 import type { Repository } from "../repository/index.ts";
@@ -10,7 +11,6 @@ import { ListingAhead } from "./listing-ahead.ts";
 import { joinPath } from "./names.ts";
 import { assertDepth } from "./tree.ts";
 import type { DirEntry } from "./types.ts";
-import { IdSet } from "./verify-id-set.ts";
 import type { VerifyTally } from "./verify-tally.ts";
 import type { HurtRoot, VerifyRoot } from "./verify-types.ts";
 

@@ -5,10 +5,9 @@
  */
 import { type CallOptions, mapUnordered } from "../bytes/index.ts";
 import { errorFromUnknown } from "../errors/index.ts";
-import type { ContentRef, ContentRequest, VerifyResult } from "../format/index.ts";
+import { type ContentRef, type ContentRequest, IdSet, type VerifyResult } from "../format/index.ts";
 import { openObject } from "../object/index.ts";
 import type { Repository } from "../repository/index.ts";
-import { IdSet } from "./verify-id-set.ts";
 import type { Presence } from "./verify-presence.ts";
 import type { VerifyTally } from "./verify-tally.ts";
 import type { CheckedFile } from "./verify-walk.ts";

@@ -1,7 +1,6 @@
 /** What a verification has found so far: totals, problems, and which objects and contents are broken. */
-import type { ContentRef } from "../format/index.ts";
+import { type ContentRef, IdSet } from "../format/index.ts";
 import type { ObjectId } from "../object/index.ts";
-import { IdSet } from "./verify-id-set.ts";
 import type { VerifyCounters, VerifyOptions, VerifyProblem, VerifyRoot } from "./verify-types.ts";
 
 /** More are counted, not kept. */

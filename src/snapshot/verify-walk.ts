@@ -4,14 +4,13 @@
  */
 import { type CallOptions, mapUnordered } from "../bytes/index.ts";
 import { errorFromUnknown, SejfError } from "../errors/index.ts";
-import type { ContentPiece, ContentRef, ContentRequest } from "../format/index.ts";
+import { type ContentPiece, type ContentRef, type ContentRequest, IdSet } from "../format/index.ts";
 import { type ObjectId, objectPieces, parseObjectId } from "../object/index.ts";
 import type { Repository } from "../repository/index.ts";
 import { decodeDirectory } from "./directory.ts";
 import { joinPath } from "./names.ts";
 import { assertDepth, listDirectory } from "./tree.ts";
 import type { Directory, DirEntry } from "./types.ts";
-import { IdSet } from "./verify-id-set.ts";
 import type { ContentFinding, Presence } from "./verify-presence.ts";
 import type { VerifyTally } from "./verify-tally.ts";
 import type { VerifyOptions, VerifyRoot } from "./verify-types.ts";

@@ -1,10 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import { SejfError } from "../errors/index.ts";
 import type { ContentRef } from "../format/index.ts";
 import { type MemoryRepository, memoryRepository } from "../testkit/memory-repository.ts";
-import { numRuns } from "../testkit/property.ts";
 import { storeDirectory, storeSnapshot, storeTree, TREE_TIME } from "../testkit/stored-tree.ts";
 import {
   type DirEntry,
@@ -16,7 +14,6 @@ import {
   type VerifyRoot,
   verifyTrees,
 } from "./index.ts";
-import { IdSet } from "./verify-id-set.ts";
 
 function rootOf(entry: DirEntry, label = "/"): VerifyRoot {
   return { entry, label };
@@ -45,40 +42,6 @@ function damage(repository: MemoryRepository, ref: string): void {
     if (asked === ref) throw new SejfError("SEJF_CORRUPT", `content ${ref} fails authentication`);
   };
 }
-
-test("IdSet: behaves as a set of texts while it grows, prefixes and marks told apart", () => {
-  const hex = fc.array(fc.constantFrom(...Array.from("0123456789abcdef")), {
-    minLength: 32,
-    maxLength: 32,
-  });
-  const id = fc
-    .tuple(fc.constantFrom("", "k", "x", "I", "Ix", "Z", "IIk"), hex)
-    .map(([marks, digits]) => marks + digits.join(""));
-  fc.assert(
-    fc.property(fc.array(id, { maxLength: 3000 }), (ids) => {
-      const set = new IdSet();
-      const model = new Set<string>();
-      for (const one of ids) {
-        assert.equal(set.has(one), model.has(one));
-        assert.equal(set.add(one), !model.has(one));
-        model.add(one);
-      }
-      assert.equal(set.size, model.size);
-    }),
-    { numRuns: numRuns() },
-  );
-});
-
-test("IdSet: the ID of zeros is one like any other, at whatever size it begins", () => {
-  for (const expected of [0, 5, 100_000]) {
-    const set = new IdSet(expected);
-    assert.ok(!set.has("0".repeat(32)));
-    assert.ok(set.add("0".repeat(32)));
-    assert.ok(set.has("0".repeat(32)) && !set.add("0".repeat(32)));
-    for (let at = 1; at <= 5000; at++) assert.ok(set.add(at.toString(16).padStart(32, "0")));
-    assert.equal(set.size, 5001);
-  }
-});
 
 test("verifyTrees: a whole tree gives Kopia's counts, shared objects once", async () => {
   const repository = memoryRepository();

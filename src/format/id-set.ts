@@ -1,7 +1,7 @@
 /**
- * A set of object or content IDs for whole repositories: 16 bytes each in one typed array instead of a text in a Map.
- * IDs are keyed hashes, so their first 128 bits tell them apart; what stands before the hash (`I`, `Z`, the prefix) is
- * mixed in.
+ * A set of object or content IDs for whole repositories: 16 bytes each in one typed array, 20 to 26 with the free places
+ * of a large one, instead of a text in a Map. IDs are keyed hashes, so their first 128 bits tell them apart; what stands
+ * before the hash (`I`, `Z`, the prefix) is mixed in.
  */
 
 const WORDS = 4;
@@ -10,7 +10,11 @@ const MIN_CAPACITY = 1024;
 /** A guess is not trusted beyond this: 64 MB. */
 const MAX_FIRST_CAPACITY: number = 2 ** 22;
 /** Grows when more than this share is taken. */
-const MAX_LOAD = 0.6;
+const MAX_LOAD = 0.8;
+/** From this capacity on it grows by `SLOW_GROWTH` instead of twice. */
+const LARGE_CAPACITY: number = 2 ** 16;
+const SLOW_GROWTH = 1.3;
+const UINT32_RANGE: number = 2 ** 32;
 
 export class IdSet {
   #capacity: number;
@@ -20,7 +24,7 @@ export class IdSet {
 
   /** `expected`: about how many there will be, where somebody knows. */
   constructor(expected = 0) {
-    const wanted = 2 ** Math.ceil(Math.log2(Math.max(1, expected / MAX_LOAD)));
+    const wanted = Math.ceil(expected / MAX_LOAD);
     this.#capacity = Math.min(Math.max(wanted, MIN_CAPACITY), MAX_FIRST_CAPACITY);
     this.#table = new Uint32Array(this.#capacity * WORDS);
   }
@@ -29,20 +33,38 @@ export class IdSet {
     return this.#size;
   }
 
+  get memoryBytes(): number {
+    return this.#table.byteLength;
+  }
+
   /** False when it was there already. */
   add(id: string): boolean {
     this.#keyOf(id);
-    const at = this.#find(this.#table, this.#capacity);
-    if (!isFree(this.#table, at)) return false;
-    this.#table.set(this.#key, at);
-    this.#size++;
-    if (this.#size > this.#capacity * MAX_LOAD) this.#grow();
-    return true;
+    return this.#addKey();
+  }
+
+  /** All that the other one has. */
+  addAll(other: IdSet): void {
+    const table = other.#table;
+    for (let at = 0; at < table.length; at += WORDS) {
+      if (isFree(table, at)) continue;
+      copyKey(table, at, this.#key, 0);
+      this.#addKey();
+    }
   }
 
   has(id: string): boolean {
     this.#keyOf(id);
     return !isFree(this.#table, this.#find(this.#table, this.#capacity));
+  }
+
+  #addKey(): boolean {
+    const at = this.#find(this.#table, this.#capacity);
+    if (!isFree(this.#table, at)) return false;
+    copyKey(this.#key, 0, this.#table, at);
+    this.#size++;
+    if (this.#size > this.#capacity * MAX_LOAD) this.#grow();
+    return true;
   }
 
   #keyOf(id: string): void {
@@ -67,29 +89,41 @@ export class IdSet {
 
   /** Where the key is, or where it would be put. */
   #find(table: Uint32Array, capacity: number): number {
-    const [a, b, c, d] = this.#key as unknown as [number, number, number, number];
-    let slot = (d ^ a) & (capacity - 1);
+    const key = this.#key;
+    const a = key[0]!;
+    const b = key[1]!;
+    const c = key[2]!;
+    const d = key[3]!;
+    let slot = Math.floor((((d ^ a) >>> 0) / UINT32_RANGE) * capacity);
     for (;;) {
       const at = slot * WORDS;
       if (isFree(table, at)) return at;
       if (table[at] === a && table[at + 1] === b && table[at + 2] === c && table[at + 3] === d)
         return at;
-      slot = (slot + 1) & (capacity - 1);
+      slot = slot + 1 === capacity ? 0 : slot + 1;
     }
   }
 
   #grow(): void {
-    const capacity = this.#capacity * 2;
+    const factor = this.#capacity < LARGE_CAPACITY ? 2 : SLOW_GROWTH;
+    const capacity = Math.ceil(this.#capacity * factor);
     const table = new Uint32Array(capacity * WORDS);
     const before = this.#table;
     for (let at = 0; at < before.length; at += WORDS) {
       if (isFree(before, at)) continue;
-      this.#key.set(before.subarray(at, at + WORDS));
-      table.set(this.#key, this.#find(table, capacity));
+      copyKey(before, at, this.#key, 0);
+      copyKey(this.#key, 0, table, this.#find(table, capacity));
     }
     this.#table = table;
     this.#capacity = capacity;
   }
+}
+
+function copyKey(from: Uint32Array, at: number, to: Uint32Array, toAt: number): void {
+  to[toAt] = from[at]!;
+  to[toAt + 1] = from[at + 1]!;
+  to[toAt + 2] = from[at + 2]!;
+  to[toAt + 3] = from[at + 3]!;
 }
 
 function isFree(table: Uint32Array, at: number): boolean {

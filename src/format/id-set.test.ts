@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { test } from "node:test";
+import fc from "fast-check";
+import { numRuns } from "../testkit/property.ts";
+import { IdSet } from "./id-set.ts";
+
+test("IdSet: behaves as a set of texts while it grows, prefixes and marks told apart", () => {
+  const hex = fc.array(fc.constantFrom(...Array.from("0123456789abcdef")), {
+    minLength: 32,
+    maxLength: 32,
+  });
+  const id = fc
+    .tuple(fc.constantFrom("", "k", "x", "I", "Ix", "Z", "IIk"), hex)
+    .map(([marks, digits]) => marks + digits.join(""));
+  fc.assert(
+    fc.property(fc.array(id, { maxLength: 3000 }), (ids) => {
+      const set = new IdSet();
+      const model = new Set<string>();
+      for (const one of ids) {
+        assert.equal(set.has(one), model.has(one));
+        assert.equal(set.add(one), !model.has(one));
+        model.add(one);
+      }
+      assert.equal(set.size, model.size);
+      const joined = new IdSet();
+      for (const one of ids.slice(ids.length / 2)) joined.add(one);
+      joined.addAll(set);
+      assert.equal(joined.size, model.size);
+      assert.ok(ids.every((one) => joined.has(one)));
+    }),
+    { numRuns: numRuns() },
+  );
+});
+
+test("IdSet: the ID of zeros is one like any other, at whatever size it begins", () => {
+  for (const expected of [0, 5, 100_000]) {
+    const set = new IdSet(expected);
+    assert.ok(!set.has("0".repeat(32)));
+    assert.ok(set.add("0".repeat(32)));
+    assert.ok(set.has("0".repeat(32)) && !set.add("0".repeat(32)));
+    for (let at = 1; at <= 5000; at++) assert.ok(set.add(at.toString(16).padStart(32, "0")));
+    assert.equal(set.size, 5001);
+  }
+});
+
+test("IdSet: a large one needs about 20 bytes an ID", () => {
+  const set = new IdSet();
+  for (let at = 0; at < 300_000; at++) set.add(sha256Hex(at));
+  assert.equal(set.size, 300_000);
+  assert.ok(set.memoryBytes / set.size <= 26, `${set.memoryBytes / set.size} bytes`);
+  assert.ok(set.has(sha256Hex(299_999)) && !set.has(sha256Hex(300_000)));
+});
+
+function sha256Hex(value: number): string {
+  return createHash("sha256").update(String(value)).digest("hex");
+}
