@@ -1,5 +1,5 @@
 /** What a running command has: its output, its log, the repository of the connection, and the signal to stop. */
-import type { Clock, Random } from "../bytes/index.ts";
+import type { CallOptions, Clock, Random } from "../bytes/index.ts";
 import { isSejfError } from "../errors/index.ts";
 import {
   type Connection,
@@ -12,15 +12,21 @@ import {
   type OpenOptions,
   openRepository,
   type OpenRepositoryOptions,
+  type Repository,
+  storageOf,
 } from "../repository/index.ts";
+import type { RemoteRepository } from "../rpc/index.ts";
 import type { GlobalValues } from "./globals.ts";
 import type { ConsoleLog } from "./log/console-log.ts";
 import type { Output } from "./output/output.ts";
 import { formatTime, formatTimePrecise } from "./output/time.ts";
 import { askNewPassword, askPassword } from "./password-prompt.ts";
 import { usageError } from "./usage-error.ts";
+import { VERSION } from "./version.ts";
 
 export interface ContextParts {
+  /** The command's words. */
+  readonly path: string;
   readonly globals: GlobalValues;
   readonly env: Environment;
   /** Absolute. */
@@ -35,6 +41,7 @@ export interface ContextParts {
 }
 
 export class CommandContext {
+  readonly path: string;
   readonly globals: GlobalValues;
   readonly env: Environment;
   readonly configFile: string;
@@ -44,8 +51,11 @@ export class CommandContext {
   readonly random: Random;
   readonly signal: AbortSignal;
   readonly #earlyKey: EarlyKey | undefined;
+  #password: string | undefined;
+  #hasUsedServer = false;
 
   constructor(parts: ContextParts) {
+    this.path = parts.path;
     this.globals = parts.globals;
     this.env = parts.env;
     this.configFile = parts.configFile;
@@ -55,6 +65,11 @@ export class CommandContext {
     this.random = parts.random;
     this.signal = parts.signal;
     this.#earlyKey = parts.earlyKey;
+  }
+
+  /** A repository behind a server was opened. */
+  get hasUsedServer(): boolean {
+    return this.#hasUsedServer;
   }
 
   /** Whether progress is shown: as asked for, else where standard error is a terminal. */
@@ -77,7 +92,8 @@ export class CommandContext {
     const kept =
       this.#given() ??
       (this.globals.persistCredentials ? await loadPersistedPassword(this.configFile) : undefined);
-    return kept ?? (await askPassword("Enter password to open repository: "));
+    this.#password ??= kept ?? (await askPassword("Enter password to open repository: "));
+    return this.#password;
   }
 
   /** The password for a connection that is being made: one kept from before does not count. */
@@ -89,15 +105,30 @@ export class CommandContext {
     return this.#given() ?? (await askNewPassword("Enter password to create new repository: "));
   }
 
-  /** The repository with contents and manifests. The caller disposes it. */
-  async openRepository(
+  /** The repository of the connection, direct or behind a server. The caller disposes it. */
+  async openRepository(): Promise<Repository> {
+    const options = await this.#openOptions();
+    const { apiServer } = await loadConfig(this.configFile, this.env);
+    if (apiServer === undefined) return await openRepository(options);
+    return await this.#openServer(options);
+  }
+
+  /** For what only the holder of the storage can do. @throws SEJF_UNSUPPORTED for a connection to a server. */
+  async openDirectRepository(
     options: Pick<OpenRepositoryOptions, "leaveOutBadIndexes"> = {},
   ): Promise<DirectRepository> {
+    storageOf(await loadConfig(this.configFile, this.env), this.configFile);
     return await openRepository({ ...(await this.#openOptions()), ...options });
+  }
+
+  /** @throws SEJF_UNSUPPORTED for a direct connection. */
+  async openServerRepository(options: CallOptions = {}): Promise<RemoteRepository> {
+    return await this.#openServer({ ...(await this.#openOptions()), ...options });
   }
 
   /** Only storage and format: for commands that look at the repository as a whole. The caller disposes it. */
   async openConnection(): Promise<Connection> {
+    storageOf(await loadConfig(this.configFile, this.env), this.configFile);
     return await openConnection(await this.#openOptions());
   }
 
@@ -120,6 +151,14 @@ export class CommandContext {
   #given(): string | undefined {
     const given = this.globals.password?.trim();
     return given === "" ? undefined : given;
+  }
+
+  async #openServer(options: OpenOptions): Promise<RemoteRepository> {
+    const { openServerRepository } = await import("../rpc/index.ts");
+    const purpose = `cli:${this.path}`;
+    const repository = await openServerRepository({ ...options, purpose, clientVersion: VERSION });
+    this.#hasUsedServer = true;
+    return repository;
   }
 
   async #openOptions(): Promise<OpenOptions> {

@@ -17,6 +17,7 @@ import {
 
 export const LOG_LEVELS = ["debug", "info", "warning", "error"] as const;
 export const ESTIMATION_TYPES = ["classic", "rough", "adaptive"] as const;
+export const ERROR_NOTIFICATIONS = ["always", "never", "non-interactive"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 const DAY_NS = 86_400_000_000_000n;
@@ -50,6 +51,19 @@ const CONNECTION_FLAGS = {
     hidden: true,
     env: "DANGEROUS_COMMANDS",
   }),
+};
+
+const NOTIFICATION_FLAGS = {
+  errorNotifications: choice(
+    "When a failed command is reported to the repository server",
+    ERROR_NOTIFICATIONS,
+    {
+      hidden: true,
+      default: "non-interactive",
+      env: "SEND_ERROR_NOTIFICATIONS",
+      placeholder: "WHEN",
+    },
+  ),
 };
 
 const LOG_FLAGS = {
@@ -126,9 +140,6 @@ const OUTPUT_FLAGS = {
 /** Flags of Kopia that do nothing here, or cannot be had. */
 const OTHER_FLAGS = {
   autoMaintenance: inert("switch", "sejf runs no maintenance by itself"),
-  errorNotifications: inert("value", "sejf sends no notifications", {
-    env: "SEND_ERROR_NOTIFICATIONS",
-  }),
   initialUpdateCheckDelay: inert("value", NO_UPDATES, { env: "INITIAL_UPDATE_CHECK_DELAY" }),
   updateCheckInterval: inert("value", NO_UPDATES, { env: "UPDATE_CHECK_INTERVAL" }),
   updateAvailableNotifyInterval: inert("value", NO_UPDATES, { env: "UPDATE_NOTIFY_INTERVAL" }),
@@ -157,12 +168,14 @@ const OTHER_FLAGS = {
 };
 
 type AllGlobals = typeof CONNECTION_FLAGS &
+  typeof NOTIFICATION_FLAGS &
   typeof LOG_FLAGS &
   typeof OUTPUT_FLAGS &
   typeof OTHER_FLAGS;
 
 export const GLOBAL_FLAGS: AllGlobals = {
   ...CONNECTION_FLAGS,
+  ...NOTIFICATION_FLAGS,
   ...LOG_FLAGS,
   ...OUTPUT_FLAGS,
   ...OTHER_FLAGS,

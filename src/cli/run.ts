@@ -88,6 +88,7 @@ async function execute(
 ): Promise<number> {
   using stop = stopOnSignals();
   const context = new CommandContext({
+    path,
     globals: parsed.globals,
     env: process.env,
     configFile: resolveConfigFile(parsed.globals.configFile, process.env),
@@ -103,6 +104,7 @@ async function execute(
     node: process.version,
     platform: process.platform,
   });
+  const startedMs = systemClock.nowMs();
   let status: ExitStatus = 0;
   try {
     status = (await command.run(context, parsed.flags, parsed.args)) ?? 0;
@@ -111,6 +113,10 @@ async function execute(
     if (isBrokenPipe(error)) return 1;
     const failure = describeFailure(error);
     log.fileOnly("error", failure.message, { code: failure.code, details: failure.details });
+    if (context.hasUsedServer) {
+      const { sendErrorReport } = await import("./shared/notifications.ts");
+      await sendErrorReport(context, error, startedMs);
+    }
     return tell(failure);
   }
   context.out.flush();

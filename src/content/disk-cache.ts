@@ -31,7 +31,7 @@ export const DEFAULT_CACHE_LIMITS: CacheLimits = {
 };
 
 /** The folders of the cache. */
-export type CachePart = "contents" | "metadata" | "index-blobs" | "index-files";
+export type CachePart = "contents" | "metadata" | "index-blobs" | "index-files" | "server-contents";
 
 /** Which limit they share. */
 const PARTS: Readonly<Record<CachePart, keyof CacheLimits>> = {
@@ -39,6 +39,7 @@ const PARTS: Readonly<Record<CachePart, keyof CacheLimits>> = {
   metadata: "metadataBytes",
   "index-blobs": "indexBytes",
   "index-files": "indexBytes",
+  "server-contents": "contentBytes",
 };
 
 export const CACHE_PARTS: readonly CachePart[] = Object.keys(PARTS) as CachePart[];

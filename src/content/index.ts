@@ -7,7 +7,7 @@ export {
   type FolderUsage,
   folderUsage,
 } from "./cache-folder.ts";
-export type { CachePart } from "./disk-cache.ts";
+export { type CachePart, DiskCache } from "./disk-cache.ts";
 export {
   type CollectionAges,
   collectPacks,

@@ -90,6 +90,7 @@ const TOKEN_OF_KOPIA =
 
 test("decodeToken: reads kopia's token, and encodeToken gives it back", () => {
   const token = decodeToken(`${TOKEN_OF_KOPIA}\n`);
+  assert.ok("storage" in token);
   assert.equal(token.password, "pw");
   assert.deepEqual(token.storage.config, {
     path: "/tmp/h/repo",

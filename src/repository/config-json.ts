@@ -7,6 +7,8 @@ import type { ConnectionInfo, ThrottlingLimits } from "../blob/index.ts";
 import { SejfError } from "../errors/index.ts";
 
 type Json = Readonly<Record<string, unknown>>;
+/** `apiServer` as stored, unknown fields included. */
+export type ApiServerJson = Json;
 
 /** Settings of this client, the same for direct and server connections. */
 export interface ClientOptions {
@@ -37,8 +39,8 @@ export interface CachingOptions {
 export interface ConnectionConfig {
   /** Only for a direct connection. */
   readonly storage: ConnectionInfo | undefined;
-  /** Only for a connection to a server; not taken apart here. */
-  readonly apiServer: Json | undefined;
+  /** Only for a connection to a server; `apiServerOf` takes it apart. */
+  readonly apiServer: ApiServerJson | undefined;
   readonly caching: CachingOptions | undefined;
   readonly client: ClientOptions;
   /** Fields that this program does not know, as read. */

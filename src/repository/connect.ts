@@ -1,13 +1,19 @@
 /** Connecting and disconnecting: writing the connection file once the repository could be opened, and removing it. */
 import { resolve } from "node:path";
 import type { BlobStorage } from "../blob/index.ts";
-import { type CallOptions, systemClock, systemRandom } from "../bytes/index.ts";
+import { type CallOptions, systemClock, systemRandom, utf8ToBytes } from "../bytes/index.ts";
 import type { CryptoEngine } from "../crypto/index.ts";
 import { checkRequiredFeatures } from "../format/index.ts";
 import { nodeCryptoEngine } from "../node/index.ts";
+import { type ApiServer, apiServerJson } from "./api-server.ts";
 import { assertPermissiveOnlyReadOnly } from "./client-settings.ts";
 import { saveConfig } from "./config-file.ts";
-import { type CachingOptions, type ClientOptions, DEFAULT_FORMAT_CACHE_NS } from "./config-json.ts";
+import {
+  type CachingOptions,
+  type ClientOptions,
+  type ConnectionConfig,
+  DEFAULT_FORMAT_CACHE_NS,
+} from "./config-json.ts";
 import { dropCachedFormat } from "./connection-settings.ts";
 import { FormatAccess, readStoredFormat } from "./format-access.ts";
 import { defaultIdentity } from "./identity.ts";
@@ -54,7 +60,7 @@ export async function connectRepository(
   using access = await FormatAccess.open(storage, stored, options.password, tools, { signal });
   for (const warning of checkRequiredFeatures(access.format.requiredFeatures))
     options.log?.("warn", warning);
-  const client = clientOptions(storage, options.client ?? {});
+  const client = clientOptions(`Repository in ${storage.displayName}`, options.client ?? {});
   const caching = cachingOptions(options.caching ?? {}, stored.blob.uniqueId, configFile, env);
   await dropCachedFormat(caching.cacheDirectory);
   await saveConfig(configFile, {
@@ -67,13 +73,43 @@ export async function connectRepository(
   return configFile;
 }
 
+/** What a connection file would say; `save` writes it. */
+export interface PreparedConnection {
+  readonly configFile: string;
+  readonly config: ConnectionConfig;
+  /** A connection that was there before is replaced. */
+  save(): Promise<void>;
+}
+
+/** A connection to a server, which nobody has tried yet. @throws SEJF_INVALID_ARGUMENT. */
+export function prepareServerConnection(
+  server: ApiServer,
+  options: Pick<ConnectOptions, "configFile" | "client" | "caching" | "env">,
+): PreparedConnection {
+  const env = options.env ?? process.env;
+  const configFile = resolveConfigFile(options.configFile, env);
+  const caching = cachingOptions(options.caching ?? {}, utf8ToBytes(server.url), configFile, env);
+  const config: ConnectionConfig = {
+    storage: undefined,
+    apiServer: apiServerJson(server),
+    caching,
+    client: clientOptions(`API Server: ${server.url}`, options.client ?? {}),
+    unknown: {},
+  };
+  const save = async (): Promise<void> => {
+    await dropCachedFormat(caching.cacheDirectory);
+    await saveConfig(configFile, config);
+  };
+  return { configFile, config, save };
+}
+
 /** @throws SEJF_INVALID_ARGUMENT when permissive loading is asked for on a writable connection. */
-function clientOptions(storage: BlobStorage, given: Partial<ClientOptions>): ClientOptions {
+function clientOptions(description: string, given: Partial<ClientOptions>): ClientOptions {
   const client: ClientOptions = {
     ...defaultIdentity(),
     readOnly: false,
     permissiveCacheLoading: false,
-    description: `Repository in ${storage.displayName}`,
+    description,
     enableActions: false,
     formatBlobCacheDurationNs: DEFAULT_FORMAT_CACHE_NS,
     throttling: undefined,

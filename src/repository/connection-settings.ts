@@ -3,21 +3,24 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { ConnectionInfo, ThrottlingLimits } from "../blob/index.ts";
 import { SejfError } from "../errors/index.ts";
+import { type ApiServer, apiServerOf } from "./api-server.ts";
 import { type ConnectionConfig, THROTTLING_NAMES } from "./config-json.ts";
 
 /** Copies that kopia keeps in the cache folder. */
 const CACHED_FORMAT_FILES: readonly string[] = ["kopia.repository", "kopia.blobcfg"];
 
-/** @throws SEJF_UNSUPPORTED for a connection to a server. */
+/** @throws SEJF_UNSUPPORTED for a connection to a server: nothing but the server touches the storage. */
 export function storageOf(config: ConnectionConfig, configFile: string): ConnectionInfo {
   if (config.storage !== undefined) return config.storage;
-  throw new SejfError(
-    "SEJF_UNSUPPORTED",
-    `${configFile} is a connection to a repository server, which this version of sejf does not speak to`,
-    {
-      hint: "connect to the storage itself, or use kopia for this connection",
-    },
-  );
+  throw new SejfError("SEJF_UNSUPPORTED", "operation supported only on direct repository", {
+    hint: `${configFile} is a connection to a repository server; this is for whoever works on the storage itself`,
+  });
+}
+
+/** The server of a connection; `undefined` for a direct one. @throws SEJF_NOT_CONNECTED, SEJF_INVALID_ARGUMENT. */
+export function serverOf(config: ConnectionConfig, configFile: string): ApiServer | undefined {
+  if (config.apiServer === undefined) return undefined;
+  return apiServerOf(config.apiServer, `the connection file ${configFile}`);
 }
 
 /** The connection's own limits, else those inside of the storage's configuration. */

@@ -5,7 +5,8 @@
 import type { BlobId, BlobStorage } from "../blob/index.ts";
 import type { CallOptions, OwnedBytes } from "../bytes/index.ts";
 import type { CompressionEngine } from "../compress/index.ts";
-import type { ConnectOptions } from "./connect.ts";
+import type { ApiServer } from "./api-server.ts";
+import type { ConnectOptions, PreparedConnection } from "./connect.ts";
 import type { Connection, OpenOptions } from "./connection.ts";
 import type { CreatedRepository, CreateRepositoryOptions } from "./create.ts";
 import type { DirectRepository } from "./direct-repository.ts";
@@ -42,6 +43,15 @@ export async function connectRepository(
 ): Promise<string> {
   const connect = await import("./connect.ts");
   return await connect.connectRepository(storage, options);
+}
+
+/** A connection to a server as a file would say it; nobody has tried it yet. @throws SEJF_INVALID_ARGUMENT. */
+export async function prepareServerConnection(
+  server: ApiServer,
+  options: Pick<ConnectOptions, "configFile" | "client" | "caching" | "env">,
+): Promise<PreparedConnection> {
+  const connect = await import("./connect.ts");
+  return connect.prepareServerConnection(server, options);
 }
 
 /**

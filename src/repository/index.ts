@@ -2,6 +2,14 @@
  * Repositories: the seam that everything above hangs on, the connection file, and the direct repository, which
  * works on the storage itself. Importing this loads little; what opens a repository loads the rest when it is called.
  */
+export {
+  type ApiServer,
+  apiServerJson,
+  apiServerOf,
+  CACHE_KEY_ALGORITHMS,
+  type CacheKeyAlgorithm,
+  parseApiServer,
+} from "./api-server.ts";
 export { writeFileAtomically } from "./atomic-file.ts";
 export {
   cacheLimits,
@@ -20,9 +28,9 @@ export {
   encodeConfig,
   throttlingJson,
 } from "./config-json.ts";
-export type { ConnectOptions } from "./connect.ts";
+export type { ConnectOptions, PreparedConnection } from "./connect.ts";
 export type { Connection, OpenOptions } from "./connection.ts";
-export { dropCachedFormat, storageOf, throttlingOf } from "./connection-settings.ts";
+export { dropCachedFormat, serverOf, storageOf, throttlingOf } from "./connection-settings.ts";
 export type { CreatedRepository, CreateRepositoryOptions } from "./create.ts";
 export type { DirectRepository } from "./direct-repository.ts";
 export { type EarlyKey, type EarlyKeyOptions, startEarlyKey } from "./early-key.ts";
@@ -31,6 +39,7 @@ export {
   createRepository,
   openConnection,
   openRepository,
+  prepareServerConnection,
   readPlainBlob,
   recoverFormatBlob,
 } from "./facade.ts";
@@ -55,5 +64,5 @@ export {
 } from "./paths.ts";
 export type { RecoverFormatOptions } from "./repair.ts";
 export { assertRetentionPossible } from "./retention.ts";
-export { decodeToken, encodeToken, type Token } from "./token.ts";
+export { decodeToken, encodeToken, type ServerToken, type Token } from "./token.ts";
 export type { ClientIdentity, Repository, RepositoryParameters } from "./types.ts";

@@ -4,7 +4,7 @@
  */
 import type { CallOptions, Clock } from "../bytes/index.ts";
 import type { ContentStore } from "../format/index.ts";
-import type { ManifestStore } from "../manifest/index.ts";
+import type { ManifestId, ManifestStore } from "../manifest/index.ts";
 
 /** Who this client is: sources of snapshots, owner of maintenance. */
 export interface ClientIdentity {
@@ -35,4 +35,13 @@ export interface Repository extends AsyncDisposable {
   flush(options?: CallOptions): Promise<void>;
   /** Sees what other clients have published. */
   refresh(options?: CallOptions): Promise<void>;
+  /**
+   * Only behind a server: it deletes, by its policies, what has expired of this identity's source at that path, and
+   * gives the IDs; without `reallyDelete` it only says what it would. @throws SEJF_ACCESS_DENIED.
+   */
+  applyRetention?(
+    sourcePath: string,
+    reallyDelete: boolean,
+    options?: CallOptions,
+  ): Promise<readonly ManifestId[]>;
 }

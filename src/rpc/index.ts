@@ -2,6 +2,13 @@
  * Kopia's server protocol: gRPC over HTTP/2, the messages of a session, both ends of it, and a repository behind a
  * server. Who may do what is decided in `server/`, not here.
  */
+export {
+  connectServer,
+  type ConnectServerOptions,
+  openConnectedRepository,
+  type OpenConnectedOptions,
+  openServerRepository,
+} from "./connection/connected.ts";
 export { certificateFingerprint } from "./grpc/certificate.ts";
 export { connectGrpc, type ConnectGrpcOptions, GrpcConnection } from "./grpc/client.ts";
 export { GrpcClientCall, type StartCallOptions } from "./grpc/client-call.ts";
@@ -18,6 +25,7 @@ export {
 export { parseServerAddress, type ServerAddress } from "./grpc/server-address.ts";
 export type { GrpcMethod, GrpcServerCall } from "./grpc/server-call.ts";
 export { GrpcError, type GrpcStatusName } from "./grpc/status.ts";
+export { deriveCacheKey, LocalContentCache, type LocalCacheOptions } from "./remote/local-cache.ts";
 export { RemoteContents } from "./remote/remote-contents.ts";
 export { RemoteManifests } from "./remote/remote-manifests.ts";
 export {

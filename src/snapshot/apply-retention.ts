@@ -1,10 +1,24 @@
-/** Expiring snapshots of a source by its policy. */
+/** Expiring snapshots of a source by its policy: here, or by the server whose task it is. */
 import type { CallOptions } from "../bytes/index.ts";
 import type { Repository } from "../repository/index.ts";
 import { effectivePolicy } from "./policies.ts";
 import { retentionReasons } from "./retention.ts";
 import { listSnapshots } from "./snapshots.ts";
 import type { SnapshotManifest, SnapshotSource } from "./types.ts";
+
+/** A repository whose server applies retention. */
+export type ServedRepository = Repository & Required<Pick<Repository, "applyRetention">>;
+
+/** Of the client's own source it is the server that deletes, which may be allowed to where the client is not. */
+export function isServersTask(
+  repository: Repository,
+  { username, hostname }: SnapshotSource,
+): repository is ServedRepository {
+  const { identity, applyRetention } = repository;
+  return (
+    applyRetention !== undefined && username === identity.username && hostname === identity.hostname
+  );
+}
 
 /**
  * The snapshots of the source that no rule and no pin keeps; their manifests are deleted unless `dryRun`, pending
@@ -17,6 +31,10 @@ export async function applyRetention(
 ): Promise<readonly SnapshotManifest[]> {
   const { signal, dryRun = false } = options;
   const snapshots = await listSnapshots(repository, { source, signal });
+  if (isServersTask(repository, source)) {
+    const ids = new Set(await repository.applyRetention(source.path, !dryRun, { signal }));
+    return snapshots.filter(({ id }) => ids.has(id));
+  }
   const policy = await effectivePolicy(repository.manifests, source, { signal });
   const reasons = retentionReasons(snapshots, policy.retention);
   const expired = snapshots.filter(

@@ -2,6 +2,7 @@
 import type { CallOptions } from "../bytes/index.ts";
 import { SejfError } from "../errors/index.ts";
 import type { Repository } from "../repository/index.ts";
+import { isServersTask } from "./apply-retention.ts";
 import { effectivePolicy } from "./policies.ts";
 import { retentionReasons } from "./retention.ts";
 import { formatSource } from "./source.ts";
@@ -37,4 +38,27 @@ export async function retentionDecisions(
     snapshot,
     reasons: [...(reasons[index] ?? []), ...snapshot.pins.map((pin) => `pin:${pin}`)],
   }));
+}
+
+/**
+ * As `retentionDecisions`, and deletes what expires unless `dryRun`, pending until the repository is flushed. Of the
+ * client's own source behind a server it is the server that decides and deletes.
+ */
+export async function expireSnapshots(
+  repository: Repository,
+  source: SnapshotSource,
+  options: CallOptions & { readonly dryRun?: boolean | undefined } = {},
+): Promise<readonly RetentionDecision[]> {
+  const { signal, dryRun = false } = options;
+  const decisions = await retentionDecisions(repository, source, { signal });
+  if (isServersTask(repository, source)) {
+    const ids = new Set(await repository.applyRetention(source.path, !dryRun, { signal }));
+    return decisions.map(({ snapshot, reasons }) => ({
+      snapshot,
+      reasons: ids.has(snapshot.id) ? [] : reasons.length > 0 ? reasons : ["kept-by-the-server"],
+    }));
+  }
+  for (const { snapshot, reasons } of decisions)
+    if (!dryRun && reasons.length === 0) await repository.manifests.delete(snapshot.id, { signal });
+  return decisions;
 }

@@ -106,7 +106,7 @@ export {
   withTotals,
 } from "./diff.ts";
 export { type Estimate, type EstimateOptions, estimateTree, type SizeBucket } from "./estimate.ts";
-export { type RetentionDecision, retentionDecisions } from "./expire.ts";
+export { expireSnapshots, type RetentionDecision, retentionDecisions } from "./expire.ts";
 export {
   brokenEntries,
   type FixedSnapshot,

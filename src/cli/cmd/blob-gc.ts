@@ -22,7 +22,7 @@ export const command: Command = defineCommand({
     context.assertDangerousAllowed();
     if (flags.parallel < 1) throw usageError("--parallel: expected 1 or more");
     const isDeleting = flags.delete === "yes";
-    await using repository = await context.openRepository();
+    await using repository = await context.openDirectRepository();
     const { unreferenced, retained, deleted } = await collectPacks(repository.contents, {
       clock: context.clock,
       ages: flags.safety === "none" ? NO_COLLECTION_AGES : FULL_COLLECTION_AGES,

@@ -9,7 +9,7 @@ const PARTS = ["contents", "indexes", "metadata", "own-writes", "blob-list"] as 
 
 /** Kopia's names; it keeps two caches that sejf needs not. */
 const FOLDERS: Readonly<Record<(typeof PARTS)[number], readonly CachePart[]>> = {
-  contents: ["contents"],
+  contents: ["contents", "server-contents"],
   indexes: ["index-blobs", "index-files"],
   metadata: ["metadata"],
   "own-writes": [],

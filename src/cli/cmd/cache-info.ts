@@ -28,7 +28,7 @@ export const command: Command = defineCommand({
     }
     const { contentBytes = 0, metadataBytes = 0 } = cacheLimits(config);
     for (const { part, path, files, sizeBytes } of await cacheUsage(directory)) {
-      const limit = part === "contents" ? contentBytes : metadataBytes;
+      const limit = isContents(part) ? contentBytes : metadataBytes;
       const limits = limitText(part, limit, config.caching ?? {});
       context.out.line(`${path}: ${files} files ${formatBytes(sizeBytes)}${limits}`);
     }
@@ -39,10 +39,15 @@ export const command: Command = defineCommand({
 });
 
 function limitText(part: CachePart, softBytes: number, caching: CachingOptions): string {
-  const hard =
-    part === "contents" ? caching.contentCacheSizeLimitBytes : caching.metadataCacheSizeLimitBytes;
+  const hard = isContents(part)
+    ? caching.contentCacheSizeLimitBytes
+    : caching.metadataCacheSizeLimitBytes;
   const ageS = caching.minContentSweepAge ?? DEFAULT_CONTENT_SWEEP_AGE_S;
   const age = formatDuration(BigInt(Math.round(ageS * 1e9)));
   const hardText = hard ? formatBytes(hard) : "none";
   return ` (soft limit: ${formatBytes(softBytes)}, hard limit: ${hardText}, min sweep age: ${age})`;
+}
+
+function isContents(part: CachePart): boolean {
+  return part === "contents" || part === "server-contents";
 }

@@ -2,7 +2,7 @@
 import { SejfError } from "../../errors/index.ts";
 import type { ContentRef, ContentRequest } from "../../format/index.ts";
 import { objectContents } from "../../object/index.ts";
-import type { DirectRepository } from "../../repository/index.ts";
+import type { Repository } from "../../repository/index.ts";
 import { resolveObjectPath } from "../../snapshot/index.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { choice } from "../flags.ts";
@@ -31,7 +31,7 @@ export const command: Command = defineCommand({
 });
 
 async function countKnown(
-  repository: DirectRepository,
+  repository: Repository,
   refs: ReadonlySet<ContentRef>,
   signal: AbortSignal,
 ): Promise<number> {
@@ -42,7 +42,7 @@ async function countKnown(
 }
 
 async function readAll(
-  repository: DirectRepository,
+  repository: Repository,
   refs: ReadonlySet<ContentRef>,
   signal: AbortSignal,
 ): Promise<number> {

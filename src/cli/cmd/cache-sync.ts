@@ -8,7 +8,7 @@ export const command: Command = defineCommand({
   flags: { parallel: integer("Fetch parallelism", { default: 16 }) },
   async run(context, flags) {
     if (flags.parallel < 1) throw usageError("--parallel: expected 1 or more");
-    await using repository = await context.openRepository();
+    await using repository = await context.openDirectRepository();
     const { signal } = context;
     const { packs, cached } = await repository.contents.fillMetadataCache({
       parallel: flags.parallel,

@@ -12,7 +12,7 @@ export const command: Command = defineCommand({
     context.assertDangerousAllowed();
     const ids = contentIds(args);
     const { signal } = context;
-    await using repository = await context.openRepository();
+    await using repository = await context.openDirectRepository();
     for (const id of ids) await repository.contents.delete(id, { signal });
     await repository.flush({ signal });
     return 0;

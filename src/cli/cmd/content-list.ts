@@ -26,7 +26,7 @@ export const command: Command = defineCommand({
   flags,
   async run(context, values) {
     const range = contentRange(values);
-    await using repository = await context.openRepository();
+    await using repository = await context.openDirectRepository();
     const list = values.json ? new JsonList(context.out, values) : undefined;
     const includeDeleted = values.deleted || values.deletedOnly;
     let count = 0;

@@ -39,7 +39,7 @@ export const command: Command = defineCommand({
     const isSearching = flags.short || flags.formatVersion > 0;
     if (ids.length === 0 && !isSearching)
       throw usageError("nothing to rewrite", "name contents, or use --short or --format-version");
-    await using repository = await context.openRepository();
+    await using repository = await context.openDirectRepository();
     let code: ErrorCode | undefined;
     const result = await rewriteContents(repository.contents, {
       ids,

@@ -14,7 +14,7 @@ export const command: Command = defineCommand({
   arguments: [{ name: "id", help: "IDs of contents to show", required: true, variadic: true }],
   async run(context, flags, args) {
     const ids = contentIds(args);
-    await using repository = await context.openRepository();
+    await using repository = await context.openDirectRepository();
     for (const id of ids) {
       const ref = id as string as ContentRef;
       const data = await repository.contents.read(ref, { signal: context.signal });

@@ -17,7 +17,7 @@ export const command: Command = defineCommand({
   flags: { raw: flag("Raw numbers", { short: "r" }), ...RANGE_FLAGS },
   async run(context, flags) {
     const range = contentRange(flags);
-    await using repository = await context.openRepository();
+    await using repository = await context.openDirectRepository();
     const all = emptyTotals();
     const byMethod = new Map<CompressorId, Totals>();
     const histogram = new SizeHistogram();

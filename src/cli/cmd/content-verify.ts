@@ -22,7 +22,7 @@ export const command: Command = defineCommand({
     const percent = flags.full ? 100 : (flags.downloadPercent ?? 0);
     if (percent < 0 || percent > 100)
       throw usageError(`--download-percent: ${percent} is not between 0 and 100`);
-    await using repository = await context.openRepository();
+    await using repository = await context.openDirectRepository();
     context.log.info("Verifying contents...");
     const intervalMs = Number(flags.progressInterval) / 1e6;
     let nextMs = context.clock.nowMs() + intervalMs;

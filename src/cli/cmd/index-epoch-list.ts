@@ -13,7 +13,7 @@ export const command: Command = defineCommand({
   summary: "List the status of epochs",
   flags: {},
   async run(context) {
-    await using repository = await context.openRepository();
+    await using repository = await context.openDirectRepository();
     const state = await repository.contents.epochState({ signal: context.signal });
     if (state === undefined)
       throw new SejfError("SEJF_UNSUPPORTED", "this repository has no epochs", {

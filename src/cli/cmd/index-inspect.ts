@@ -25,7 +25,7 @@ export const command: Command = defineCommand({
       throw usageError("must pass either --all, --active or provide a list of blob IDs to inspect");
     if (values.parallel < 1) throw usageError("--parallel: expected 1 or more");
     const wanted = new Set(contentIds(values.contentId));
-    await using repository = await context.openRepository();
+    await using repository = await context.openDirectRepository();
     const blobs = await blobsToInspect(repository, values, args, context.signal);
     const indexes = mapConcurrent(
       blobs,

@@ -17,7 +17,7 @@ export const command: Command = defineCommand({
   },
   async run(context, flags) {
     const { out, signal } = context;
-    await using repository = await context.openRepository();
+    await using repository = await context.openDirectRepository();
     const found = await repository.contents.indexBlobs({
       includeInactive: flags.superseded,
       signal,

@@ -27,7 +27,7 @@ export const command: Command = defineCommand({
     const beforeS =
       age === 0n ? undefined : Math.floor(context.clock.nowMs() / 1000 - Number(age) / 1e9);
     const { signal } = context;
-    await using repository = await context.openRepository();
+    await using repository = await context.openDirectRepository();
     const { contents } = repository;
     const hasEpochs = contents.format.epochParameters.enabled;
     if (hasEpochs && drop.length > 0)

@@ -32,7 +32,7 @@ export const command: Command = defineCommand({
     context.assertDangerousAllowed();
     const packs = values.blobs.map(toBlobId);
     checkUsage(values);
-    await using repository = await context.openRepository({ leaveOutBadIndexes: true });
+    await using repository = await context.openDirectRepository({ leaveOutBadIndexes: true });
     let nextMs = context.clock.nowMs() + TELL_EVERY_MS;
     const result = await repository.contents.recoverIndexes({
       packs: packs.length === 0 ? undefined : packs,

@@ -7,13 +7,19 @@ import {
   resolveEpochs,
   upgradeLockState,
 } from "../../format/index.ts";
-import { clientOptionsJson, type Connection, encodeToken } from "../../repository/index.ts";
+import {
+  clientOptionsJson,
+  type Connection,
+  loadConfig,
+  serverOf,
+} from "../../repository/index.ts";
 import { type Command, defineCommand } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { flag } from "../flags.ts";
 import { formatDuration } from "../output/duration.ts";
 import { JSON_FLAGS, jsonText } from "../output/json.ts";
 import { formatBytes } from "../output/units.ts";
+import { showToken, tellClient, tellServerStatus } from "../shared/client-status.ts";
 import { withoutSecrets } from "../shared/secrets.ts";
 
 const INDENT = " ".repeat(21);
@@ -26,13 +32,19 @@ export const command: Command = defineCommand({
     ...JSON_FLAGS,
   },
   async run(context, flags) {
+    const config = await loadConfig(context.configFile, context.env);
+    const server = serverOf(config, context.configFile);
+    if (server !== undefined) {
+      await tellServerStatus(context, config, server, flags);
+      return 0;
+    }
     await using connection = await context.openConnection();
     if (flags.json) {
       context.out.line(jsonText(await statusJson(connection), flags));
       return 0;
     }
     tellTrust(context, connection);
-    tellClient(context, connection);
+    tellClient(context, connection.config);
     await tellStorage(context, connection);
     tellFormat(context, connection);
     await tellEpochs(context, connection);
@@ -103,19 +115,6 @@ function tellTrust(context: CommandContext, { access, storage }: Connection): vo
     );
   }
   context.out.line();
-}
-
-function tellClient(context: CommandContext, { config, configFile }: Connection): void {
-  const { out } = context;
-  const { client } = config;
-  out.line(`Config file:         ${configFile}`);
-  out.line();
-  out.line(`Description:         ${client.description}`);
-  out.line(`Hostname:            ${client.hostname}`);
-  out.line(`Username:            ${client.username}`);
-  out.line(`Read-only:           ${client.readOnly}`);
-  const cache = client.formatBlobCacheDurationNs;
-  out.line(`Format blob cache:   ${cache > 0 ? formatDuration(BigInt(cache)) : "disabled"}`);
 }
 
 async function tellStorage(context: CommandContext, { storage }: Connection): Promise<void> {
@@ -203,15 +202,7 @@ async function tellToken(
   withPassword: boolean,
 ): Promise<void> {
   const password = withPassword ? await context.password() : undefined;
-  const token = encodeToken({ storage: connection.storage.connectionInfo, password });
-  context.out.line(
-    `\nTo reconnect to the repository use:\n\n$ sejf repository connect from-config --token ${token}\n`,
-  );
-  if (password !== undefined) {
-    context.out.line(
-      "NOTICE: The token printed above can be trivially decoded to reveal the repository password. Do not store it in an unsecured place.",
-    );
-  }
+  showToken(context, { storage: connection.storage.connectionInfo, password });
 }
 
 function storageWithoutSecrets(info: ConnectionInfo): ConnectionInfo {

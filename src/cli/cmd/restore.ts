@@ -1,5 +1,5 @@
 /** `restore` and `snapshot restore`: from the repository into folders and archives. Reference: kopia cli/command_restore.go. */
-import type { DirectRepository } from "../../repository/index.ts";
+import type { Repository } from "../../repository/index.ts";
 import {
   type ArchiveFormat,
   type DirEntry,
@@ -122,7 +122,7 @@ function assertLocal({ mode }: Values): void {
 
 async function* restores(
   context: CommandContext,
-  repository: DirectRepository,
+  repository: Repository,
   request: RestoreRequest,
   values: Values,
 ): AsyncGenerator<OneRestore, void, void> {
@@ -138,7 +138,7 @@ async function* restores(
 
 async function findSource(
   context: CommandContext,
-  repository: DirectRepository,
+  repository: Repository,
   source: string,
   { consistentAttributes, snapshotTime }: Values,
 ): Promise<DirEntry> {
@@ -156,7 +156,7 @@ async function findSource(
 /** The number of errors that were ignored. */
 async function restoreOne(
   context: CommandContext,
-  repository: DirectRepository,
+  repository: Repository,
   entry: DirEntry,
   target: string,
   values: Values,

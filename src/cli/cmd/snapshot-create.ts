@@ -2,20 +2,24 @@
 import { lstat, realpath } from "node:fs/promises";
 import { resolve } from "node:path";
 import { errorFromUnknown, isSejfError, SejfError } from "../../errors/index.ts";
-import type { DirectRepository } from "../../repository/index.ts";
+import { type ClientOptions, loadConfig, type Repository } from "../../repository/index.ts";
 import {
   applyRetention,
   type CreatedSnapshot,
   createSnapshot,
   formatSource,
+  type SnapshotManifest,
   type SnapshotSource,
   snapshotToJson,
+  type UploadCounters,
 } from "../../snapshot/index.ts";
 import { type Command, defineCommand, type ExitStatus } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { decimal, duration, type FlagValues, flag, inert, integer, text, texts } from "../flags.ts";
 import { JSON_FLAGS, jsonText } from "../output/json.ts";
+import { formatBytes } from "../output/units.ts";
 import { allSources, overridingSource, setManual } from "../shared/create-sources.ts";
+import { sendSnapshotReport, serverOfRepository } from "../shared/notifications.ts";
 import { standardInput } from "../shared/standard-input.ts";
 import { parseExactTime } from "../shared/snapshot-time.ts";
 import { parseTags } from "../shared/tags.ts";
@@ -68,7 +72,10 @@ const flags = {
   logDirDetail: integer("Override log level for directories (0 to 10)"),
   logEntryDetail: integer("Override log level for entries (0 to 10)"),
   jsonProgress: flag("Write progress and problems as JSON lines to standard error"),
-  sendSnapshotReport: inert("switch", "sejf sends no reports"),
+  sendSnapshotReport: flag(
+    "Send a snapshot report through the notification profiles of the repository server",
+    { default: true },
+  ),
   hintStreamingReads: inert("switch", "a hint for the operating system only"),
   ...JSON_FLAGS,
 };
@@ -85,14 +92,16 @@ export const command: Command = defineCommand({
   async run(context, values, args) {
     checkValues(values, args);
     await using repository = await context.openRepository();
+    const { client } = await loadConfig(context.configFile, context.env);
     const paths = values.all ? await allSources(context, repository) : args;
     if (paths.length === 0)
       throw usageError("no snapshot sources", "name the files or directories to back up");
     const outcomes: Outcome[] = [];
     for (const path of paths) {
       if (context.signal.aborted) break;
-      outcomes.push(await snapshotOne(context, repository, resolve(path), values));
+      outcomes.push(await snapshotOne(context, repository, client, resolve(path), values));
     }
+    if (values.sendSnapshotReport) await sendSnapshotReport(context, repository, outcomes);
     // Also after a stop: what was done is to be found again.
     await repository.flush();
     return conclude(context, outcomes, outcomes.length < paths.length);
@@ -100,7 +109,8 @@ export const command: Command = defineCommand({
 });
 
 interface Outcome {
-  readonly source: string;
+  readonly source: SnapshotSource;
+  readonly snapshot: SnapshotManifest | undefined;
   /** The snapshot was not made. */
   readonly failure: Error | undefined;
   /** Files and directories that are not in it. */
@@ -138,7 +148,8 @@ function checkDetail(name: string, value: number | undefined): void {
 
 async function snapshotOne(
   context: CommandContext,
-  repository: DirectRepository,
+  repository: Repository,
+  client: ClientOptions,
   path: string,
   values: Values,
 ): Promise<Outcome> {
@@ -150,7 +161,8 @@ async function snapshotOne(
   const name = formatSource(source);
   using report = await openUploadReport(context, name, values.jsonProgress);
   try {
-    const created = await upload(context, repository, source, path, values, report);
+    const allowActions = allowsActions(client, values);
+    const created = await upload(context, repository, source, path, values, allowActions, report);
     report.end();
     if (created.saved) {
       await applyRetention(repository, source);
@@ -161,25 +173,38 @@ async function snapshotOne(
     await repository.flush();
     report.created(created);
     if (values.json && created.saved) print(context, created, values);
-    const stopped = created.snapshot.incomplete === CANCELED;
-    return { source: name, failure: undefined, errors: created.counters.errors, stopped };
+    const { snapshot, counters } = created;
+    if (serverOfRepository(repository) !== undefined && !values.jsonProgress)
+      tellExcluded(context, counters);
+    const stopped = snapshot.incomplete === CANCELED;
+    return { source, snapshot, failure: undefined, errors: counters.errors, stopped };
   } catch (error) {
     report.end();
     if (context.isCancelled(error))
-      return { source: name, failure: undefined, errors: 0, stopped: true };
+      return { source, snapshot: undefined, failure: undefined, errors: 0, stopped: true };
     const failure = errorFromUnknown(error, `snapshotting ${name}`);
     if (!isSejfError(error)) context.log.debug("snapshot failed", { details: failure.stack });
     report.failed(failure.message);
-    return { source: name, failure, errors: 0, stopped: false };
+    return { source, snapshot: undefined, failure, errors: 0, stopped: false };
   }
+}
+
+/** SECURITY: whoever writes policies on the server can leave files out of a backup, so it is always said. */
+function tellExcluded(context: CommandContext, counters: UploadCounters): void {
+  const { excludedFiles, excludedDirectories, excludedBytes } = counters;
+  if (excludedFiles === 0 && excludedDirectories === 0) return;
+  context.log.warn(
+    `Policies of the server and ignore files left out ${excludedFiles} file(s) (${formatBytes(excludedBytes)}) and ${excludedDirectories} folder(s).`,
+  );
 }
 
 async function upload(
   context: CommandContext,
-  repository: DirectRepository,
+  repository: Repository,
   source: SnapshotSource,
   path: string,
   values: Values,
+  allowActions: boolean,
   report: UploadReport,
 ): Promise<CreatedSnapshot> {
   const { checkpointInterval, uploadLimitMb, stdinFile, parallel } = values;
@@ -209,7 +234,7 @@ async function upload(
     estimation: watched ? { type, adaptiveThreshold: adaptiveEstimationThreshold } : undefined,
     signal: context.signal,
     actions: {
-      allowActions: allowsActions(repository, values),
+      allowActions,
       env: context.env,
       version: VERSION,
     },
@@ -218,9 +243,9 @@ async function upload(
 }
 
 /** The connection's own setting, unless this run has another. */
-function allowsActions(repository: DirectRepository, values: Values): boolean {
+function allowsActions(client: ClientOptions, values: Values): boolean {
   if (values.forceDisableActions) return false;
-  return values.forceEnableActions || repository.connection.config.client.enableActions;
+  return values.forceEnableActions || client.enableActions;
 }
 
 /** When the source itself is a symlink what it points to is read; the source keeps its name. */
@@ -251,7 +276,8 @@ function conclude(
 ): ExitStatus {
   const { log } = context;
   for (const { source, errors } of outcomes) {
-    if (errors > 0) log.error(`Found ${errors} fatal error(s) while snapshotting ${source}.`);
+    if (errors > 0)
+      log.error(`Found ${errors} fatal error(s) while snapshotting ${formatSource(source)}.`);
   }
   const failures = outcomes.flatMap(({ failure }) => (failure === undefined ? [] : [failure]));
   const [first] = failures;

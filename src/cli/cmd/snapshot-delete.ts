@@ -1,6 +1,6 @@
 /** `snapshot delete`: forgets snapshots; their data goes at maintenance. */
 import { SejfError } from "../../errors/index.ts";
-import type { DirectRepository } from "../../repository/index.ts";
+import type { Repository } from "../../repository/index.ts";
 import {
   deleteSnapshot,
   findSnapshots,
@@ -45,7 +45,7 @@ export const command: Command = defineCommand({
 });
 
 async function ofSource(
-  repository: DirectRepository,
+  repository: Repository,
   text: string,
   signal: AbortSignal,
 ): Promise<readonly SnapshotManifest[]> {
@@ -59,7 +59,7 @@ async function ofSource(
 
 async function deleteOne(
   context: CommandContext,
-  repository: DirectRepository,
+  repository: Repository,
   snapshot: SnapshotManifest,
   confirmed: boolean,
 ): Promise<void> {

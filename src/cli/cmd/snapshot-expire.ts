@@ -1,10 +1,10 @@
 /** `snapshot expire`: removes snapshots that no rule of their policy keeps. Reference: kopia cli/command_snapshot_expire.go. */
 import {
+  expireSnapshots,
   formatSource,
   listSources,
   parsePartialSource,
   type RetentionDecision,
-  retentionDecisions,
 } from "../../snapshot/index.ts";
 import { type Command, defineCommand } from "../command.ts";
 import type { CommandContext } from "../context.ts";
@@ -28,12 +28,10 @@ export const command: Command = defineCommand({
       : args.map((text) => parsePartialSource(text, repository.identity));
     const sorted = sources.toSorted((a, b) => (formatSource(a) < formatSource(b) ? -1 : 1));
     for (const source of sorted) {
-      const decisions = await retentionDecisions(repository, source, { signal });
+      const dryRun = !values.delete;
+      const decisions = await expireSnapshots(repository, source, { dryRun, signal });
       tellDecisions(context, decisions, values.delete);
       const expired = decisions.filter(({ reasons }) => reasons.length === 0);
-      if (values.delete)
-        for (const { snapshot } of expired)
-          await repository.manifests.delete(snapshot.id, { signal });
       context.log.info(conclusion(formatSource(source), expired.length, values.delete));
     }
     if (values.delete) await repository.flush({ signal });

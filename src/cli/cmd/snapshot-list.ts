@@ -1,6 +1,6 @@
 /** `snapshot list`: snapshots by source, with the reasons for which they are kept. Reference: kopia cli/command_snapshot_list.go. */
 import { relative } from "node:path";
-import type { DirectRepository } from "../../repository/index.ts";
+import type { Repository } from "../../repository/index.ts";
 import {
   type DirEntry,
   effectivePolicy,
@@ -94,7 +94,7 @@ function bySource(
 
 async function makeGroup(
   context: CommandContext,
-  repository: DirectRepository,
+  repository: Repository,
   snapshots: readonly SnapshotManifest[],
   values: Values,
 ): Promise<Group> {
@@ -113,7 +113,7 @@ async function makeGroup(
 
 async function listJson(
   context: CommandContext,
-  repository: DirectRepository,
+  repository: Repository,
   snapshots: readonly SnapshotManifest[],
   values: Values,
 ): Promise<void> {
@@ -133,7 +133,7 @@ async function listJson(
 
 async function listText(
   context: CommandContext,
-  repository: DirectRepository,
+  repository: Repository,
   snapshots: readonly SnapshotManifest[],
   path: string | undefined,
   values: Values,
@@ -158,7 +158,7 @@ async function listText(
 
 async function makeRows(
   context: CommandContext,
-  repository: DirectRepository,
+  repository: Repository,
   group: Group,
   below: string,
   values: Values,
@@ -189,7 +189,7 @@ async function makeRows(
 }
 
 async function entryBelow(
-  repository: DirectRepository,
+  repository: Repository,
   snapshot: SnapshotManifest,
   below: string,
   signal: AbortSignal,

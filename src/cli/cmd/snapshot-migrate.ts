@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { mapUnordered } from "../../bytes/index.ts";
 import { errorFromUnknown } from "../../errors/index.ts";
-import type { DirectRepository } from "../../repository/index.ts";
+import type { Repository } from "../../repository/index.ts";
 import {
   formatPolicyTarget,
   formatSource,
@@ -63,18 +63,18 @@ export const command: Command = defineCommand({
 });
 
 /** A cache folder that the environment names belongs to the connection of the command alone. */
-async function openSource(context: CommandContext, file: string): Promise<DirectRepository> {
-  const { loadConfig, loadPersistedPassword, openRepository } = await import(
-    "../../repository/index.ts"
-  );
+async function openSource(context: CommandContext, file: string): Promise<Repository> {
+  const { loadConfig, loadPersistedPassword } = await import("../../repository/index.ts");
+  const { openConnectedRepository } = await import("../../rpc/index.ts");
   const env = { ...context.env };
   delete env["SEJF_CACHE_DIRECTORY"];
   delete env["KOPIA_CACHE_DIRECTORY"];
   const configFile = resolve(file);
   await loadConfig(configFile, env);
   const { clock, random, signal, globals } = context;
-  return await openRepository({
+  return await openConnectedRepository({
     configFile,
+    purpose: `cli:${context.path}`,
     password: (await loadPersistedPassword(configFile)) ?? (await context.password()),
     env,
     clock,
@@ -87,7 +87,7 @@ async function openSource(context: CommandContext, file: string): Promise<Direct
 
 async function sourcesOf(
   context: CommandContext,
-  from: DirectRepository,
+  from: Repository,
   values: Values,
 ): Promise<readonly SnapshotSource[]> {
   if (values.sources.length === 0) return await listSources(from, { signal: context.signal });
@@ -96,8 +96,8 @@ async function sourcesOf(
 
 async function copyPolicies(
   context: CommandContext,
-  from: DirectRepository,
-  to: DirectRepository,
+  from: Repository,
+  to: Repository,
   sources: readonly SnapshotSource[],
   values: Values,
 ): Promise<void> {
@@ -114,8 +114,8 @@ async function copyPolicies(
 /** Gives how much could not be read; one source's failure does not stop the others. */
 async function migrateOne(
   context: CommandContext,
-  from: DirectRepository,
-  to: DirectRepository,
+  from: Repository,
+  to: Repository,
   source: SnapshotSource,
   values: Values,
   progress: Progress,

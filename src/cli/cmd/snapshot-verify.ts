@@ -1,6 +1,6 @@
 /** `snapshot verify`: whether everything that snapshots need is there. Reference: kopia cli/command_snapshot_verify.go. */
 import { errorFromUnknown, SejfError } from "../../errors/index.ts";
-import type { DirectRepository } from "../../repository/index.ts";
+import type { Repository } from "../../repository/index.ts";
 import {
   findSnapshots,
   formatSource,
@@ -89,7 +89,7 @@ function checkValues(values: Values): void {
 
 async function findRoots(
   context: CommandContext,
-  repository: DirectRepository,
+  repository: Repository,
   values: Values,
   ids: readonly string[],
 ): Promise<Roots> {
@@ -144,7 +144,7 @@ function addSnapshots(
 
 async function verify(
   context: CommandContext,
-  repository: DirectRepository,
+  repository: Repository,
   roots: readonly VerifyRoot[],
   values: Values,
 ): Promise<SnapshotVerification> {

@@ -18,6 +18,11 @@ export const REPOSITORY_COMMANDS: readonly RegisteredCommand[] = [
     load: () => import("../cmd/repository-connect-from-config.ts"),
   },
   {
+    path: "repository connect server",
+    summary: "Connect to a repository API Server",
+    load: () => import("../cmd/repository-connect-server.ts"),
+  },
+  {
     path: "repository create filesystem",
     summary: "Create repository in a filesystem",
     load: () => import("../cmd/repository-create-filesystem.ts"),

@@ -1,8 +1,9 @@
 /** The flags that `repository connect` and `repository create` share, and the connecting itself. */
 import type { BlobStorage, ConnectionInfo } from "../../blob/index.ts";
-import type { CachingOptions, ClientOptions } from "../../repository/index.ts";
+import type { ApiServer, CachingOptions, ClientOptions } from "../../repository/index.ts";
 import type { CommandContext } from "../context.ts";
 import { duration, type FlagValues, flag, inert, integer, text } from "../flags.ts";
+import { VERSION } from "../version.ts";
 
 const flags = {
   cacheDirectory: text("Cache directory", { env: "CACHE_DIRECTORY", placeholder: "PATH" }),
@@ -85,6 +86,36 @@ export async function connect(
   if (context.globals.persistCredentials) await persistPassword(context.configFile, password);
   else await forgetPassword(context.configFile);
   context.log.info("Connected to repository.");
+}
+
+/** Connects to a repository server; without a password it is asked for. */
+export async function connectToServer(
+  context: CommandContext,
+  server: ApiServer,
+  password: string | undefined,
+  values: ConnectFlagValues,
+): Promise<void> {
+  const { defaultIdentity, forgetPassword, persistPassword } = await import(
+    "../../repository/index.ts"
+  );
+  const { connectServer } = await import("../../rpc/index.ts");
+  const client = clientOptions(values);
+  const { username, hostname } = { ...defaultIdentity(), ...client };
+  context.log.info(`Connecting to server '${server.url}' as '${username}@${hostname}'...`);
+  const known = password ?? (await context.passwordToConnect());
+  await connectServer(server, {
+    configFile: context.configFile,
+    password: known,
+    client,
+    caching: cachingOptions(values),
+    env: context.env,
+    clientVersion: VERSION,
+    signal: context.signal,
+    log: (level, message) => context.log[level](message),
+  });
+  if (context.globals.persistCredentials) await persistPassword(context.configFile, known);
+  else await forgetPassword(context.configFile);
+  context.log.info("Connected to repository API Server.");
 }
 
 function clientOptions(values: ConnectFlagValues): Partial<ClientOptions> {

@@ -1,5 +1,5 @@
 /** The sources of `snapshot create`: all that there are, others in their place, and those made by hand alone. */
-import type { ClientIdentity, DirectRepository } from "../../repository/index.ts";
+import type { ClientIdentity, Repository } from "../../repository/index.ts";
 import {
   effectivePolicy,
   EMPTY_POLICY,
@@ -15,7 +15,7 @@ import { usageError } from "../usage-error.ts";
 /** Paths of this user and host that were backed up before and are not to be backed up by hand only. */
 export async function allSources(
   context: CommandContext,
-  repository: DirectRepository,
+  repository: Repository,
 ): Promise<readonly string[]> {
   const { signal } = context;
   const { username, hostname } = repository.identity;
@@ -42,10 +42,7 @@ export function overridingSource(given: string, identity: ClientIdentity): Snaps
 }
 
 /** Says in the source's own policy that no schedule is for it. @throws SEJF_INVALID_ARGUMENT when it has one. */
-export async function setManual(
-  repository: DirectRepository,
-  source: SnapshotSource,
-): Promise<void> {
+export async function setManual(repository: Repository, source: SnapshotSource): Promise<void> {
   const stored = await getPolicy(repository.manifests, source);
   const policy = stored?.policy ?? EMPTY_POLICY;
   if (policy.scheduling.manual === true) return;

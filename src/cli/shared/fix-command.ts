@@ -1,6 +1,6 @@
 /** What `snapshot fix invalid-files` and `snapshot fix remove-files` have in common. */
 import { SejfError } from "../../errors/index.ts";
-import type { DirectRepository } from "../../repository/index.ts";
+import type { Repository } from "../../repository/index.ts";
 import {
   type FixedSnapshot,
   type FixRules,
@@ -36,7 +36,7 @@ export const FIX_FLAGS: FixFlags = {
 /** Those asked for, else all. One that cannot be read is told of and left as it is. @throws SEJF_NOT_FOUND. */
 export async function snapshotsToFix(
   context: CommandContext,
-  repository: DirectRepository,
+  repository: Repository,
   ids: readonly string[],
   sources: readonly string[],
 ): Promise<{ readonly snapshots: readonly SnapshotManifest[]; readonly unreadable: number }> {
@@ -69,7 +69,7 @@ export async function snapshotsToFix(
 /** Rewrites, tells what changed, and flushes. */
 export async function runFix(
   context: CommandContext,
-  repository: DirectRepository,
+  repository: Repository,
   snapshots: readonly SnapshotManifest[],
   rules: FixRules,
   commit: boolean,

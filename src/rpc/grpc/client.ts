@@ -11,7 +11,7 @@ import { isIP } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import type { CallOptions } from "../../bytes/index.ts";
 import { SejfError } from "../../errors/index.ts";
-import { isPinned } from "./certificate.ts";
+import { certificateFingerprint, isPinned } from "./certificate.ts";
 import { type GrpcClientCall, type StartCallOptions, startCall } from "./client-call.ts";
 import type { ServerAddress } from "./server-address.ts";
 import { GrpcError } from "./status.ts";
@@ -150,12 +150,15 @@ async function openTls(
 }
 
 function checkServer(socket: TLSSocket, address: ServerAddress, pin: string | undefined): void {
-  if (pin !== undefined && !isPinned(socket.getPeerX509Certificate(), pin))
+  const certificate = socket.getPeerX509Certificate();
+  if (pin !== undefined && !isPinned(certificate, pin)) {
+    const found = certificate === undefined ? "none" : certificateFingerprint(certificate);
     throw new SejfError(
       "SEJF_ACCESS_DENIED",
-      `the certificate of ${address.text} does not have the fingerprint ${pin.toLowerCase()}`,
+      `the certificate of ${address.text} has the fingerprint ${found}, expected ${pin.toLowerCase()}`,
       { hint: "somebody may stand between, or the server has a new certificate: ask who runs it" },
     );
+  }
   if (socket.alpnProtocol !== "h2")
     throw new SejfError("SEJF_CONNECTION", `${address.text} does not offer HTTP/2`, {
       hint: "is this the address of a repository server?",

@@ -20,6 +20,12 @@ export function parseServerAddress(text: string): ServerAddress {
   if (socket?.[1] !== undefined) {
     return { text, host: "localhost", port: 0, authority: "localhost", socketPath: socket[1] };
   }
+  if (/^(unix\+)?http:/.test(text))
+    throw new SejfError(
+      "SEJF_INVALID_ARGUMENT",
+      `${JSON.stringify(text.slice(0, 200))} is not encrypted: a repository server is only spoken to over TLS`,
+      { hint: "use https://, and start the server with a certificate" },
+    );
   const url = URL.parse(text.replace(/^kopia:/, "https:"));
   if (
     url?.protocol !== "https:" ||

@@ -37,6 +37,7 @@ import {
   type WriteContentOptions,
   type WriteFilesOptions,
 } from "../../format/index.ts";
+import type { LocalContentCache } from "./local-cache.ts";
 import { ReadAhead } from "./read-ahead.ts";
 import type { SessionKeeper } from "./session-keeper.ts";
 import type { UnflushedWrites } from "./unflushed.ts";
@@ -57,13 +58,19 @@ export interface RemoteContentsOptions {
   readonly indexVersion: number;
   readonly splitter: string;
   readonly readOnly: boolean;
+  readonly cache?: LocalContentCache | undefined;
 }
 
-export class RemoteContents implements ContentStore {
+export class RemoteContents implements ContentStore, AsyncDisposable {
   readonly compression: CompressionEngine;
   readonly #options: RemoteContentsOptions;
   /** Flushed or seen: not sent again. */
   readonly #known = new LRUCache<ContentId, true>({ max: MAX_KNOWN });
+  /**
+   * Lie in the local cache. SECURITY: that does not say that the server has them, which may have been set back since,
+   * only that it pays to ask.
+   */
+  readonly #likely = new LRUCache<ContentId, true>({ max: MAX_KNOWN });
   readonly #parts: PortableParts;
 
   constructor(options: RemoteContentsOptions) {
@@ -94,21 +101,13 @@ export class RemoteContents implements ContentStore {
 
   async read(ref: ContentRef, options: CallOptions = {}): Promise<OwnedBytes> {
     const id = parseContentId(ref);
-    const { unflushed, keeper } = this.#options;
-    const own = unflushed.dataOf(id);
-    if (own !== undefined) return own;
-    const { data } = await keeper.retrying(
-      async (session) => await session.request("getContent", { contentId: id }, options),
-      options,
-    );
-    if (this.#idOf(data, contentPrefix(id)) !== id)
-      throw new SejfError(
-        "SEJF_CORRUPT",
-        `content ${id}: the ${data.byteLength} bytes from the server have another hash`,
-      );
-    // As Kopia does: what directories and lists were read is not sent again by an unchanged tree.
-    if (contentPrefix(id) !== "") this.#known.set(id, true);
-    return copyBytes(data);
+    const own = this.#options.unflushed.dataOf(id);
+    return own ?? (await this.#cached(id)) ?? (await this.#fetch(id, options));
+  }
+
+  /** Waits for what goes into the local cache. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#options.cache?.[Symbol.asyncDispose]();
   }
 
   async *readMany(
@@ -183,11 +182,42 @@ export class RemoteContents implements ContentStore {
     return new PortableBulk(this.#parts).verifyMany(requests, options);
   }
 
+  /** A copy that is another content than its name says is dropped. */
+  async #cached(id: ContentId): Promise<OwnedBytes | undefined> {
+    const { cache } = this.#options;
+    const data = await cache?.get(id);
+    if (data === undefined) return undefined;
+    if (this.#idOf(data, contentPrefix(id)) === id) {
+      this.#likely.set(id, true);
+      return data;
+    }
+    await cache?.remove(id);
+    return undefined;
+  }
+
+  async #fetch(id: ContentId, options: CallOptions): Promise<OwnedBytes> {
+    const { keeper, cache } = this.#options;
+    const { data } = await keeper.retrying(
+      async (session) => await session.request("getContent", { contentId: id }, options),
+      options,
+    );
+    if (this.#idOf(data, contentPrefix(id)) !== id)
+      throw new SejfError(
+        "SEJF_CORRUPT",
+        `content ${id}: the ${data.byteLength} bytes from the server have another hash`,
+      );
+    // As Kopia does: what directories and lists were read is not sent again by an unchanged tree.
+    if (contentPrefix(id) !== "") this.#known.set(id, true);
+    const copy = copyBytes(data);
+    cache?.put(id, data);
+    return copy;
+  }
+
   async #write(
     data: Uint8Array,
     options: WriteContentOptions,
   ): Promise<{ readonly ref: ContentRef; readonly isNew: boolean }> {
-    const { unflushed, indexVersion, readOnly } = this.#options;
+    const { unflushed, indexVersion, readOnly, cache } = this.#options;
     if (readOnly)
       throw new SejfError("SEJF_READ_ONLY", "the connection to the server is read-only");
     unflushed.assertWhole();
@@ -195,10 +225,11 @@ export class RemoteContents implements ContentStore {
     const id = this.#idOf(data, prefix);
     const ref: ContentRef = toRef(id);
     if (unflushed.lengthOf(id) !== undefined || this.#known.has(id)) return { ref, isNew: false };
-    if (data.byteLength >= ASK_FROM_BYTES && (await this.#isThere(id, data, { signal })))
-      return { ref, isNew: false };
+    const asks = data.byteLength >= ASK_FROM_BYTES || this.#likely.has(id);
+    if (asks && (await this.#isThere(id, data, { signal }))) return { ref, isNew: false };
     const compressor = indexVersion > 1 ? options.compressor : undefined;
     await unflushed.write(id, data, { prefix, compressor }, { signal });
+    if (prefix !== "") cache?.put(id, copyBytes(data));
     return { ref, isNew: true };
   }
 

@@ -9,6 +9,7 @@ import type { ClientIdentity, Repository, RepositoryParameters } from "../../rep
 import type { ConnectGrpcOptions } from "../grpc/client.ts";
 import { parseServerAddress } from "../grpc/server-address.ts";
 import type { SendNotificationRequest } from "../wire/messages.ts";
+import type { LocalContentCache } from "./local-cache.ts";
 import { RemoteContents } from "./remote-contents.ts";
 import { RemoteManifests } from "./remote-manifests.ts";
 import { SessionKeeper } from "./session-keeper.ts";
@@ -32,6 +33,10 @@ export interface OpenRemoteOptions extends ConnectGrpcOptions {
   readonly sleep?: ((ms: number, signal?: AbortSignal) => Promise<void>) | undefined;
   readonly log?: ((level: "debug" | "info" | "warn", message: string) => void) | undefined;
   readonly limits?: UnflushedLimits | undefined;
+  /** Worker threads of the bulk paths; 0: none. Default: as many as fit the machine. */
+  readonly threads?: number | undefined;
+  /** Local copies of contents; the repository's from now on, if it opens. */
+  readonly cache?: LocalContentCache | undefined;
 }
 
 /** Volume of the storage behind the server. */
@@ -131,7 +136,11 @@ export class RemoteRepository implements Repository {
 
   /** Flushes nothing: what was not flushed is lost. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#keeper[Symbol.asyncDispose]();
+    try {
+      await this.contents[Symbol.asyncDispose]();
+    } finally {
+      await this.#keeper[Symbol.asyncDispose]();
+    }
   }
 }
 
@@ -165,6 +174,7 @@ export async function openRemoteRepository(options: OpenRemoteOptions): Promise<
       indexVersion,
       splitter,
       readOnly: readOnly ?? false,
+      cache: options.cache,
     });
     const manifests = new RemoteManifests(keeper, unflushed, readOnly ?? false);
     return new RemoteRepository({ keeper, contents, manifests, unflushed, options });

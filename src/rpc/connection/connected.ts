@@ -1,0 +1,135 @@
+/**
+ * Repositories as a connection file says: behind a server where it names one, else worked on directly. And making
+ * such a connection to a server. Spec: kopia-server 1.3.
+ */
+import { systemClock, systemRandom } from "../../bytes/index.ts";
+import { DiskCache } from "../../content/index.ts";
+import type { CryptoEngine } from "../../crypto/index.ts";
+import { SejfError } from "../../errors/index.ts";
+import { nodeCompressionEngine, nodeCryptoEngine } from "../../node/index.ts";
+import {
+  type ApiServer,
+  cacheLimits,
+  type ConnectionConfig,
+  type ConnectOptions,
+  type DirectRepository,
+  loadConfig,
+  openRepository,
+  type OpenRepositoryOptions,
+  ownCacheDirectory,
+  prepareServerConnection,
+  resolveConfigFile,
+  serverOf,
+} from "../../repository/index.ts";
+import { deriveCacheKey, LocalContentCache } from "../remote/local-cache.ts";
+import { openRemoteRepository, type RemoteRepository } from "../remote/remote-repository.ts";
+
+export interface OpenConnectedOptions extends OpenRepositoryOptions {
+  /** For the server's log: `cli:snapshot create`. */
+  readonly purpose?: string | undefined;
+  /** Told to the server for its log. */
+  readonly clientVersion?: string | undefined;
+}
+
+export interface ConnectServerOptions extends ConnectOptions {
+  readonly clientVersion?: string | undefined;
+}
+
+/**
+ * The repository of a connection file, of whichever kind it is. Disposing it flushes nothing.
+ * @throws as `openRepository`, and for a server as `openServerRepository`.
+ */
+export async function openConnectedRepository(
+  options: OpenConnectedOptions,
+): Promise<DirectRepository | RemoteRepository> {
+  const { config } = await connectionOf(options);
+  return await (config.apiServer === undefined ? openRepository : openServerRepository)(options);
+}
+
+/**
+ * The repository behind the server of a connection file. Disposing it flushes nothing.
+ * @throws SEJF_NOT_CONNECTED; SEJF_UNSUPPORTED for a direct connection; SEJF_CONNECTION; SEJF_ACCESS_DENIED for a
+ * wrong user, password or certificate; SEJF_INVALID_ARGUMENT.
+ */
+export async function openServerRepository(
+  options: OpenConnectedOptions,
+): Promise<RemoteRepository> {
+  const { config, configFile } = await connectionOf(options);
+  const server = serverOf(config, configFile);
+  if (server === undefined)
+    throw new SejfError("SEJF_UNSUPPORTED", `${configFile} is not a connection to a server`);
+  return await openServer(config, server, options);
+}
+
+async function connectionOf(
+  options: OpenConnectedOptions,
+): Promise<{ readonly config: ConnectionConfig; readonly configFile: string }> {
+  const env = options.env ?? process.env;
+  const configFile = resolveConfigFile(options.configFile, env);
+  return { config: await loadConfig(configFile, env), configFile };
+}
+
+/**
+ * Tries the password on the server, then writes the connection file, whose path it gives. A connection that was there
+ * before is replaced only after that.
+ * @throws SEJF_CONNECTION; SEJF_ACCESS_DENIED for a wrong user, password or certificate; SEJF_INVALID_ARGUMENT.
+ */
+export async function connectServer(
+  server: ApiServer,
+  options: ConnectServerOptions,
+): Promise<string> {
+  const prepared = await prepareServerConnection(server, options);
+  await using _tried = await openServer({ ...prepared.config, caching: undefined }, server, options);
+  await prepared.save();
+  return prepared.configFile;
+}
+
+async function openServer(
+  config: ConnectionConfig,
+  server: ApiServer,
+  options: Omit<OpenConnectedOptions, "configFile">,
+): Promise<RemoteRepository> {
+  const { client } = config;
+  const engine = options.engine ?? nodeCryptoEngine;
+  const cache = localCache(config, server, options, engine);
+  try {
+    return await openRemoteRepository({
+      url: server.url,
+      fingerprint: server.fingerprint,
+      identity: { username: client.username, hostname: client.hostname },
+      password: options.password,
+      purpose: options.purpose,
+      clientVersion: options.clientVersion,
+      readOnly: client.readOnly,
+      description: client.description,
+      engine,
+      compression: options.compression ?? nodeCompressionEngine,
+      clock: options.clock,
+      threads: options.threads,
+      signal: options.signal,
+      log: options.log,
+      cache,
+    });
+  } catch (error) {
+    await cache?.[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+function localCache(
+  config: ConnectionConfig,
+  server: ApiServer,
+  options: Omit<OpenConnectedOptions, "configFile">,
+  engine: CryptoEngine,
+): LocalContentCache | undefined {
+  const directory = ownCacheDirectory(config);
+  if (directory === undefined) return undefined;
+  const random = options.random ?? systemRandom;
+  const clock = options.clock ?? systemClock;
+  return new LocalContentCache({
+    files: new DiskCache(directory, cacheLimits(config), clock, random),
+    engine,
+    random,
+    key: deriveCacheKey(engine, server.cacheKeyAlgorithm, options.password),
+  });
+}
