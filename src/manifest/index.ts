@@ -5,6 +5,7 @@ export type {
   ContentLister,
   Labels,
   Manifest,
+  ManifestChange,
   ManifestId,
   ManifestMetadata,
   ManifestStore,

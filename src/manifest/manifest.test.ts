@@ -206,6 +206,42 @@ test("compact: two clients at once lose nothing and revive nothing", async () =>
   assert.ok(found.some((item) => item.id === kept) && !found.some((item) => item.id === dead));
 });
 
+test("apply: several changes at once, written by one flush, or none of them", async () => {
+  const contents = new MemoryContents();
+  const { store } = client(contents);
+  const old = await store.put({ type: "x", n: "1" }, 1);
+  await store.flush();
+  const id = store.newId();
+  await assert.rejects(
+    store.apply([
+      { kind: "delete", id: old },
+      { kind: "put", id, labels: { n: "2" }, data: 2 },
+    ]),
+    { code: "SEJF_INVALID_ARGUMENT" },
+  );
+  assert.deepEqual(
+    (await store.find({})).map((item) => item.id),
+    [old],
+  );
+  const unknown = store.newId();
+  await store.apply([
+    { kind: "put", id, labels: { type: "x", n: "2" }, data: 2 },
+    { kind: "delete", id: old },
+    { kind: "delete", id: unknown },
+  ]);
+  assert.deepEqual(
+    (await store.find({ type: "x" })).map((item) => item.labels["n"]),
+    ["2"],
+  );
+  assert.equal(contents.writes.length, 1);
+  await store.flush();
+  assert.equal(contents.writes.length, 2);
+  assert.deepEqual(
+    (await client(contents).store.find({})).map((item) => item.id),
+    [id],
+  );
+});
+
 test("the order of contents does not matter", async () => {
   const id = "00000000000000000000000000000001" as ManifestId;
   const entries = [itemEntry(id, { type: "t" }, 5n, "1"), deletionEntry(id, 5n)];

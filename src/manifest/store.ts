@@ -23,6 +23,7 @@ import type {
   CompactingManifestStore,
   Labels,
   Manifest,
+  ManifestChange,
   ManifestId,
   ManifestMetadata,
   ManifestStoreOptions,
@@ -69,11 +70,30 @@ class ContentManifestStore implements CompactingManifestStore {
   async put(labels: Labels, data: unknown, options: CallOptions = {}): Promise<ManifestId> {
     options.signal?.throwIfAborted();
     this.#assertWritable();
-    if (labels["type"] === undefined || labels["type"] === "")
-      throw new SejfError("SEJF_INVALID_ARGUMENT", "a manifest needs a label `type`");
-    const id = bytesToHex(this.#options.random.bytes(ID_BYTES)) as ManifestId;
+    assertTyped(labels);
+    const id = this.newId();
     this.#pending.set(id, itemEntry(id, labels, this.#now(0n), goJson(data)));
     return id;
+  }
+
+  newId(): ManifestId {
+    return bytesToHex(this.#options.random.bytes(ID_BYTES)) as ManifestId;
+  }
+
+  async apply(changes: readonly ManifestChange[], options: CallOptions = {}): Promise<void> {
+    this.#assertWritable();
+    for (const change of changes) if (change.kind === "put") assertTyped(change.labels);
+    const committed = await this.#load(options);
+    for (const change of changes) {
+      const { id } = change;
+      if (change.kind === "put")
+        this.#pending.set(id, itemEntry(id, change.labels, this.#now(0n), goJson(change.data)));
+      else {
+        const entry = this.#pending.get(id) ?? committed.get(id);
+        if (entry !== undefined && !entry.deleted)
+          this.#pending.set(id, deletionEntry(id, this.#now(entry.modified)));
+      }
+    }
   }
 
   async get(id: ManifestId, options: CallOptions = {}): Promise<Manifest> {
@@ -265,6 +285,12 @@ class ContentManifestStore implements CompactingManifestStore {
       });
     }
   }
+}
+
+/** @throws SEJF_INVALID_ARGUMENT. */
+function assertTyped(labels: Labels): void {
+  if (labels["type"] === undefined || labels["type"] === "")
+    throw new SejfError("SEJF_INVALID_ARGUMENT", "a manifest needs a label `type`");
 }
 
 /** The latest entry of each item; of equal times a deletion, so that the order of contents does not matter. */

@@ -48,6 +48,17 @@ export interface ContentLister {
   refresh(options?: CallOptions): Promise<void>;
 }
 
+/** One of several changes that become visible together. */
+export type ManifestChange =
+  | {
+      readonly kind: "put";
+      /** From `newId`. */
+      readonly id: ManifestId;
+      readonly labels: Labels;
+      readonly data: unknown;
+    }
+  | { readonly kind: "delete"; readonly id: ManifestId };
+
 export interface ManifestStoreOptions {
   readonly contents: ContentReader & ContentWriter;
   readonly contentList: ContentLister;
@@ -63,6 +74,13 @@ export interface ManifestStoreOptions {
 export interface CompactingManifestStore extends ManifestStore {
   /** Reads all items anew at the next call; pending ones stay. Call it after the contents were refreshed. */
   invalidate(): void;
+  /** For an item that is told of before it is put with `apply`. */
+  newId(): ManifestId;
+  /**
+   * As `put` and `delete` one after the other, but all at once here, and written by the same flush. Deleting an unknown
+   * item does nothing. @throws SEJF_INVALID_ARGUMENT for labels without a type; then nothing is changed.
+   */
+  apply(changes: readonly ManifestChange[], options?: CallOptions): Promise<void>;
   /** How many live contents hold items; compaction pays from 16 on. */
   contentCount(options?: CallOptions): Promise<number>;
   /**
