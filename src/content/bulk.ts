@@ -59,6 +59,8 @@ export class Bulk {
   #uploads = 0;
   /** Contents were deleted that the engine's threads still take for live. */
   #stale = false;
+  /** Of the committed index, when the engine was started. */
+  #losses = 0;
   #refreshing = false;
 
   constructor(parts: BulkParts) {
@@ -66,8 +68,13 @@ export class Bulk {
     this.#portable = new PortableBulk(parts.portable);
   }
 
+  /** Absent also when they may name what is gone and no upload needs them: writing twice is better than not at all. */
   get claims(): Claims | undefined {
-    return this.#engine?.claims;
+    return this.#isStale && this.#uploads === 0 ? undefined : this.#engine?.claims;
+  }
+
+  get #isStale(): boolean {
+    return this.#stale || this.#losses !== this.#parts.committed.losses;
   }
 
   /** A content was deleted. */
@@ -160,7 +167,7 @@ export class Bulk {
 
   /** The engine with an index that knows of all deletions, as long as no other upload keeps the old one. */
   async #uploadEngine(threads: number | undefined): Promise<BulkEngine | undefined> {
-    if (this.#stale && this.#uploads === 0) {
+    if (this.#engine !== undefined && this.#isStale && this.#uploads === 0) {
       await this.#parts.flush();
       await this.close();
       this.#stale = false;
@@ -186,6 +193,7 @@ export class Bulk {
         return undefined;
       }
       for (const id of this.#parts.pending.liveIds()) engine.claims.claim(contentIdToKey(id));
+      this.#losses = this.#parts.committed.losses;
       this.#engine = engine;
       return engine;
     });

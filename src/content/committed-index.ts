@@ -14,6 +14,7 @@ import {
   mergeToMemory,
   openIndexBytes,
   Segment,
+  someEntry,
 } from "../node/index/index.ts";
 import { type Context, Mutex } from "./context.ts";
 import type { DiskCache } from "./disk-cache.ts";
@@ -27,6 +28,8 @@ const MAX_ATTEMPTS = 10;
 const FIRST_WAIT_MS = 100;
 /** How far additions may exceed the memory that a plan allows before all is planned anew. */
 const MEMORY_SLACK = 2;
+/** What keys of manifests begin with. */
+const MANIFEST_BYTE = 0x6d;
 
 /** A set that is being iterated: its files stay open until it is released. */
 export interface Lease extends Disposable {
@@ -48,6 +51,7 @@ export class CommittedIndex {
     [],
   );
   #validUntilMs = Number.NEGATIVE_INFINITY;
+  #losses = 0;
   #leases = 0;
   #retired: Segment[] = [];
 
@@ -78,6 +82,14 @@ export class CommittedIndex {
 
   get descriptor(): IndexSetDescriptor {
     return this.#set.descriptor;
+  }
+
+  /**
+   * Grows when contents may have ceased to be live: index blobs went away, by compaction or because the store was put
+   * back, or somebody else's deletions came in. Deletions of manifests do not count.
+   */
+  get losses(): number {
+    return this.#losses;
   }
 
   /** Whether the state may be used no longer. */
@@ -163,6 +175,7 @@ export class CommittedIndex {
     const active = new Set(state.active.map((blob) => blob.id));
     const added = state.active.filter((blob) => !this.#loaded.has(blob.id));
     const removed = [...this.#loaded].some((id) => !active.has(id));
+    if (removed) this.#losses++;
     if (removed) await this.#loadAll(state.active, own, options);
     else if (added.length > 0) await this.#add(added, own, options);
     this.#loaded = active;
@@ -199,10 +212,14 @@ export class CommittedIndex {
     const memoryBytes = sumBytes(this.#memory) + sumBytes(plan.memory);
     const tooMuch = memoryBytes > MEMORY_SLACK * this.#limits.memoryBytes;
     if (this.#loaded.size === 0 || tooMuch || plan.files.length + plan.mergedFiles.length > 0) {
+      if (this.#loaded.size > 0) this.#losses++;
       await this.#loadAll([...blobs, ...(await this.#stillActive(blobs, options))], own, options);
       return;
     }
-    const fresh = mergeToMemory(await this.#readSmall(blobs, own, options));
+    const segments = await this.#readSmall(blobs, own, options);
+    const foreign = blobs.some(({ id }) => !own.has(id));
+    if (foreign && segments.some((one) => someEntry(one, isDeletedData))) this.#losses++;
+    const fresh = mergeToMemory(segments);
     if (fresh !== undefined) this.#memory = addGeometrically(this.#memory, fresh);
   }
 
@@ -284,6 +301,10 @@ function addGeometrically(memory: readonly MemorySegment[], fresh: MemorySegment
     last = mergeToMemory([Segment.fromMemory(before), Segment.fromMemory(last)]) ?? last;
   }
   return [...rest, last];
+}
+
+function isDeletedData(key: Uint8Array, fields: { readonly deleted: boolean }): boolean {
+  return fields.deleted && key[0] !== MANIFEST_BYTE;
 }
 
 function openIndexOf(id: BlobId, plain: Uint8Array): Segment {

@@ -88,6 +88,7 @@ export class DirectStore implements DirectContents {
   readonly #writer: SingleWriter;
   readonly #bulk: Bulk;
   readonly #flushing = new Mutex();
+  #deletions = 0;
   #lastFlushMs: number;
   #automatic: Promise<void> | undefined;
 
@@ -132,6 +133,10 @@ export class DirectStore implements DirectContents {
 
   get readOnly(): boolean {
     return this.#context.readOnly;
+  }
+
+  get losses(): number {
+    return this.#committed.losses + this.#deletions;
   }
 
   get storage(): BlobStorage {
@@ -222,6 +227,7 @@ export class DirectStore implements DirectContents {
   async delete(id: ContentId, options: CallOptions = {}): Promise<void> {
     assertWritable(this.#context);
     if (!(await this.#writer.delete(id, options))) return;
+    if (!id.startsWith("m")) this.#deletions++;
     this.#bulk.deleted();
     if (this.#pending.looseCount < MAX_LOOSE_ENTRIES) return;
     await this.#flushing.run(async () => await this.#publish(this.#sessions.currentId, options));

@@ -241,6 +241,11 @@ export interface DirectContents extends ContentStore, AsyncDisposable {
   readonly readOnly: boolean;
   readonly storage: BlobStorage;
   readonly format: RepositoryFormat;
+  /**
+   * Grows whenever contents may have ceased to be live since: deleted here or elsewhere, or gone with index blobs. What
+   * was concluded about the presence of contents before is to be checked again. Manifests do not count.
+   */
+  readonly losses: number;
   /** Sees what other clients have published. */
   refresh(options?: CallOptions): Promise<void>;
   /** Flushes nothing: what was not flushed is lost. Ends threads, closes files. The storage stays open. */

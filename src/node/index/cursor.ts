@@ -46,6 +46,16 @@ export class SegmentCursor {
   }
 }
 
+/** Whether any usable entry passes. Key and fields are valid during the call only. */
+export function someEntry(
+  segment: Segment,
+  test: (key: Uint8Array, fields: EntryFields) => boolean,
+): boolean {
+  const cursor = new SegmentCursor(segment, undefined);
+  while (cursor.next()) if (test(cursor.key, cursor.fields)) return true;
+  return false;
+}
+
 /**
  * The winner for each key, in order (`kopia-format.md` 4.8, without the watermark). Each value is one of the cursors
  * and valid until the next step.

@@ -15,6 +15,7 @@ export {
   writeMergedIndexFile,
   writeSortedIndexFile,
 } from "./index-file.ts";
+export { someEntry } from "./cursor.ts";
 export {
   ABSENT,
   IndexSet,
