@@ -1,10 +1,9 @@
 /**
  * Directories with exact metadata, read synchronously: asynchronous calls of node:fs cost four times as much on small
- * files. Names are decoded once; only a directory in which the replacement character appears is read again as bytes.
+ * files, and `statx.ts` is faster still. Names are decoded once; only a directory in which the replacement character appears is read again as bytes.
  */
 import {
   type BigIntStats,
-  constants,
   fstatSync,
   lstatSync,
   readdirSync,
@@ -13,16 +12,9 @@ import {
 } from "node:fs";
 import { errorFromUnknown, type SejfError } from "../../errors/index.ts";
 import type { LocalName, LocalStat } from "../../format/index.ts";
+import { type EntryStat, kindOf } from "./entry-stat.ts";
 import { joinLocal, localName, nameText, pathLike } from "./names.ts";
-
-export type EntryKind = "file" | "directory" | "symlink" | "other";
-
-/** A LocalStat with what a walk needs besides. */
-export interface EntryStat extends LocalStat {
-  readonly kind: EntryKind;
-  /** `st_dev`: differs where another file system is mounted. */
-  readonly device: number;
-}
+import { DirectoryStat, statOpenFile } from "./statx.ts";
 
 /** One entry of a directory; `stat` is of the entry itself, never of what a symlink points to. */
 export type DirectoryEntry =
@@ -52,7 +44,13 @@ export function readDirectory(path: LocalName): DirectoryEntry[] {
 export function statEntries(path: LocalName, names: readonly LocalName[]): DirectoryEntry[] {
   const entries: DirectoryEntry[] = [];
   let directories: ReadonlySet<string> | undefined;
+  using fast = DirectoryStat.open(path);
   for (const name of names) {
+    const stat = fast?.stat(name);
+    if (stat !== undefined) {
+      entries.push({ name, stat });
+      continue;
+    }
     try {
       const stat = lstatSync(pathLike(joinLocal(path, name)), {
         bigint: true,
@@ -115,7 +113,7 @@ export function statExact(path: LocalName): EntryStat | undefined {
 
 /** Of an open file. System errors pass as they are. */
 export function fstatExact(fd: number): EntryStat {
-  return entryStat(fstatSync(fd, { bigint: true }));
+  return statOpenFile(fd) ?? entryStat(fstatSync(fd, { bigint: true }));
 }
 
 /** Only what a LocalStat has. */
@@ -144,17 +142,4 @@ function entryStat(stat: BigIntStats): EntryStat {
     kind: kindOf(mode),
     device: Number(stat.dev),
   };
-}
-
-function kindOf(mode: number): EntryKind {
-  switch (mode & constants.S_IFMT) {
-    case constants.S_IFREG:
-      return "file";
-    case constants.S_IFDIR:
-      return "directory";
-    case constants.S_IFLNK:
-      return "symlink";
-    default:
-      return "other";
-  }
 }

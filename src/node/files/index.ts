@@ -7,8 +7,6 @@ export {
 } from "./attributes.ts";
 export {
   type DirectoryEntry,
-  type EntryKind,
-  type EntryStat,
   fstatExact,
   localStat,
   lstatExact,
@@ -18,6 +16,7 @@ export {
   statEntries,
   statExact,
 } from "./directory.ts";
+export type { EntryKind, EntryStat } from "./entry-stat.ts";
 export { DirectoryHandle, openDirectory } from "./handle.ts";
 export { nextDataOffset } from "./holes.ts";
 export { createChild, createDirectory, createSymlink } from "./make.ts";

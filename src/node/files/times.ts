@@ -1,10 +1,10 @@
 /**
  * Times to the nanosecond. node:fs takes seconds as doubles, which loses the last digits; `utimensat` and `futimens`
- * are called through koffi where it is installed (64-bit Linux and macOS), else the plain calls.
+ * are called where they are to be had (see `libc.ts`), else the plain calls.
  */
 import { futimesSync, lutimesSync, utimesSync } from "node:fs";
-import { createRequire } from "node:module";
 import type { LocalName } from "../../format/index.ts";
+import { libC } from "./libc.ts";
 import { nameBytes, pathLike } from "./names.ts";
 
 const AT_SYMLINK_NOFOLLOW: number = process.platform === "darwin" ? 0x20 : 0x100;
@@ -21,11 +21,6 @@ export interface FileTimes {
 interface ExactTimes {
   futimens(fd: number, times: BigInt64Array): number;
   utimensat(directoryFd: number, path: Uint8Array, times: BigInt64Array, flags: number): number;
-}
-
-/** The part of koffi that is used here; its own types are not needed to build. */
-interface Koffi {
-  load(path: string | null): { func(prototype: string): (...values: unknown[]) => unknown };
 }
 
 /** `undefined` until the first use, `null` where exact times are not to be had. */
@@ -83,21 +78,15 @@ function terminated(path: LocalName): Uint8Array {
 }
 
 function loadExactTimes(): ExactTimes | null {
-  const is64Bit = process.arch === "x64" || process.arch === "arm64";
-  if (!is64Bit || (process.platform !== "linux" && process.platform !== "darwin")) return null;
-  try {
-    const koffi = createRequire(import.meta.url)("koffi") as Koffi;
-    const libc = koffi.load(null);
-    const futimens = libc.func("int futimens(int fd, const void *times)");
-    const utimensat = libc.func(
-      "int utimensat(int dirfd, const void *path, const void *times, int flags)",
-    );
-    return {
-      futimens: (fd, times) => futimens(fd, times) as number,
-      utimensat: (directoryFd, path, times, flags) =>
-        utimensat(directoryFd, path, times, flags) as number,
-    };
-  } catch {
-    return null;
-  }
+  const libc = libC();
+  if (libc === undefined) return null;
+  const futimens = libc.func("int futimens(int fd, const void *times)");
+  const utimensat = libc.func(
+    "int utimensat(int dirfd, const void *path, const void *times, int flags)",
+  );
+  return {
+    futimens: (fd, times) => futimens(fd, times) as number,
+    utimensat: (directoryFd, path, times, flags) =>
+      utimensat(directoryFd, path, times, flags) as number,
+  };
 }
