@@ -3,7 +3,7 @@
  * big. Whoever receives it opens it with `openIndexSet`; nothing in it changes afterwards.
  */
 
-/** One merged index in shared memory: the bytes of a version 2 index with entries of 19 bytes, and its directory. */
+/** One index in shared memory, merged or as it was published: its bytes, of either version, and its directory. */
 export interface MemorySegment {
   readonly bytes: SharedArrayBuffer;
   readonly lengthBytes: number;

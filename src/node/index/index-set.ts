@@ -130,11 +130,14 @@ export function openIndexBytes(bytes: Uint8Array): Segment {
 
 /** All entries of some segments, winners only, as one segment in shared memory; `undefined` when there are none. */
 export function mergeToMemory(segments: readonly Segment[]): MemorySegment | undefined {
-  const keyLength = segments.find((segment) => segment.count > 0)?.layout.keyLength;
-  if (keyLength === undefined) return undefined;
+  const filled = segments.filter((segment) => segment.count > 0);
+  const [first] = filled;
+  if (first === undefined) return undefined;
+  if (filled.length === 1) return first.toMemory();
+  const { keyLength } = first.layout;
   const sink = new SharedMemorySink();
   const writer = new IndexStreamWriter(sink, keyLength);
-  for (const cursor of mergeCursors(segments)) {
+  for (const cursor of mergeCursors(filled)) {
     writer.add(cursor.key, cursor.fields, cursor.segment.packName(cursor.fields));
   }
   const { directory, lengthBytes } = writer.finish();

@@ -88,6 +88,15 @@ export class Segment {
     }
   }
 
+  /** The whole index, as it is, in shared memory. */
+  toMemory(): MemorySegment {
+    const { lengthBytes } = this;
+    const bytes = new SharedArrayBuffer(lengthBytes);
+    const at = this.#source.load(0, lengthBytes);
+    new Uint8Array(bytes).set(this.#source.bytes.subarray(at, at + lengthBytes));
+    return { bytes, lengthBytes, directory: this.directory };
+  }
+
   get count(): number {
     return this.layout.count;
   }
