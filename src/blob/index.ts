@@ -48,6 +48,6 @@ export {
   type ThrottlingLimits,
   withThrottle,
 } from "./throttle.ts";
-export { type Sleep, systemSleep } from "./token-bucket.ts";
+export { Gate, type Sleep, systemSleep } from "./token-bucket.ts";
 export { type StorageValidationOptions, validateStorageProvider } from "./validate.ts";
 export { StorageWrapper } from "./wrapper.ts";

@@ -56,10 +56,13 @@ export type SourceActionResult = ReadonlyMap<string, { readonly success: boolean
 
 /** The sources of the repository, and those among them that this server reads from its own disk. */
 export interface SourceManager {
-  list(filter?: SourceFilter): readonly SourceStatus[];
+  /** By `user@host:path`. Snapshots that clients made a few seconds ago are in it. */
+  list(filter?: SourceFilter, options?: CallOptions): Promise<readonly SourceStatus[]>;
   has(source: SnapshotSource): boolean;
   /** Whether the server may read this source from its own disk. SECURITY: by the operator's settings alone. */
   isLocal(source: SnapshotSource): boolean;
+  /** @throws SEJF_ACCESS_DENIED for a source that the server may not read from its own disk. */
+  assertLocal(source: SnapshotSource, options?: CallOptions): Promise<void>;
   /** Begins to manage a source that a policy was just set for. @throws SEJF_ACCESS_DENIED when it is not a local one. */
   add(source: SnapshotSource): Promise<void>;
   /** Cancels its upload and forgets it; false when it was not known. */
