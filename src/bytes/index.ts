@@ -13,6 +13,7 @@ export {
   setUint48,
   uvarintBytes,
 } from "./integers.ts";
+export { Mutex } from "./mutex.ts";
 export { type CallOptions, collect, mapConcurrent, mapUnordered } from "./pipeline.ts";
 export { type Random, systemRandom } from "./random.ts";
 export { formatTimestamp, parseTimestamp } from "./timestamps.ts";

@@ -3,7 +3,7 @@
  * Also the engine's host: sessions, packs and locations on this side of it.
  */
 import type { BlobId, ByteRange } from "../blob/index.ts";
-import type { CallOptions, OwnedBytes } from "../bytes/index.ts";
+import { type CallOptions, type OwnedBytes, Mutex } from "../bytes/index.ts";
 import {
   contentIdToKey,
   type ContentRef,
@@ -28,7 +28,7 @@ import { PortableBulk, type PortableParts } from "./bulk-portable.ts";
 import type { CommittedIndex } from "./committed-index.ts";
 import type { ContentLoader } from "./content-loader.ts";
 import type { Claims } from "./content-writer.ts";
-import { type Context, messageOf, Mutex, nowS } from "./context.ts";
+import { type Context, messageOf, nowS } from "./context.ts";
 import type { PackFactory, PackPrefix } from "./pack-in-progress.ts";
 import type { PackStore } from "./pack-store.ts";
 import type { Pending } from "./pending.ts";

@@ -4,7 +4,7 @@
  * makes it load anew. Never used for longer than the manager's state is valid.
  */
 import type { BlobId, BlobMetadata } from "../blob/index.ts";
-import { type CallOptions, mapConcurrent } from "../bytes/index.ts";
+import { type CallOptions, mapConcurrent, Mutex } from "../bytes/index.ts";
 import { isSejfError, SejfError } from "../errors/index.ts";
 import {
   type IndexFileKeys,
@@ -16,7 +16,7 @@ import {
   Segment,
   someEntry,
 } from "../node/index/index.ts";
-import { type Context, Mutex } from "./context.ts";
+import type { Context } from "./context.ts";
 import type { DiskCache } from "./disk-cache.ts";
 import { type IndexBlobSource, naming } from "./index-blobs.ts";
 import { IndexFiles, type OpenFile } from "./index-files.ts";
@@ -28,6 +28,7 @@ const MAX_ATTEMPTS = 10;
 const FIRST_WAIT_MS = 100;
 /** How far additions may exceed the memory that a plan allows before all is planned anew. */
 const MEMORY_SLACK = 2;
+const MUCH_LARGER = 4;
 /** What keys of manifests begin with. */
 const MANIFEST_BYTE = 0x6d;
 
@@ -192,10 +193,10 @@ export class CommittedIndex {
     const plan = planLoading(blobs, this.#limits);
     const files = await this.#indexFiles.open(plan.files, plan.mergedFiles, options);
     try {
-      const merged = mergeToMemory(await this.#readSmall(plan.memory, own, options));
+      const memory = toMemory(await this.#readSmall(plan.memory, own, options));
       const before = this.#files;
       this.#files = files;
-      this.#memory = merged === undefined ? [] : [merged];
+      this.#memory = memory;
       this.#retired.push(...before.map((file) => file.segment));
     } catch (error) {
       for (const file of files) file.segment.close();
@@ -286,6 +287,15 @@ export class CommittedIndex {
 
 function sumBytes(items: readonly { readonly lengthBytes: number }[]): number {
   return items.reduce((sum, item) => sum + item.lengthBytes, 0);
+}
+
+/** One merged index, or two where one is so much larger than all others that it is taken as it is. */
+function toMemory(segments: readonly Segment[]): MemorySegment[] {
+  const [largest, ...others] = segments.toSorted((a, b) => b.count - a.count);
+  if (largest === undefined) return [];
+  const count = others.reduce((sum, segment) => sum + segment.count, 0);
+  const groups = largest.count > MUCH_LARGER * count ? [[largest], others] : [segments];
+  return groups.map(mergeToMemory).filter((segment) => segment !== undefined);
 }
 
 /** Like a log-structured merge: a look-up meets few segments, and each entry is copied a few times only. */

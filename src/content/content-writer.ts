@@ -2,7 +2,7 @@
  * Single writes: hash → known? → encode → pack, one pack being filled for file data (`p`) and one for everything with
  * a prefix (`q`). Deletions, undeletions and rewrites are new entries with later times. Spec: kopia-format 4.3.
  */
-import { type CallOptions, copyBytes } from "../bytes/index.ts";
+import { type CallOptions, copyBytes, Mutex } from "../bytes/index.ts";
 import type { CompressorId } from "../compress/index.ts";
 import { SejfError } from "../errors/index.ts";
 import {
@@ -17,7 +17,7 @@ import {
 import { LIVE } from "../node/index/index.ts";
 import type { CommittedIndex } from "./committed-index.ts";
 import type { ContentLoader } from "./content-loader.ts";
-import { type Context, Mutex, nowS } from "./context.ts";
+import { type Context, nowS } from "./context.ts";
 import type { PackFactory, PackInProgress, PackPrefix } from "./pack-in-progress.ts";
 import type { PackStore } from "./pack-store.ts";
 import type { Pending } from "./pending.ts";

@@ -99,22 +99,3 @@ export function assertWritable(context: Context): void {
 export function messageOf(error: unknown): string {
   return errorFromUnknown(error, "failed").message;
 }
-
-/** Runs one at a time, in the order of the calls. */
-export class Mutex {
-  #last: Promise<void> = Promise.resolve();
-
-  async run<T>(work: () => Promise<T>): Promise<T> {
-    const before = this.#last;
-    let done: () => void = () => {};
-    this.#last = new Promise((resolve) => {
-      done = resolve;
-    });
-    await before;
-    try {
-      return await work();
-    } finally {
-      done();
-    }
-  }
-}

@@ -3,7 +3,7 @@
  * packs, then the index, then the check of its epoch, then the session markers (`kopia-format.md` 4.3, 5.5).
  */
 import type { BlobId, BlobStorage } from "../blob/index.ts";
-import type { CallOptions, OwnedBytes } from "../bytes/index.ts";
+import { type CallOptions, type OwnedBytes, Mutex } from "../bytes/index.ts";
 import { isSejfError, SejfError } from "../errors/index.ts";
 import {
   type ContentId,
@@ -31,7 +31,7 @@ import type { CommittedIndex } from "./committed-index.ts";
 import { ContentLoader } from "./content-loader.ts";
 import { ContentVerifier, infoOf, listContents } from "./content-lister.ts";
 import { SingleWriter } from "./content-writer.ts";
-import { assertWritable, type Context, messageOf, Mutex } from "./context.ts";
+import { assertWritable, type Context, messageOf } from "./context.ts";
 import { fillMetadataCache } from "./cache-folder.ts";
 import type { DiskCache } from "./disk-cache.ts";
 import type { IndexManager } from "./index-manager.ts";

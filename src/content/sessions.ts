@@ -4,7 +4,7 @@
  * keeps pack collection off. Spec: kopia-format 5.7.
  */
 import { type BlobId, type BlobMetadata, getBlobIfPresent, listAllBlobs } from "../blob/index.ts";
-import { type CallOptions, formatTimestamp, type TimestampNs } from "../bytes/index.ts";
+import { type CallOptions, formatTimestamp, type TimestampNs, Mutex } from "../bytes/index.ts";
 import {
   decodeSessionMarker,
   encodeSessionMarker,
@@ -12,7 +12,7 @@ import {
   type SessionId,
   type SessionMarker,
 } from "../format/index.ts";
-import { type Context, Mutex, messageOf, nowNs, putOrRemove } from "./context.ts";
+import { type Context, messageOf, nowNs, putOrRemove } from "./context.ts";
 import type { SessionInfo } from "./types.ts";
 
 /** Collection takes a session for dead after 96 h. */

@@ -26,13 +26,13 @@ export function encodeSeekTable(rows: readonly SeekTableRow[]): OwnedBytes {
   return utf8ToBytes(`{"stream":"kopia:indirect","entries":[${parts.join(",")}]}\n`);
 }
 
-/** At least one row, contiguous from 0. @throws SEJF_CORRUPT. */
-export function decodeSeekTable(bytes: Uint8Array): readonly SeekTableRow[] {
+/** At least one row, contiguous from 0, or from where an earlier part of the table ended. @throws SEJF_CORRUPT. */
+export function decodeSeekTable(bytes: Uint8Array, startBytes = 0): readonly SeekTableRow[] {
   const entries = parseEntries(bytes);
   if (entries.length === 0 || entries.length > MAX_ROWS)
     throw corrupt(`has ${entries.length} rows`);
   const rows: SeekTableRow[] = [];
-  let end = 0;
+  let end = startBytes;
   for (const entry of entries) {
     const row = decodeRow(entry, rows.length);
     if (row.startBytes !== end)
