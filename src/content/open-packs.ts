@@ -2,7 +2,7 @@
  * Metadata packs on a local disk that stay open for a while: listings are read from them by the thousand, and opening
  * costs more than reading. Packs never change under their name; one that was deleted meanwhile still reads the same.
  */
-import { constants } from "node:fs";
+import { constants, readSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import type { ByteRange, BlobId } from "../blob/index.ts";
 import type { Clock, OwnedBytes } from "../bytes/index.ts";
@@ -10,6 +10,8 @@ import type { Clock, OwnedBytes } from "../bytes/index.ts";
 const MAX_OPEN = 8;
 /** A deleted pack holds its place on the disk as long as it is open. */
 const KEEP_MS = 60_000;
+/** Up to so many bytes are read at once: a way through the thread pool costs many times what it takes to copy them. */
+const READ_AT_ONCE_BYTES = 256 * 1024;
 
 /** SECURITY: as the storage opens blobs: no symlink is followed, a FIFO does not hang us. */
 const OPEN_FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
@@ -37,15 +39,14 @@ export class OpenPacks {
   /** `undefined` when it cannot be read here, whatever the reason: the storage says why. */
   async read(id: BlobId, path: string, range: ByteRange): Promise<OwnedBytes | undefined> {
     this.#closeOld();
-    const pack = this.#packs.get(id) ?? this.#open(id, path);
+    const pack = this.#used(id) ?? this.#open(id, path);
     if (pack === undefined) return undefined;
     pack.readers++;
     try {
       const file = await pack.file;
       if (file === undefined || range.offset + range.length > file.sizeBytes) return undefined;
       const data = new Uint8Array(range.length);
-      const { bytesRead } = await file.handle.read(data, 0, range.length, range.offset);
-      return bytesRead === range.length ? data : undefined;
+      return (await readAt(file.handle, data, range.offset)) === data.length ? data : undefined;
     } catch {
       return undefined;
     } finally {
@@ -59,11 +60,31 @@ export class OpenPacks {
     await Promise.all(packs.map(closePack));
   }
 
+  /** It is the last to be closed now. */
+  #used(id: BlobId): OpenPack | undefined {
+    const pack = this.#packs.get(id);
+    if (pack === undefined) return undefined;
+    this.#packs.delete(id);
+    this.#packs.set(id, pack);
+    return pack;
+  }
+
+  /** In the place of the one that was not used for longest; `undefined` when all are being read. */
   #open(id: BlobId, path: string): OpenPack | undefined {
-    if (this.#packs.size >= MAX_OPEN) return undefined;
+    if (this.#packs.size >= MAX_OPEN && !this.#closeOne()) return undefined;
     const pack = { file: openFile(path), untilMs: this.#clock.nowMs() + KEEP_MS, readers: 0 };
     this.#packs.set(id, pack);
     return pack;
+  }
+
+  #closeOne(): boolean {
+    for (const [id, pack] of this.#packs) {
+      if (pack.readers > 0) continue;
+      this.#packs.delete(id);
+      void closePack(pack);
+      return true;
+    }
+    return false;
   }
 
   #closeOld(): void {
@@ -74,6 +95,11 @@ export class OpenPacks {
       void closePack(pack);
     }
   }
+}
+
+async function readAt(handle: FileHandle, into: Uint8Array, offset: number): Promise<number> {
+  if (into.length <= READ_AT_ONCE_BYTES) return readSync(handle.fd, into, 0, into.length, offset);
+  return (await handle.read(into, 0, into.length, offset)).bytesRead;
 }
 
 async function openFile(path: string): Promise<OpenFile | undefined> {
