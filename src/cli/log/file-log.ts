@@ -24,6 +24,9 @@ export interface FileLogOptions {
 const CACHE_TAG =
   "Signature: 8a477f597d28d172789f06886806bc55\n# This file is a cache directory tag.\n";
 const OPEN_AFTER_MS = 50;
+/** Lines of debugging wait for each other so long, or until they are so many bytes: there may be one for each folder. */
+const GATHER_MS = 100;
+const GATHER_BYTES = 16 * 1024;
 const PINO_LEVELS = { debug: "debug", info: "info", warning: "warn", error: "error" } as const;
 
 type Line = readonly [level: LogLevel, message: string, fields: LogFields];
@@ -35,6 +38,7 @@ export class FileLog {
   #early: Line[] = [];
   #writer: Promise<Writer | undefined> | undefined;
   #write: Writer | undefined;
+  #flush: (() => void) | undefined;
   #broken = false;
   readonly #timer: NodeJS.Timeout;
 
@@ -57,6 +61,11 @@ export class FileLog {
   async close(): Promise<void> {
     clearTimeout(this.#timer);
     await this.#open();
+    const flush = this.#flush;
+    if (flush !== undefined) {
+      this.#guarded(flush);
+      process.off("exit", flush);
+    }
     if (this.#write === undefined || this.#options.file !== undefined) return;
     this.#guarded(() => sweepLogs(this.#folder(), this.#options.limits, this.#options.clock));
   }
@@ -71,8 +80,15 @@ export class FileLog {
     const writer = this.#guarded((): Writer => {
       const path = this.#path();
       prepareFolder(path, this.#options.file === undefined);
-      // synchronous: a line is in the file when the process dies behind it
-      const destination = pino.destination({ dest: path, mode: 0o600, sync: true });
+      const destination = pino.destination({
+        dest: path,
+        mode: 0o600,
+        sync: true,
+        minLength: GATHER_BYTES,
+        periodicFlush: GATHER_MS,
+      });
+      this.#flush = () => destination.flushSync();
+      process.once("exit", this.#flush);
       const logger = pino(
         {
           level: PINO_LEVELS[this.#options.level],
@@ -81,7 +97,11 @@ export class FileLog {
         },
         destination,
       );
-      return ([level, message, fields]) => logger[PINO_LEVELS[level]](fields, message);
+      return ([level, message, fields]) => {
+        logger[PINO_LEVELS[level]](fields, message);
+        // in the file when the process dies behind it
+        if (level !== "debug") destination.flushSync();
+      };
     });
     for (const line of this.#early) writer?.(line);
     this.#early = [];
