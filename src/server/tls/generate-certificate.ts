@@ -83,7 +83,7 @@ function nodeSigner(
   privateKey: string,
 ): forge.pki.rsa.PrivateKey {
   const sign = (): string => {
-    const layout = forge.asn1.toDer(forge.pki.getTBSCertificate(certificate)).getBytes();
+    const layout = forge.asn1.toDer(certificate.tbsCertificate).getBytes();
     return createSign("sha256").update(layout, "latin1").sign(privateKey, "latin1");
   };
   return { sign } as unknown as forge.pki.rsa.PrivateKey;
