@@ -9,10 +9,12 @@ export {
   type OpenConnectedOptions,
   openServerRepository,
 } from "./connection/connected.ts";
+export { ByteBudget, type ByteBudgetLimits } from "./grpc/byte-budget.ts";
 export { certificateFingerprint } from "./grpc/certificate.ts";
 export { connectGrpc, type ConnectGrpcOptions, GrpcConnection } from "./grpc/client.ts";
 export { GrpcClientCall, type StartCallOptions } from "./grpc/client-call.ts";
 export { MAX_MESSAGE_BYTES } from "./grpc/frames.ts";
+export type { SendRoom } from "./grpc/message-channel.ts";
 export type { Metadata } from "./grpc/metadata.ts";
 export {
   http1Limits,

@@ -108,8 +108,12 @@ export class TestSessionServer implements AsyncDisposable {
       peer: call.peer,
       signal: AbortSignal.any([call.signal, broken.signal]),
       messages: () => untilBroken(call.messages(), broken.signal),
-      send: async (parts) => await call.send(parts),
-      trust: () => call.trust(),
+      send: async (parts, room) => await call.send(parts, room),
+      release: (message) => call.release(message),
+      enter: async (bytes, options) => await call.enter(bytes, options),
+      leave: (room) => call.leave(room),
+      trust: (key) => call.trust(key),
+      end: (error) => call.end(error),
     };
     try {
       await serveSession(breakable, this.#handlers(own), {

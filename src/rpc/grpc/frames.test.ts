@@ -47,6 +47,27 @@ test("FrameReader: each message has a buffer of its own", () => {
   assert.equal(first?.buffer.byteLength, 3);
 });
 
+test("FrameReader: a message waits until it is admitted, wherever the stream is cut", () => {
+  for (let at = 0; at <= STREAM.length; at++) {
+    const asked: number[] = [];
+    const reader = new FrameReader(MAX_MESSAGE_BYTES, (length) => {
+      asked.push(length);
+      return false;
+    });
+    const found: Uint8Array[] = [];
+    for (const chunk of [STREAM.subarray(0, at), STREAM.subarray(at)]) {
+      found.push(...reader.push(chunk));
+      while (reader.waitingBytes !== undefined) {
+        assert.equal(reader.waitingBytes, MESSAGES[found.length]?.length);
+        found.push(...reader.admitted());
+      }
+    }
+    assert.deepEqual(found, MESSAGES);
+    assert.deepEqual(asked, [3, 0, 300]);
+    assert.equal(reader.isPartial, false);
+  }
+});
+
 test("FrameReader: a truncated stream is known as such", () => {
   for (const at of [1, 4, 6, 7]) {
     const reader = new FrameReader();

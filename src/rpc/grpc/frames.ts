@@ -29,9 +29,30 @@ export class FrameReader {
   #prefixFilled = 0;
   #message: OwnedBytes | undefined;
   #messageFilled = 0;
+  readonly #admit: ((lengthBytes: number) => boolean) | undefined;
+  /** Behind a prefix whose message waits to be admitted. */
+  #rest: Uint8Array | undefined;
 
-  constructor(maxBytes: number = MAX_MESSAGE_BYTES) {
+  /** `admit` is asked before memory is taken for a message; when it says no, `admitted` goes on. */
+  constructor(maxBytes: number = MAX_MESSAGE_BYTES, admit?: (lengthBytes: number) => boolean) {
     this.#maxBytes = maxBytes;
+    this.#admit = admit;
+  }
+
+  /** Length of the message that waits to be admitted. */
+  get waitingBytes(): number | undefined {
+    return this.#rest === undefined ? undefined : viewOf(this.#prefix).getUint32(1);
+  }
+
+  /** The message that waited may come: gives what the rest of its chunk completes, as `push`. */
+  *admitted(): Generator<OwnedBytes, void, void> {
+    const rest = this.#rest;
+    const lengthBytes = this.waitingBytes;
+    if (rest === undefined || lengthBytes === undefined) return;
+    this.#rest = undefined;
+    this.#message = unfilled(lengthBytes);
+    this.#messageFilled = 0;
+    yield* this.push(rest);
   }
 
   /** Inside of a prefix or a message: the stream must not end here. */
@@ -40,14 +61,18 @@ export class FrameReader {
   }
 
   /**
-   * The messages that `chunk` completes, in order; each is the caller's. The chunk is not kept.
+   * The messages that `chunk` completes, in order; each is the caller's. The chunk is kept only behind a message that
+   * waits to be admitted; nothing may be pushed then.
    * @throws GrpcError RESOURCE_EXHAUSTED for a longer message, UNIMPLEMENTED for a compressed one, INTERNAL for other flags.
    */
   *push(chunk: Uint8Array): Generator<OwnedBytes, void, void> {
     let at = 0;
     while (at < chunk.byteLength || this.#isComplete) {
       if (this.#message === undefined) at += this.#fillPrefix(chunk, at);
-      if (this.#message === undefined) return;
+      if (this.#message === undefined) {
+        if (this.#rest !== undefined) this.#rest = chunk.subarray(at);
+        return;
+      }
       const count = Math.min(chunk.byteLength - at, this.#message.byteLength - this.#messageFilled);
       this.#message.set(chunk.subarray(at, at + count), this.#messageFilled);
       this.#messageFilled += count;
@@ -70,8 +95,12 @@ export class FrameReader {
     this.#prefix.set(chunk.subarray(at, at + count), this.#prefixFilled);
     this.#prefixFilled += count;
     if (this.#prefixFilled === PREFIX_BYTES) {
-      this.#message = unfilled(checkedLength(this.#prefix, this.#maxBytes));
-      this.#messageFilled = 0;
+      const length = checkedLength(this.#prefix, this.#maxBytes);
+      if (this.#admit?.(length) === false) this.#rest = chunk.subarray(0, 0);
+      else {
+        this.#message = unfilled(length);
+        this.#messageFilled = 0;
+      }
     }
     return count;
   }

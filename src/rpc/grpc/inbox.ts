@@ -1,26 +1,51 @@
 /**
  * The receiving side of a stream: its chunks become messages as they arrive, and it is not read further while messages
- * wait to be taken, so that HTTP/2's own window holds the sender back.
+ * wait to be taken, so that HTTP/2's own window holds the sender back. Memory for a message is taken from what all
+ * calls share, before it is made.
  */
 import type { Http2Stream } from "node:http2";
-import type { OwnedBytes } from "../../bytes/index.ts";
+import type { CallOptions, OwnedBytes } from "../../bytes/index.ts";
 import { FrameReader } from "./frames.ts";
+import { StallWatch } from "./stall-watch.ts";
 import { GrpcError } from "./status.ts";
+
+export interface InboxOptions {
+  readonly maxMessageBytes: number;
+  /** A message that is begun and does not go on for so long ends the stream; 0: never. */
+  readonly stallMs: number;
+  /** Whether a message of this length may be made now. */
+  readonly tryAdmit: (lengthBytes: number) => boolean;
+  /** Resolves when it may. */
+  readonly admit: (lengthBytes: number, options: CallOptions) => Promise<void>;
+}
 
 export class Inbox {
   readonly #stream: Http2Stream;
   readonly #frames: FrameReader;
   readonly #signal: AbortSignal;
+  readonly #options: InboxOptions;
   readonly #messages: OwnedBytes[] = [];
+  readonly #stall: StallWatch;
+  /** A message waits for memory. */
+  #isHeldUp = false;
   #hasEnded = false;
   #failure: Error | undefined;
   #wake: (() => void) | undefined;
 
   /** Begins to read. */
-  constructor(stream: Http2Stream, maxMessageBytes: number, signal: AbortSignal) {
+  constructor(stream: Http2Stream, options: InboxOptions, signal: AbortSignal) {
     this.#stream = stream;
-    this.#frames = new FrameReader(maxMessageBytes);
+    this.#options = options;
+    this.#frames = new FrameReader(options.maxMessageBytes, options.tryAdmit);
     this.#signal = signal;
+    this.#stall = new StallWatch(
+      options.stallMs,
+      () => this.#frames.isPartial && !this.#isHeldUp && !stream.isPaused() && !this.#hasEnded,
+      () =>
+        this.#onBreak(
+          new GrpcError("UNAVAILABLE", `a message did not go on for ${options.stallMs} ms`),
+        ),
+    );
     stream.on("data", this.#onData);
     stream.on("end", this.#onEnd);
     stream.on("error", this.#onBreak);
@@ -45,20 +70,21 @@ export class Inbox {
       const message = this.take();
       if (message !== undefined) return message;
       if (this.#failure !== undefined) throw this.#failure;
-      if (this.#hasEnded) {
+      if (this.#hasEnded && !this.#isHeldUp) {
         if (this.#frames.isPartial)
           throw new GrpcError("INTERNAL", "the stream ended inside of a message");
         return undefined;
       }
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
-        this.#stream.resume();
+        this.#readOn();
       });
     }
   }
 
   /** Reads no further. */
   close(): void {
+    this.#stall.stop();
     this.#stream.pause();
     this.#stream.off("data", this.#onData);
     this.#stream.off("end", this.#onEnd);
@@ -69,16 +95,44 @@ export class Inbox {
   }
 
   readonly #onData = (chunk: Uint8Array): void => {
-    if (this.#failure !== undefined) return;
+    if (this.#failure === undefined) this.#receive(() => this.#frames.push(chunk));
+  };
+
+  #receive(read: () => Iterable<OwnedBytes>): void {
     try {
-      for (const message of this.#frames.push(chunk)) this.#messages.push(message);
+      for (const message of read()) this.#messages.push(message);
     } catch (error) {
       this.#failure = error as Error;
     }
-    if (this.#messages.length === 0 && this.#failure === undefined) return;
+    const { waitingBytes } = this.#frames;
+    if (waitingBytes !== undefined && this.#failure === undefined) void this.#holdUp(waitingBytes);
+    else if (this.#frames.isPartial) this.#stall.moved();
+    if (this.#messages.length > 0 || this.#failure !== undefined) {
+      this.#stream.pause();
+      this.#wakeUp();
+    }
+  }
+
+  /** Never fails. */
+  async #holdUp(lengthBytes: number): Promise<void> {
+    this.#isHeldUp = true;
     this.#stream.pause();
-    this.#wakeUp();
-  };
+    try {
+      await this.#options.admit(lengthBytes, { signal: this.#signal });
+    } catch (error) {
+      this.#failure ??= error as Error;
+    }
+    this.#isHeldUp = false;
+    if (this.#failure === undefined) this.#receive(() => this.#frames.admitted());
+    if (this.#wake !== undefined && this.#messages.length === 0) this.#readOn();
+    if (this.#failure !== undefined || this.#hasEnded) this.#wakeUp();
+  }
+
+  #readOn(): void {
+    if (this.#isHeldUp) return;
+    if (this.#frames.isPartial) this.#stall.moved();
+    this.#stream.resume();
+  }
 
   /** A reset may look like an ordinary end to the reading side. */
   readonly #onEnd = (): void => {
@@ -89,7 +143,7 @@ export class Inbox {
 
   readonly #onBreak = (cause?: unknown): void => {
     if (this.#hasEnded) return;
-    this.#failure ??= streamEnded(cause);
+    this.#failure ??= cause instanceof GrpcError ? cause : streamEnded(cause);
     this.#wakeUp();
   };
 

@@ -4,19 +4,34 @@
  * HTTP/2 itself takes frames in turn.
  */
 import type { Http2Stream } from "node:http2";
-import type { OwnedBytes } from "../../bytes/index.ts";
+import type { CallOptions, OwnedBytes } from "../../bytes/index.ts";
 import type { MessageParts } from "../wire/envelopes.ts";
+import type { ByteBudget } from "./byte-budget.ts";
 import { framePrefix, MAX_MESSAGE_BYTES, PREFIX_BYTES } from "./frames.ts";
 import { Inbox, streamEnded } from "./inbox.ts";
-import type { GrpcError } from "./status.ts";
+import { StallWatch } from "./stall-watch.ts";
+import { GrpcError } from "./status.ts";
 
 export interface ChannelLimits {
   /** Longest message, both ways. Default 20 MiB. */
   readonly maxMessageBytes?: number | undefined;
   /** Bytes that wait to be sent before a sender has to wait; one message may go beyond. Default 4 MiB. */
   readonly maxQueuedBytes?: number | undefined;
+  /** A message that is begun and does not go on, or a queue that nobody reads, ends the call after so long. Default: never. */
+  readonly stallMs?: number | undefined;
+  /** Memory for received messages that all calls share. */
+  readonly receiveBudget?: ByteBudget | undefined;
+  /** Memory for answers that all calls share. */
+  readonly sendBudget?: ByteBudget | undefined;
 }
 
+/** Room for an answer, from before it is made until it was sent. */
+export interface SendRoom {
+  readonly bytes: number;
+}
+
+/** Messages up to this are not counted against what all calls share: their number is bounded. */
+const SMALL_BYTES = 64 << 10;
 const DEFAULT_QUEUED_BYTES = 4 << 20;
 /** Messages up to this are copied behind their prefix instead of being written in pieces. */
 const JOIN_BYTES = 4096;
@@ -32,15 +47,74 @@ export class MessageChannel {
   readonly #maxMessageBytes: number;
   readonly #maxQueuedBytes: number;
   readonly #waiting: Waiting[] = [];
+  readonly #limits: ChannelLimits;
+  readonly #stall: StallWatch;
+  /** Rooms that are not sent yet. */
+  readonly #rooms = new Set<SendRoom>();
+  #budgetKey = "";
+  #receivedBytes = 0;
   #queuedBytes = 0;
 
   constructor(stream: Http2Stream, limits: ChannelLimits = {}) {
     this.#stream = stream;
+    this.#limits = limits;
     this.#maxMessageBytes = limits.maxMessageBytes ?? MAX_MESSAGE_BYTES;
     this.#maxQueuedBytes = limits.maxQueuedBytes ?? DEFAULT_QUEUED_BYTES;
+    this.#stall = new StallWatch(
+      limits.stallMs ?? 0,
+      () => this.#queuedBytes > 0,
+      () => stream.destroy(new GrpcError("UNAVAILABLE", "the other side does not read")),
+    );
     stream.once("close", () => {
+      this.#stall.stop();
       for (const { fail } of this.#waiting.splice(0)) fail(streamEnded());
+      for (const room of [...this.#rooms]) this.leave(room);
     });
+  }
+
+  /** Whose share of the common memory is used; before anything was received. */
+  set budgetKey(key: string) {
+    this.#budgetKey = key;
+  }
+
+  /** Nothing that was received is used any more. What waits to be sent counts until the stream is closed. */
+  dispose(): void {
+    this.#limits.receiveBudget?.give(this.#budgetKey, this.#receivedBytes);
+    this.#receivedBytes = 0;
+  }
+
+  /** A received message is not used any more. */
+  release(message: Uint8Array): void {
+    const bytes = message.byteLength;
+    if (bytes <= SMALL_BYTES || bytes > this.#receivedBytes) return;
+    this.#receivedBytes -= bytes;
+    this.#limits.receiveBudget?.give(this.#budgetKey, bytes);
+  }
+
+  /**
+   * Resolves when an answer of so many bytes may be made: there is room in this call's queue and in the memory that all
+   * calls share. To be handed to `send`, or left. @throws GrpcError UNAVAILABLE, the signal's reason.
+   */
+  async enter(bytes: number, options: CallOptions = {}): Promise<SendRoom> {
+    await this.#queue(bytes);
+    const room = { bytes };
+    try {
+      if (bytes > SMALL_BYTES) await this.#limits.sendBudget?.take(this.#budgetKey, bytes, options);
+    } catch (error) {
+      this.#sent(bytes);
+      throw error;
+    }
+    this.#rooms.add(room);
+    if (this.#isWritable) return room;
+    this.leave(room);
+    throw streamEnded();
+  }
+
+  /** What room was taken for will not be sent, or was. */
+  leave(room: SendRoom): void {
+    if (!this.#rooms.delete(room)) return;
+    if (room.bytes > SMALL_BYTES) this.#limits.sendBudget?.give(this.#budgetKey, room.bytes);
+    this.#sent(room.bytes);
   }
 
   /** Bytes handed over and not yet taken by the connection. */
@@ -49,19 +123,21 @@ export class MessageChannel {
   }
 
   /**
-   * Resolves when the message stands in the queue; messages leave in the order of the calls. The parts must not change
-   * afterwards. @throws GrpcError RESOURCE_EXHAUSTED for a message that is too long, UNAVAILABLE when the stream has ended.
+   * Resolves when the message stands in the queue; messages leave in the order of the calls, those with room taken
+   * before ahead. The parts must not change afterwards. @throws GrpcError RESOURCE_EXHAUSTED for a message that is too long, UNAVAILABLE when the stream has ended.
    */
-  async send(parts: MessageParts): Promise<void> {
+  async send(parts: MessageParts, room?: SendRoom): Promise<void> {
     let lengthBytes = 0;
     for (const part of parts) lengthBytes += part.byteLength;
     const prefix = framePrefix(lengthBytes, this.#maxMessageBytes);
-    if (!this.#isWritable) throw streamEnded();
-    if (this.#waiting.length > 0 || !this.#fits(lengthBytes)) {
-      await new Promise<void>((go, fail) => this.#waiting.push({ lengthBytes, go, fail }));
-    } else this.#queuedBytes += lengthBytes;
-    if (!this.#isWritable) throw streamEnded();
-    this.#write(prefix, parts, lengthBytes);
+    if (room === undefined) await this.#queue(lengthBytes);
+    if (!this.#isWritable) {
+      if (room === undefined) this.#sent(lengthBytes);
+      throw streamEnded();
+    }
+    this.#stall.moved();
+    const done = room === undefined ? () => this.#sent(lengthBytes) : () => this.leave(room);
+    this.#write(prefix, parts, lengthBytes, done);
   }
 
   /**
@@ -69,7 +145,25 @@ export class MessageChannel {
    * @throws GrpcError UNAVAILABLE when the stream breaks, what `FrameReader` refuses, the signal's reason.
    */
   async *messages(signal: AbortSignal): AsyncGenerator<OwnedBytes, void, void> {
-    const inbox = new Inbox(this.#stream, this.#maxMessageBytes, signal);
+    const { receiveBudget, stallMs = 0 } = this.#limits;
+    const inbox = new Inbox(
+      this.#stream,
+      {
+        maxMessageBytes: this.#maxMessageBytes,
+        stallMs,
+        tryAdmit: (bytes) => {
+          if (bytes <= SMALL_BYTES) return true;
+          if (receiveBudget?.tryTake(this.#budgetKey, bytes) === false) return false;
+          this.#receivedBytes += bytes;
+          return true;
+        },
+        admit: async (bytes, options) => {
+          await receiveBudget?.take(this.#budgetKey, bytes, options);
+          this.#receivedBytes += bytes;
+        },
+      },
+      signal,
+    );
     try {
       for (;;) {
         const message = inbox.take() ?? (await inbox.next());
@@ -89,8 +183,14 @@ export class MessageChannel {
     return this.#queuedBytes === 0 || this.#queuedBytes + lengthBytes <= this.#maxQueuedBytes;
   }
 
-  #write(prefix: OwnedBytes, parts: MessageParts, lengthBytes: number): void {
-    const done = (): void => this.#sent(lengthBytes);
+  async #queue(lengthBytes: number): Promise<void> {
+    if (!this.#isWritable) throw streamEnded();
+    if (this.#waiting.length > 0 || !this.#fits(lengthBytes)) {
+      await new Promise<void>((go, fail) => this.#waiting.push({ lengthBytes, go, fail }));
+    } else this.#queuedBytes += lengthBytes;
+  }
+
+  #write(prefix: OwnedBytes, parts: MessageParts, lengthBytes: number, done: () => void): void {
     if (lengthBytes <= JOIN_BYTES) {
       const joined = new Uint8Array(PREFIX_BYTES + lengthBytes);
       joined.set(prefix);
@@ -111,6 +211,7 @@ export class MessageChannel {
 
   #sent(lengthBytes: number): void {
     this.#queuedBytes -= lengthBytes;
+    this.#stall.moved();
     for (;;) {
       const [next] = this.#waiting;
       if (next === undefined || !this.#fits(next.lengthBytes)) return;

@@ -1,8 +1,8 @@
 /** One call on the server: from the request's headers to the trailers with its status. */
 import { constants, type ServerHttp2Stream } from "node:http2";
-import type { OwnedBytes } from "../../bytes/index.ts";
+import type { CallOptions, OwnedBytes } from "../../bytes/index.ts";
 import type { MessageParts } from "../wire/envelopes.ts";
-import { type ChannelLimits, MessageChannel } from "./message-channel.ts";
+import { type ChannelLimits, MessageChannel, type SendRoom } from "./message-channel.ts";
 import { type Metadata, metadataOf } from "./metadata.ts";
 import {
   encodeStatusMessage,
@@ -24,10 +24,23 @@ export interface GrpcServerCall {
   readonly signal: AbortSignal;
   /** Until the client half-closes; to be read once. @throws GrpcError when the call broke instead. */
   messages(): AsyncIterable<OwnedBytes>;
+  /** A message from `messages` is not used any more: its memory counts no longer. At the latest when the call ends. */
+  release(message: Uint8Array): void;
   /** Resolves when the message stands in the call's bounded queue. @throws GrpcError when the call has ended. */
-  send(parts: MessageParts): Promise<void>;
-  /** The caller has proved who it is: its connection may send far ahead. Until then it gets little memory. */
-  trust(): void;
+  send(parts: MessageParts, room?: SendRoom): Promise<void>;
+  /**
+   * Resolves when a big answer of so many bytes may be made; to be handed to `send`, or left.
+   * @throws GrpcError when the call has ended, the signal's reason.
+   */
+  enter(bytes: number, options?: CallOptions): Promise<SendRoom>;
+  leave(room: SendRoom): void;
+  /**
+   * The caller has proved who it is: its connection may send far ahead. Until then it gets little memory. `key` names
+   * him: what callers of one name hold of the memory that all share is bounded.
+   */
+  trust(key?: string): void;
+  /** Ends the call from this side: its signal is aborted with this error, which becomes its status. */
+  end(error: GrpcError): void;
 }
 
 /** Resolves for status OK; the status of a thrown `GrpcError` is sent, of other errors only that there was one. */
@@ -56,6 +69,7 @@ export async function serveCall(
   stream.on("error", cancelled);
   if (stream.aborted || stream.destroyed) cancelled();
   let deadline: NodeJS.Timeout | undefined;
+  let call: ServerCall | undefined;
   let status: { readonly status: GrpcStatusName; readonly message: string } = OK;
   try {
     const metadata = metadataOf(rawHeaders);
@@ -65,13 +79,14 @@ export async function serveCall(
       const over = new GrpcError("DEADLINE_EXCEEDED", `the deadline of ${timeout} is over`);
       deadline = setTimeout(() => end.abort(over), Math.min(parseTimeout(timeout), MAX_TIMER_MS));
     }
-    const signal = AbortSignal.any([end.signal, closing]);
-    await method(new ServerCall(path, metadata, stream, signal, options));
+    call = new ServerCall(path, metadata, stream, end, closing, options);
+    await method(call);
   } catch (error) {
     status = statusOf(error);
     options.onError?.(path, error);
   } finally {
     clearTimeout(deadline);
+    call?.dispose();
   }
   finish(stream, status.status, status.message);
 }
@@ -85,17 +100,20 @@ class ServerCall implements GrpcServerCall {
   readonly #stream: ServerHttp2Stream;
   readonly #channel: MessageChannel;
   readonly #onTrust: () => void;
+  readonly #end: AbortController;
 
   constructor(
     path: string,
     metadata: Metadata,
     stream: ServerHttp2Stream,
-    signal: AbortSignal,
+    end: AbortController,
+    closing: AbortSignal,
     options: ServerCallOptions,
   ) {
     this.path = path;
     this.metadata = metadata;
-    this.signal = signal;
+    this.#end = end;
+    this.signal = AbortSignal.any([end.signal, closing]);
     this.#stream = stream;
     this.#channel = new MessageChannel(stream, options);
     this.#onTrust = options.onTrust;
@@ -110,14 +128,35 @@ class ServerCall implements GrpcServerCall {
     return this.#channel.messages(this.signal);
   }
 
-  async send(parts: MessageParts): Promise<void> {
+  async send(parts: MessageParts, room?: SendRoom): Promise<void> {
     if (!this.#stream.headersSent && !this.#stream.destroyed)
       this.#stream.respond(RESPONSE_HEADERS, { waitForTrailers: true });
-    await this.#channel.send(parts);
+    await this.#channel.send(parts, room);
   }
 
-  trust(): void {
+  release(message: Uint8Array): void {
+    this.#channel.release(message);
+  }
+
+  async enter(bytes: number, options?: CallOptions): Promise<SendRoom> {
+    return await this.#channel.enter(bytes, options);
+  }
+
+  leave(room: SendRoom): void {
+    this.#channel.leave(room);
+  }
+
+  trust(key = ""): void {
+    this.#channel.budgetKey = key;
     this.#onTrust();
+  }
+
+  end(error: GrpcError): void {
+    this.#end.abort(error);
+  }
+
+  dispose(): void {
+    this.#channel.dispose();
   }
 }
 

@@ -15,10 +15,13 @@ import {
 } from "node:http2";
 import type { IncomingMessage, ServerOptions, ServerResponse } from "node:http";
 import type { AddressInfo, ListenOptions, Socket } from "node:net";
+import { ByteBudget } from "./byte-budget.ts";
 import type { ChannelLimits } from "./message-channel.ts";
 import { isGrpcContentType } from "./metadata.ts";
 import { type GrpcMethod, serveCall } from "./server-call.ts";
 import { GrpcError } from "./status.ts";
+import { type StrangerLimits, Strangers } from "./strangers.ts";
+import { WindowPlan } from "./window-plan.ts";
 
 /** A request that is not gRPC. */
 export type OtherRequestHandler = (
@@ -41,6 +44,13 @@ export interface RpcServerOptions extends ChannelLimits {
   readonly maxConcurrentCalls?: number | undefined;
   /** What a slow client may take: for the TLS handshake, the headers and the whole of an HTTP/1.1 request. */
   readonly patience?: Partial<Patience> | undefined;
+  /**
+   * Bytes of received messages that are worked on, the same of answers that are not read yet, and the same that clients
+   * may send ahead: of all connections together. Default 128 MiB.
+   */
+  readonly memoryBytes?: number | undefined;
+  /** Connections whose caller is not known. Default 512, for 30 s. */
+  readonly strangers?: Partial<StrangerLimits> | undefined;
 }
 
 export interface Patience {
@@ -58,7 +68,12 @@ const CHECKS_PER_PATIENCE = 5;
 
 /** Windows of a connection whose caller is not known yet, and of one whose caller is. */
 const STRANGER_WINDOW_BYTES = 64 << 10;
-const TRUSTED_WINDOW_BYTES = 16 << 20;
+const WIDEST_WINDOW_BYTES = 16 << 20;
+const NARROWEST_WINDOW_BYTES = 256 << 10;
+const DEFAULT_MEMORY_BYTES = 128 << 20;
+const STRANGERS: StrangerLimits = { connections: 512, patienceMs: 30_000 };
+/** A call whose other side stops in the middle is given up after so long. */
+const STALL_MS = 60_000;
 const MAX_FRAME_BYTES = 1 << 20;
 const MAX_HEADER_BYTES = 64 << 10;
 /** MB that Node lets one connection hold before it resets streams; our own queues are bounded below that. */
@@ -78,11 +93,24 @@ export class RpcServer implements AsyncDisposable {
   readonly #sessions = new Set<ServerHttp2Session>();
   /** Of both versions of HTTP. */
   readonly #sockets = new Set<Socket>();
-  readonly #trusted = new WeakSet<Http2Session>();
+  readonly #strangers: Strangers;
+  readonly #windows: WindowPlan;
   readonly #calls = new Set<Promise<void>>();
 
   constructor(options: RpcServerOptions) {
-    this.#options = options;
+    const totalBytes = options.memoryBytes ?? DEFAULT_MEMORY_BYTES;
+    this.#options = {
+      stallMs: STALL_MS,
+      receiveBudget: new ByteBudget({ totalBytes }),
+      sendBudget: new ByteBudget({ totalBytes }),
+      ...options,
+    };
+    this.#strangers = new Strangers({ ...STRANGERS, ...options.strangers });
+    this.#windows = new WindowPlan({
+      totalBytes,
+      mostBytes: WIDEST_WINDOW_BYTES,
+      leastBytes: NARROWEST_WINDOW_BYTES,
+    });
     const patience = { ...PATIENCE, ...options.patience };
     this.#http = createSecureServer({
       cert: toPem(options.cert),
@@ -100,6 +128,7 @@ export class RpcServer implements AsyncDisposable {
         enablePush: false,
       },
     });
+    this.#http.on("connection", (socket: Socket) => this.#strangers.add(socket));
     this.#http.on("secureConnection", (socket) => {
       this.#sockets.add(socket);
       socket.once("close", () => this.#sockets.delete(socket));
@@ -133,6 +162,16 @@ export class RpcServer implements AsyncDisposable {
   /** Where it listens: an address, or the path of a socket file. */
   get address(): AddressInfo | string | null {
     return this.#http.address();
+  }
+
+  /** The caller of this request that is not gRPC has proved who he is: his connection counts as a stranger's no longer. */
+  trust(request: IncomingMessage | Http2ServerRequest): void {
+    this.#strangers.trust(request.socket);
+  }
+
+  /** For metrics. */
+  get connections(): { readonly all: number; readonly strangers: number } {
+    return { all: this.#sockets.size, strangers: this.#strangers.count };
   }
 
   /**
@@ -169,6 +208,9 @@ export class RpcServer implements AsyncDisposable {
    */
   #route(): void {
     const server = this.#http;
+    server.on("request", (request: IncomingMessage | Http2ServerRequest) => {
+      this.#strangers.stay(request.socket);
+    });
     server.on("request", this.#options.onRequest ?? notFound);
     const toRequest = server.listeners("stream") as StreamListener[];
     server.removeAllListeners("stream");
@@ -192,10 +234,9 @@ export class RpcServer implements AsyncDisposable {
   }
 
   #trust(session: Http2Session | undefined): void {
-    if (session === undefined || session.destroyed || this.#trusted.has(session)) return;
-    this.#trusted.add(session);
-    session.setLocalWindowSize(TRUSTED_WINDOW_BYTES);
-    session.settings({ initialWindowSize: TRUSTED_WINDOW_BYTES });
+    if (session === undefined || session.destroyed) return;
+    this.#strangers.trust(session.socket as Socket);
+    this.#windows.add(session);
   }
 }
 

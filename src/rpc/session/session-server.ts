@@ -4,6 +4,7 @@
  * caller is was settled before, what he may do the handlers decide. Spec: kopia-server 3.
  */
 import { isSejfError } from "../../errors/index.ts";
+import type { SendRoom } from "../grpc/message-channel.ts";
 import type { GrpcServerCall } from "../grpc/server-call.ts";
 import { GrpcError } from "../grpc/status.ts";
 import {
@@ -24,6 +25,11 @@ export interface RequestContext {
   /** Aborted when the session ends. */
   readonly signal: AbortSignal;
   readonly traceContext: TextMap;
+  /**
+   * Resolves when an answer of so many bytes may be made: the client reads what was sent before, and there is memory
+   * left. Once a request, and not while holding what others wait for. @throws when the session ends.
+   */
+  enter(bytes: number): Promise<void>;
 }
 
 /**
@@ -42,7 +48,7 @@ export interface ServeSessionOptions {
   readonly maxRequests?: number | undefined;
   /** Bytes of requests under way; one may go beyond. Default 48 MiB. */
   readonly maxRequestBytes?: number | undefined;
-  /** Each request is run through it: the place for a limit that all sessions share. */
+  /** Each request, from its handler to its answer, is run through it. */
   readonly run?:
     | ((kind: RequestKind, work: () => Promise<void>, signal: AbortSignal) => Promise<void>)
     | undefined;
@@ -104,11 +110,9 @@ class ServedSession {
       if (request.request?.kind !== "initializeSession")
         throw new GrpcError("UNKNOWN", "missing initialization request");
       // Nothing else may begin before the session has begun; when that fails, it ends.
-      await this.#handle(request.requestId, request.request, {
-        signal: this.#signal,
-        traceContext: request.traceContext,
-      });
+      await this.#handle(request.requestId, request.request, request.traceContext);
       this.#isInitialized = true;
+      this.#call.release(message);
       return;
     }
     const bytes = message.byteLength;
@@ -121,6 +125,7 @@ class ServedSession {
     const task: Promise<void> = this.#serve(request).finally(() => {
       this.#running.delete(task);
       this.#runningBytes -= bytes;
+      this.#call.release(message);
     });
     this.#running.add(task);
   }
@@ -145,8 +150,7 @@ class ServedSession {
       await this.#answerError(requestId, refusal(message));
       return;
     }
-    const context = { signal: this.#signal, traceContext };
-    const work = async (): Promise<void> => await this.#handle(requestId, request, context);
+    const work = async (): Promise<void> => await this.#handle(requestId, request, traceContext);
     try {
       await (this.#options.run?.(request.kind, work, this.#signal) ?? work());
     } catch (error) {
@@ -156,27 +160,46 @@ class ServedSession {
     }
   }
 
-  async #handle(requestId: bigint, request: AnyRequest, context: RequestContext): Promise<void> {
-    if (request.kind === "findManifests") {
-      const { metadata } = await this.#handlers.findManifests(request.body, context);
-      const pageSize = request.body.pageSize > 0 ? request.body.pageSize : metadata.length;
-      let at = 0;
-      do {
-        const page = metadata.slice(at, at + pageSize);
-        at += pageSize;
-        const response: AnyResponse = { kind: "findManifests", body: { metadata: page } };
-        await this.#call.send(encodeResponse(requestId, response, at < metadata.length));
-      } while (at < metadata.length);
-      return;
+  async #handle(requestId: bigint, request: AnyRequest, traceContext: TextMap): Promise<void> {
+    let room: SendRoom | undefined;
+    const signal = this.#signal;
+    const enter = async (bytes: number): Promise<void> => {
+      room = await this.#call.enter(bytes, { signal });
+    };
+    const context: RequestContext = { signal, traceContext, enter };
+    try {
+      if (request.kind === "findManifests") {
+        await this.#answerPages(requestId, request.body, context);
+        return;
+      }
+      // Each kind has its handler in the table; the compiler cannot follow the pair through the lookup.
+      const handler = this.#handlers[request.kind] as (
+        body: AnyRequest["body"],
+        context: RequestContext,
+      ) => Promise<ResponseBodies[RequestKind]>;
+      const body = await handler(request.body, context);
+      const response = { kind: request.kind, body } as AnyResponse;
+      await this.#call.send(encodeResponse(requestId, response), room);
+    } catch (error) {
+      if (room !== undefined) this.#call.leave(room);
+      throw error;
     }
-    // Each kind has its handler in the table; the compiler cannot follow the pair through the lookup.
-    const handler = this.#handlers[request.kind] as (
-      body: AnyRequest["body"],
-      context: RequestContext,
-    ) => Promise<ResponseBodies[RequestKind]>;
-    const body = await handler(request.body, context);
-    const response = { kind: request.kind, body } as AnyResponse;
-    await this.#call.send(encodeResponse(requestId, response));
+  }
+
+  async #answerPages(
+    requestId: bigint,
+    body: RequestBodies["findManifests"],
+    context: RequestContext,
+  ): Promise<void> {
+    const { metadata } = await this.#handlers.findManifests(body, context);
+    const pageSize = body.pageSize > 0 ? body.pageSize : metadata.length;
+    let at = 0;
+    do {
+      const page = metadata.slice(at, at + pageSize);
+      at += pageSize;
+      const response: AnyResponse = { kind: "findManifests", body: { metadata: page } };
+      await this.#call.send(encodeResponse(requestId, response, at < metadata.length));
+    } while (at < metadata.length);
   }
 
   async #answerError(requestId: bigint, body: ErrorResponse): Promise<void> {
