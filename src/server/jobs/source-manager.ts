@@ -164,6 +164,21 @@ export class Sources implements SourceManager, AsyncDisposable {
     await this.#reading.catch(() => undefined);
   }
 
+  /** Policies and accounts may have changed since it was planned. */
+  async #assertStillLocal(source: SnapshotSource, signal: AbortSignal): Promise<void> {
+    try {
+      await this.assertLocal(source, { signal });
+    } catch (error) {
+      const { audit, log } = this.#options;
+      const target = formatSource(source);
+      const detail = errorFromUnknown(error, target).message;
+      log.warn({ source: target }, `no snapshot: ${detail}`);
+      const [who, from] = ["the server", "the server itself"];
+      audit.record({ action: "snapshot.create", who, from, result: "denied", target, detail });
+      throw error;
+    }
+  }
+
   #tell(filter: SourceFilter, act: (local: LocalSource) => void): SourceActionResult {
     const told = new Map<string, { readonly success: boolean }>();
     for (const [key, local] of this.#local) {
@@ -224,7 +239,7 @@ export class Sources implements SourceManager, AsyncDisposable {
       clock: this.#options.repository.clock,
       slots: this.#slots,
       snapshot: async (one, run) => {
-        await this.assertLocal(one, { signal: run.signal });
+        await this.#assertStillLocal(one, run.signal);
         await runSnapshotJob(this.#options, one, run);
       },
       ended: (one) => this.#updateOne(one),
