@@ -162,9 +162,10 @@ function bounded({ bodyPatienceMs = DEFAULT_BODY_PATIENCE_MS }: HttpOptions): Mi
   return async (context, next) => {
     const body = await readBody(context.req.raw, bodyPatienceMs);
     if (!body.ok) return textReply(body.status, "error reading request body");
-    const { method } = context.req;
-    if (body.bytes !== undefined)
-      context.req.raw = new Request(context.req.raw, { method, body: body.bytes });
+    if (body.bytes !== undefined) {
+      const { url, method, headers, signal } = context.req.raw;
+      context.req.raw = new Request(url, { method, headers, signal, body: body.bytes });
+    }
     return await next();
   };
 }

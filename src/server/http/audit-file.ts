@@ -45,7 +45,8 @@ export class RotatedFile implements AsyncDisposable {
       throw errorFromUnknown(error, `making ${directory}`);
     }
     const stream = createStream(
-      (time, index) => (time === null ? `${name}.log` : `${name}-${index ?? 1}.log`),
+      // With a number of files the library asks by index alone.
+      (index) => (typeof index === "number" && index > 0 ? `${name}-${index}.log` : `${name}.log`),
       {
         path: directory,
         size: `${options.maxMegabytes ?? DEFAULT_MEGABYTES}M`,
