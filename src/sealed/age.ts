@@ -1,0 +1,48 @@
+/** Files to people's keys (age, post-quantum recipients only). Spec: sealed 3, 5. */
+import { Decrypter, Encrypter } from "age-encryption";
+import type { OwnedBytes } from "../bytes/index.ts";
+import { SejfError } from "../errors/index.ts";
+
+const RECIPIENT = /^age1pq1[02-9ac-hj-np-z]{100,4000}$/;
+
+/** Recipients of the strong kind; anything else would silently weaken what is sealed to all. */
+export function isRecipient(text: string): boolean {
+  return RECIPIENT.test(text);
+}
+
+/** @throws SEJF_INVALID_ARGUMENT for a recipient that is not `age1pq1…`. */
+export async function sealTo(
+  recipients: readonly string[],
+  plaintext: Uint8Array,
+): Promise<OwnedBytes> {
+  const encrypter = new Encrypter();
+  for (const recipient of new Set(recipients)) {
+    if (!isRecipient(recipient))
+      throw new SejfError(
+        "SEJF_INVALID_ARGUMENT",
+        `"${recipient.slice(0, 16)}…" is no post-quantum age recipient`,
+        { hint: "recipients begin with age1pq1" },
+      );
+    encrypter.addRecipient(recipient);
+  }
+  return new Uint8Array(await encrypter.encrypt(plaintext));
+}
+
+/** @throws SEJF_CORRUPT for a file that is altered, or sealed to somebody else. */
+export async function openSealed(
+  identity: string,
+  what: string,
+  file: Uint8Array,
+): Promise<OwnedBytes> {
+  const decrypter = new Decrypter();
+  decrypter.addIdentity(identity);
+  try {
+    return new Uint8Array(await decrypter.decrypt(file));
+  } catch (error) {
+    // The library's message names no secret; ours says what it was about.
+    throw new SejfError("SEJF_CORRUPT", `${what} does not open with this account's key`, {
+      cause: error,
+      hint: "it is another account's, or it was altered",
+    });
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * Client-side encryption: contents, cuts, references, snapshots, keyrings, groups and policies that only their owners
+ * read. Nothing here does I/O; a `Repository` that seals is made of these parts. Spec: `docs/sealed.md`.
+ */
+export {
+  type AccountKeys,
+  deriveAccountKeys,
+  derivePrivateKeys,
+  identityToSeed,
+  loginInput,
+  type PrivateKeys,
+  seedToIdentity,
+} from "./account-keys.ts";
+export { isRecipient, openSealed, sealTo } from "./age.ts";
+export { blindedPath, SEALED_ROOT } from "./blinded-path.ts";
+export { ContentSealer, openContent, type SealedContent } from "./content-seal.ts";
+export {
+  ContentsTreeBuilder,
+  type ListedContent,
+  type StoreDirectory,
+  type StoredDirectory,
+  type TreeSummary,
+} from "./contents-tree.ts";
+export {
+  certifyDevice,
+  chainOf,
+  type DeviceCertificate,
+  type Head,
+  openCertificate,
+  type OpenedHead,
+  openHead,
+  signHead,
+} from "./device.ts";
+export {
+  type Group,
+  type GroupMember,
+  type GroupParams,
+  type InviteRecord,
+  inviteId,
+  isJoinMac,
+  joinMac,
+  type KnownGroup,
+  newGroupId,
+  type OpenedGroup,
+  openGroup,
+  openInvite,
+  type ProbeScope,
+  readGroup,
+  writeGroup,
+  writeInvite,
+} from "./group.ts";
+export { decodeKeyring, encodeKeyring, type Keyring, type KeyringDevice } from "./keyring.ts";
+export {
+  type Argon2id,
+  type Argon2Params,
+  type KeyringLock,
+  lockKeyring,
+  unlockKeyring,
+} from "./keyring-file.ts";
+export { padme } from "./padme.ts";
+export {
+  openPolicies,
+  type PolicyDocument,
+  type SealedPolicy,
+  writePolicies,
+} from "./policy-document.ts";
+export {
+  ACCOUNT_KEY_LABEL,
+  ENROLLMENT_LABEL,
+  INVITE_LABEL,
+  parseCode,
+  printCode,
+} from "./printed-code.ts";
+export { formatReference, parseReference, type SealedReference } from "./reference.ts";
+export {
+  createSealedSplitter,
+  deriveSplitterSecrets,
+  type SplitterSecrets,
+} from "./sealed-splitter.ts";
+export { openSnapshotBody, sealSnapshotBody, type SnapshotBody } from "./snapshot-body.ts";
+export {
+  authorizeOperation,
+  isAuthorized,
+  operationHash,
+  type StepUpOperation,
+  type StepUpVerb,
+} from "./step-up.ts";
