@@ -2,7 +2,7 @@
  * A connection: the configuration file, the storage it names, and the format behind the password. Enough for the
  * commands that work on the repository as a whole; `openRepository` adds contents and manifests.
  */
-import { type BlobStorage, readOnlyStorage } from "../blob/index.ts";
+import { type BlobStorage, readOnlyStorage, type ThrottledStorage } from "../blob/index.ts";
 import {
   type CallOptions,
   type Clock,
@@ -36,6 +36,8 @@ export interface OpenOptions extends CallOptions {
   readonly random?: Random | undefined;
   /** Goes on although this owner upgrades the repository: for the upgrading program itself. */
   readonly upgradeOwnerId?: string | undefined;
+  /** The limits of the storage can be changed while it is open: `Connection.throttle`. Default false. */
+  readonly adjustableLimits?: boolean | undefined;
   /** What a user should know, and what only a log wants to. */
   readonly log?: ((level: "debug" | "info" | "warn", message: string) => void) | undefined;
 }
@@ -46,6 +48,8 @@ export interface Connection extends AsyncDisposable {
   readonly config: ConnectionConfig;
   /** With retries, limits and the watch on upgrades; read-only when the connection is. */
   readonly storage: BlobStorage;
+  /** With `adjustableLimits`. */
+  readonly throttle: ThrottledStorage | undefined;
   readonly access: FormatAccess;
   readonly engine: CryptoEngine;
   readonly clock: Clock;
@@ -61,14 +65,21 @@ export async function openConnection(options: OpenOptions): Promise<Connection> 
   const env = options.env ?? process.env;
   const configFile = resolveConfigFile(options.configFile, env);
   const config = await loadConfig(configFile, env);
+  let throttle: ThrottledStorage | undefined;
   const base = await openStorage(storageOf(config, configFile), {
     random: options.random,
     clock: options.clock,
     limits: config.client.throttling,
+    onThrottle:
+      options.adjustableLimits === true
+        ? (storage) => {
+            throttle = storage;
+          }
+        : undefined,
     onWarning: (message) => options.log?.("warn", message),
   });
   try {
-    return await openOnStorage(base, config, configFile, options);
+    return { ...(await openOnStorage(base, config, configFile, options)), throttle };
   } catch (error) {
     await base[Symbol.asyncDispose]();
     throw error;
@@ -80,7 +91,7 @@ async function openOnStorage(
   config: ConnectionConfig,
   configFile: string,
   options: OpenOptions,
-): Promise<Connection> {
+): Promise<Omit<Connection, "throttle">> {
   const clock = options.clock ?? systemClock;
   const random = options.random ?? systemRandom;
   const engine = options.engine ?? nodeCryptoEngine;

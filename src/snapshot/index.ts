@@ -72,6 +72,7 @@ export {
   previousSnapshots,
   saveSnapshot,
 } from "./snapshots.ts";
+export { compactPins, compactReasons } from "./compact-reasons.ts";
 export { formatSource, parseSource } from "./source.ts";
 export {
   resolveObjectPath,
@@ -105,7 +106,13 @@ export {
   type TreeDiff,
   withTotals,
 } from "./diff.ts";
-export { type Estimate, type EstimateOptions, estimateTree, type SizeBucket } from "./estimate.ts";
+export {
+  type Estimate,
+  estimateInSteps,
+  type EstimateOptions,
+  estimateTree,
+  type SizeBucket,
+} from "./estimate.ts";
 export { expireSnapshots, type RetentionDecision, retentionDecisions } from "./expire.ts";
 export {
   brokenEntries,
@@ -129,6 +136,7 @@ export type {
   MigrateOptions,
 } from "./migrate-types.ts";
 export { changePins } from "./pin.ts";
+export { editSnapshot, type SnapshotChanges } from "./manifest-edit.ts";
 export { type RewriteRules, TreeRewriter } from "./rewrite-tree.ts";
 export { verifyTrees } from "./verify.ts";
 export { type LoadedSnapshots, loadSnapshots, type UnreadableSnapshot } from "./verify-roots.ts";

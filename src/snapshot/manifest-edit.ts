@@ -8,11 +8,14 @@ import type { Repository } from "../repository/index.ts";
 import { entryText } from "./dir-entry.ts";
 import { asObject, type JsonObject } from "./json-fields.ts";
 import { sourceToJson } from "./manifest-json.ts";
+import { assertDescription } from "./snapshots.ts";
 import type { DirEntry, SnapshotSource } from "./types.ts";
 
 export interface SnapshotChanges {
   /** Sorted, each once. */
   readonly pins?: readonly string[] | undefined;
+  /** At most 1024 bytes. */
+  readonly description?: string | undefined;
   readonly rootEntry?: DirEntry | undefined;
   readonly source?: SnapshotSource | undefined;
 }
@@ -34,10 +37,14 @@ export async function rawSnapshot(
 }
 
 export function changedSnapshot(raw: RawSnapshot, changes: SnapshotChanges): RawSnapshot {
-  const { pins, rootEntry, source } = changes;
+  const { pins, description, rootEntry, source } = changes;
   const data: Record<string, unknown> = { ...raw.data, id: "" };
   if (source !== undefined) data["source"] = sourceToJson(source);
   if (rootEntry !== undefined) data["rootEntry"] = JSON.parse(entryText(rootEntry)) as unknown;
+  if (description !== undefined) {
+    assertDescription(description);
+    data["description"] = description;
+  }
   if (pins !== undefined) {
     if (pins.length > 0) data["pins"] = pins;
     else delete data["pins"];

@@ -109,16 +109,20 @@ function labelsOf({ source, tags, description }: SnapshotManifest): Labels {
   if (hostname === "" || username === "" || path === "") {
     throw new SejfError("SEJF_INVALID_ARGUMENT", "a snapshot needs a user, a host and a path");
   }
-  if (utf8ToBytes(description).length > MAX_DESCRIPTION_BYTES) {
-    throw new SejfError(
-      "SEJF_INVALID_ARGUMENT",
-      `description is longer than ${MAX_DESCRIPTION_BYTES} bytes`,
-    );
-  }
+  assertDescription(description);
   const clash = Object.keys(tags).find((key) => OWN_LABELS.has(key));
   if (clash !== undefined)
     throw new SejfError("SEJF_INVALID_ARGUMENT", `a tag cannot be called ${clash}`);
   return { ...tags, type: TYPE, hostname, username, path };
+}
+
+/** @throws SEJF_INVALID_ARGUMENT. */
+export function assertDescription(description: string): void {
+  if (utf8ToBytes(description).length <= MAX_DESCRIPTION_BYTES) return;
+  throw new SejfError(
+    "SEJF_INVALID_ARGUMENT",
+    `description is longer than ${MAX_DESCRIPTION_BYTES} bytes`,
+  );
 }
 
 /** Only the manifest; contents go at maintenance. @throws SEJF_NOT_FOUND. */

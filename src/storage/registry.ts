@@ -4,6 +4,7 @@ import {
   type ConnectionInfo,
   isThrottled,
   type RetryOptions,
+  type ThrottledStorage,
   type ThrottlingLimits,
   withRetry,
   withThrottle,
@@ -19,6 +20,8 @@ export interface OpenStorageOptions {
   readonly clock?: Clock | undefined;
   /** Limits of the connection; they take the place of those in the storage's own configuration. */
   readonly limits?: ThrottlingLimits | undefined;
+  /** Limits can be changed while the storage is in use: given what changes them, also where there are none now. */
+  readonly onThrottle?: ((throttle: ThrottledStorage) => void) | undefined;
   readonly retry?: RetryOptions | undefined;
   /** Told what went wrong without stopping the work. */
   readonly onWarning?: ((message: string) => void) | undefined;
@@ -73,9 +76,10 @@ export async function openStorage(
   const { storage, limits: own } = await opener(info.config, options);
   const retrying = withRetry(storage, options.retry);
   const limits = options.limits ?? own;
-  return isThrottled(limits)
-    ? withThrottle(retrying, limits, { clock: options.clock ?? systemClock })
-    : retrying;
+  if (!isThrottled(limits) && options.onThrottle === undefined) return retrying;
+  const throttled = withThrottle(retrying, limits, { clock: options.clock ?? systemClock });
+  options.onThrottle?.(throttled);
+  return throttled;
 }
 
 function unsupported(type: string): SejfError {

@@ -2,6 +2,8 @@
 import { relative } from "node:path";
 import type { Repository } from "../../repository/index.ts";
 import {
+  compactPins,
+  compactReasons,
   type DirEntry,
   effectivePolicy,
   formatSource,
@@ -18,7 +20,6 @@ import { type FlagValues, flag, integer, refused, texts } from "../flags.ts";
 import { JSON_FLAGS, JsonList } from "../output/json.ts";
 import { formatMode } from "../output/mode.ts";
 import { formatBytes } from "../output/units.ts";
-import { compactPins, compactReasons } from "../shared/compact-reasons.ts";
 import { parseTags } from "../shared/tags.ts";
 
 const flags = {

@@ -5,27 +5,10 @@ import { test } from "node:test";
 import { FakeClock } from "../../testkit/clock.ts";
 import { temporaryDirectory } from "../../testkit/temp.ts";
 import { sweepLogs } from "../log/sweep.ts";
-import { compactPins, compactReasons } from "./compact-reasons.ts";
 import { filesystemConnection } from "./filesystem-flags.ts";
 import { withoutSecrets } from "./secrets.ts";
 import { parseExactTime, parseSnapshotTime } from "./snapshot-time.ts";
 import { parseTags } from "./tags.ts";
-
-test("compactReasons: runs of numbers join, classes in kopia's order", () => {
-  assert.deepEqual(
-    compactReasons([
-      "latest-2",
-      "latest-1",
-      "hourly-1",
-      "daily-1",
-      "weekly-3",
-      "latest-4",
-      "incomplete",
-    ]),
-    ["incomplete", "latest-1..2", "latest-4", "hourly-1", "daily-1", "weekly-3"],
-  );
-  assert.deepEqual(compactPins(["b", "a", "b"]), ["a", "b"]);
-});
 
 test("parseSnapshotTime: what is given counts as a whole", () => {
   const clock = new FakeClock(new Date(2026, 7, 15, 12).getTime());

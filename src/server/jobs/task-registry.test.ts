@@ -76,8 +76,8 @@ test("TaskRegistry: old tasks and old lines of log are dropped, running tasks ne
   const gate = Promise.withResolvers<void>();
   const running = tasks.start("Estimate", "long", () => gate.promise);
   for (let index = 0; index < 4; index++)
-    await tasks.run("Estimate", String(index), async ({ log }) => {
-      for (let line = 0; line < 5; line++) log("info", `line ${line}`);
+    await tasks.run("Estimate", String(index), async (control) => {
+      for (let line = 0; line < 5; line++) control.log("info", `line ${line}`);
       await Promise.resolve();
     });
   assert.deepEqual(
