@@ -116,7 +116,10 @@ export type FileResult =
       readonly pieces: readonly ContentPiece[];
       /** Bytes really read. */
       readonly sizeBytes: number;
-      /** Of them in contents that the repository did not have. */
+      /**
+       * Of them in contents that the repository did not have; behind a server, in those that this client had not sent:
+       * whether the server has them it only learns later.
+       */
       readonly newBytes: number;
       /** From the open file after the last read: differs from `expected` when the file changed meanwhile. */
       readonly after: LocalStat;

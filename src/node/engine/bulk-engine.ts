@@ -17,11 +17,18 @@ import { Turn } from "./big-file.ts";
 import { bulkStream } from "./bulk-stream.ts";
 import type { WasmEngine } from "../wasm/index.ts";
 import { ClaimTable } from "./claim-table.ts";
-import { type DownloadTools, restoreItem, restoreItems, verifyRequests } from "./download.ts";
-import type { BulkEngine, BulkEngineConfig, BulkEngineHost } from "./host.ts";
+import {
+  type RestoreTools,
+  restoreItem,
+  restoreItems,
+  type SubmitRead,
+  verifyRequests,
+} from "./download.ts";
+import type { BulkEngine, BulkEngineConfig, BulkEngineHost, StoreHost } from "./host.ts";
 import { EngineMemory, NumberPool, planMemory } from "./memory.ts";
 import { PackTraffic } from "./pack-traffic.ts";
-import type { ThreadData } from "./protocol.ts";
+import type { Stages, ThreadData } from "./protocol.ts";
+import { packPlanner, type PlanPieces } from "./read-plan.ts";
 import { ThreadPool } from "./thread-pool.ts";
 import { createSegmentFinder, hasEcc, openWasm, type SegmentFinder } from "./thread-tools.ts";
 import { storeItem, uploadItems, type UploadTools } from "./upload.ts";
@@ -34,7 +41,27 @@ const MAX_THREADS = 8;
  * @throws SEJF_INVALID_ARGUMENT when `SEJF_THREADS` is no number; SEJF_UNSUPPORTED for unknown algorithms.
  */
 export function createBulkEngine(host: BulkEngineHost, config: BulkEngineConfig): BulkEngine {
-  return new ThreadEngine(host, config, config.threads ?? defaultThreads());
+  return new ThreadEngine(
+    {
+      stages: "direct",
+      host,
+      plan: packPlanner(host),
+      verify: (requests, submit, signal) => verifyRequests(requests, { host, submit }, signal),
+    },
+    config,
+  );
+}
+
+/** What distinguishes the engines of direct repositories and of those behind a server. */
+export interface EngineSides {
+  readonly stages: Stages;
+  readonly host: StoreHost;
+  readonly plan: PlanPieces;
+  readonly verify: (
+    requests: readonly ContentRequest[],
+    submit: SubmitRead,
+    signal: AbortSignal,
+  ) => Promise<readonly VerifyResult[]>;
 }
 
 /** `SEJF_THREADS`, else as many as cores, at most 8. @throws SEJF_INVALID_ARGUMENT. */
@@ -51,25 +78,27 @@ export function defaultThreads(): number {
   return threads;
 }
 
-class ThreadEngine implements BulkEngine {
+export class ThreadEngine implements BulkEngine {
   readonly threads: number;
   readonly claims: ClaimTable;
-  readonly #host: BulkEngineHost;
+  readonly #sides: EngineSides;
   readonly #config: BulkEngineConfig;
   readonly #memory: EngineMemory;
   readonly #pool: ThreadPool;
   readonly #packs: PackTraffic;
   readonly #gate: UploadGate;
   readonly #uploads: UploadTools;
-  readonly #downloads: DownloadTools;
+  readonly #downloads: RestoreTools;
   #failure: SejfError | undefined;
 
-  constructor(host: BulkEngineHost, config: BulkEngineConfig, threads: number) {
-    const { codec } = config;
+  /** Use `createBulkEngine` or `createRemoteEngine`. */
+  constructor(sides: EngineSides, config: BulkEngineConfig) {
+    const { codec, threads = defaultThreads() } = config;
+    const { host } = sides;
     const hashBytes = hashAlgorithm(codec.hash, codec.secret.byteLength).lengthBytes;
     const plan = planMemory(threads, config.maxPackSizeBytes, hasEcc(codec));
     this.threads = plan.threads;
-    this.#host = host;
+    this.#sides = sides;
     this.#config = config;
     this.claims = ClaimTable.create(hashBytes, config.claimLimit);
     this.#memory = new EngineMemory(plan);
@@ -92,7 +121,10 @@ class ThreadEngine implements BulkEngine {
       refreshIndex: () => this.#pool.broadcast({ op: "index", index: host.indexDescriptor() }),
     });
     this.#uploads = this.#uploadTools(hashBytes);
-    this.#downloads = { host, submit: (job, transfer) => this.#pool.submit(job, transfer) };
+    this.#downloads = {
+      plan: sides.plan,
+      submit: (job, transfer) => this.#pool.submit(job, transfer),
+    };
   }
 
   async *writeFiles(
@@ -133,7 +165,7 @@ class ThreadEngine implements BulkEngine {
     yield* bulkStream(
       requests,
       this.#limit(),
-      (batch, signal) => verifyRequests(batch, this.#downloads, signal),
+      (batch, signal) => this.#sides.verify(batch, this.#downloads.submit, signal),
       options.signal,
     );
   }
@@ -177,13 +209,14 @@ class ThreadEngine implements BulkEngine {
       this.#config.codec;
     return {
       thread,
+      stages: this.#sides.stages,
       codec: { hash, encryption, ecc, eccOverheadPercent, secret, masterKey, indexVersion },
       formatVersion: this.#config.formatVersion,
       maxPackSizeBytes: this.#config.maxPackSizeBytes,
       plan: this.#memory.plan,
       memory: this.#memory.memory,
       claims: this.claims.descriptor(),
-      index: this.#host.indexDescriptor(),
+      index: this.#sides.host.indexDescriptor(),
     };
   }
 
@@ -198,7 +231,7 @@ class ThreadEngine implements BulkEngine {
       turn: new Turn(),
       splitter: this.#config.splitter,
       hashBytes,
-      nowS: () => this.#host.nowS(),
+      nowS: () => this.#sides.host.nowS(),
       submit,
       finder: (splitter) => {
         wasm ??= openWasm(this.#memory, this.threads);
@@ -210,7 +243,7 @@ class ThreadEngine implements BulkEngine {
         const reply = await submit(
           {
             op: "segment",
-            nowS: this.#host.nowS(),
+            nowS: this.#sides.host.nowS(),
             slot,
             lengthBytes,
             compressor,

@@ -4,15 +4,15 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { assert, errorFromUnknown, isSejfError } from "../../errors/index.ts";
-import { createBlobCodec } from "../../format/index.ts";
 import { nodeCompressionEngine } from "../compress/index.ts";
-import { createNodeContentCipher, loadOpenSsl, nodeRandom } from "../crypto/index.ts";
+import { loadOpenSsl } from "../crypto/index.ts";
 import { ClaimTable } from "./claim-table.ts";
 import { ContentOpener } from "./content-opener.ts";
 import { ContentStorer } from "./content-storer.ts";
 import { FileRecordWriter } from "./file-records.ts";
 import { openThreadIndex } from "./thread-index.ts";
-import { createThreadTools, hasEcc } from "./thread-tools.ts";
+import { createStages } from "./stages.ts";
+import { createThreadTools } from "./thread-tools.ts";
 import { EngineMemory } from "./memory.ts";
 import { PackWriter } from "./pack-writer.ts";
 import type { FromThread, JobReply, ThreadData, ThreadJob, ToThread } from "./protocol.ts";
@@ -25,32 +25,31 @@ const data = workerData as ThreadData;
 const memory = new EngineMemory(data.plan, data.memory);
 const scratch = memory.scratch(data.thread);
 const tools = createThreadTools(memory, data.thread, data.codec);
-const codec = createBlobCodec(tools.engine, nodeCompressionEngine, data.codec, nodeRandom);
+const { codec, begin, sealInto, decryptInto } = createStages(data, tools);
 const packs = new PackWriter({
-  codec,
-  random: nodeRandom,
+  begin,
   memory,
   maxPackSizeBytes: data.maxPackSizeBytes,
   post,
 });
-const cipher = createNodeContentCipher(data.codec.encryption, data.codec.masterKey);
 const storer = new ContentStorer({
   codec,
   compression: nodeCompressionEngine,
+  leavesCompression: data.stages === "remote",
   formatVersion: data.formatVersion,
   claims: ClaimTable.fromDescriptor(data.claims),
   packs,
   spare: memory.spare(data.thread),
-  sealInto: tools.sealInto(codec, cipher),
+  sealInto,
 });
 const opener = new ContentOpener({
   codec,
   compression: nodeCompressionEngine,
-  decryptInto: hasEcc(data.codec) ? undefined : cipher.decryptInto.bind(cipher),
+  decryptInto,
   scratch,
 });
 // At once: until then each content would leave memory behind for the collector.
-loadOpenSsl();
+if (data.stages === "direct") loadOpenSsl();
 storer.useIndex(openThreadIndex(data.index));
 
 const storing: StoreFilesTools = {

@@ -12,7 +12,6 @@ import {
 import { AEAD_OVERHEAD_BYTES } from "../../crypto/index.ts";
 import { errorFromUnknown, isSejfError, SejfError } from "../../errors/index.ts";
 import {
-  type BlobCodec,
   type ContentId,
   contentHashBytes,
   ivOfHash,
@@ -20,6 +19,7 @@ import {
   parseContentId,
 } from "../../format/index.ts";
 import { isSystemError } from "../files/index.ts";
+import type { ContentCodec } from "./plain-codec.ts";
 import type { PieceColumn, RangeColumn } from "./protocol.ts";
 
 /** Pack files kept open by a thread. */
@@ -29,7 +29,7 @@ const OPEN_PACKS = 16;
 export type LoadedRange = Uint8Array | SejfError;
 
 export interface ContentOpenerOptions {
-  readonly codec: BlobCodec;
+  readonly codec: ContentCodec;
   readonly compression: CompressionEngine;
   /** Decrypts into the beginning of `target`; absent where error correction has to be undone first. */
   readonly decryptInto?:

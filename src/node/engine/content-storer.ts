@@ -9,16 +9,18 @@ import {
   type Compressor,
   worthCompressing,
 } from "../../compress/index.ts";
-import type { BlobCodec } from "../../format/index.ts";
 import { ABSENT, type IndexSet, LIVE } from "../index/index.ts";
 import type { ClaimTable } from "./claim-table.ts";
 import type { PackWriter } from "./pack-writer.ts";
+import type { ContentCodec } from "./plain-codec.ts";
 
 const IV_BYTES = 16;
 
 export interface ContentStorerOptions {
-  readonly codec: BlobCodec;
+  readonly codec: ContentCodec;
   readonly compression: CompressionEngine;
+  /** Contents are compressed by whoever gets them; here only its choice is noted. */
+  readonly leavesCompression: boolean;
   readonly formatVersion: number;
   readonly claims: ClaimTable;
   readonly packs: PackWriter;
@@ -97,8 +99,9 @@ export class ContentStorer {
   }
 
   #write(plain: Uint8Array, hash: Uint8Array, compressor: number, timestampS: number): void {
-    const { codec, packs, formatVersion } = this.#options;
-    const compressed = compressor === 0 ? undefined : this.#compressedIfWorth(plain, compressor);
+    const { codec, packs, formatVersion, leavesCompression } = this.#options;
+    const isLeft = compressor === 0 || leavesCompression;
+    const compressed = isLeft ? undefined : this.#compressedIfWorth(plain, compressor);
     const payload = compressed ?? plain;
     const storedLength = codec.sealedLength(payload.byteLength);
     this.#options.sealInto(
@@ -110,7 +113,7 @@ export class ContentStorer {
       originalLength: plain.byteLength,
       timestampS,
       formatVersion,
-      compressionId: compressed === undefined ? 0 : compressor,
+      compressionId: compressed === undefined && !leavesCompression ? 0 : compressor,
     });
   }
 

@@ -31,8 +31,10 @@ import {
   type LocatedContent,
   locateAll,
   type PlacedContent,
+  type PlanPieces,
   pieceColumn,
   planReads,
+  type ReadPlan,
 } from "./read-plan.ts";
 import type { NewJob } from "./thread-pool.ts";
 
@@ -46,9 +48,16 @@ const BYTES_IN_JOB: number = 8 * 1024 * 1024;
 /** Parts of one big file under way at the same time. */
 const PARTS = 4;
 
-export interface DownloadTools {
+export type SubmitRead = (job: NewJob, transfer: readonly ArrayBuffer[]) => Promise<JobReply>;
+
+export interface RestoreTools {
+  readonly plan: PlanPieces;
+  readonly submit: SubmitRead;
+}
+
+export interface VerifyTools {
   readonly host: BulkEngineHost;
-  readonly submit: (job: NewJob, transfer: readonly ArrayBuffer[]) => Promise<JobReply>;
+  readonly submit: SubmitRead;
 }
 
 /** Batches as jobs of bounded size. */
@@ -67,7 +76,7 @@ export function restoreItems(
 /** Restores one item; a file's failure is a result. */
 export async function restoreItem(
   item: Gathered<RestoreJob>,
-  tools: DownloadTools,
+  tools: RestoreTools,
   signal: AbortSignal,
 ): Promise<readonly RestoreResult[]> {
   signal.throwIfAborted();
@@ -78,11 +87,25 @@ export async function restoreItem(
 
 async function restoreSmall(
   files: readonly Placed<RestoreJob>[],
-  tools: DownloadTools,
+  tools: RestoreTools,
   signal: AbortSignal,
 ): Promise<readonly RestoreResult[]> {
-  const refs = files.flatMap(({ file }) => file.pieces.map(({ ref }) => ref));
-  const plan = await planReads(await locateAll(refs, tools.host), tools.host, signal);
+  const plan = await tools.plan(
+    files.flatMap(({ file }) => file.pieces),
+    signal,
+  );
+  try {
+    return await makePlanned(files, plan, tools);
+  } finally {
+    plan.release?.();
+  }
+}
+
+async function makePlanned(
+  files: readonly Placed<RestoreJob>[],
+  plan: ReadPlan,
+  tools: RestoreTools,
+): Promise<readonly RestoreResult[]> {
   const results: RestoreResult[] = [];
   const good: Placed<RestoreJob>[] = [];
   const contents: PlacedContent[] = [];
@@ -159,7 +182,7 @@ function flagsOf(options: RestoreFileOptions): number {
 
 async function restoreBig(
   placed: Placed<RestoreJob>,
-  tools: DownloadTools,
+  tools: RestoreTools,
   signal: AbortSignal,
 ): Promise<RestoreResult> {
   const { directory, file } = placed;
@@ -187,32 +210,32 @@ async function restoreBig(
 async function writeParts(
   fd: number,
   file: RestoreJob,
-  tools: DownloadTools,
+  tools: RestoreTools,
   signal: AbortSignal,
 ): Promise<void> {
   const writePart = async ({ position, pieces }: FilePart): Promise<void> => {
-    const located = await locateAll(
-      pieces.map(({ ref }) => ref),
-      tools.host,
-    );
-    const plan = await planReads(located, tools.host, signal);
-    const placed = plan.places.map((place) => {
-      if (place instanceof SejfError) throw place;
-      return place;
-    });
-    const reply = await tools.submit(
-      {
-        op: "pieces",
-        fd,
-        position,
-        sparse: file.options.sparse,
-        ranges: plan.ranges,
-        pieces: pieceColumn(placed, pieces),
-      },
-      plan.transfer,
-    );
-    for (const failure of failuresByIndex(reply).values())
-      throw new SejfError(failure.code, failure.message);
+    const plan = await tools.plan(pieces, signal);
+    try {
+      const placed = plan.places.map((place) => {
+        if (place instanceof SejfError) throw place;
+        return place;
+      });
+      const reply = await tools.submit(
+        {
+          op: "pieces",
+          fd,
+          position,
+          sparse: file.options.sparse,
+          ranges: plan.ranges,
+          pieces: pieceColumn(placed, pieces),
+        },
+        plan.transfer,
+      );
+      for (const failure of failuresByIndex(reply).values())
+        throw new SejfError(failure.code, failure.message);
+    } finally {
+      plan.release?.();
+    }
   };
   for await (const _ of mapUnordered(partsOf(file), PARTS, writePart, signal)) {
     // Each part is written at its own place.
@@ -247,7 +270,7 @@ function* partsOf(file: RestoreJob): Generator<FilePart, void, void> {
 /** Verifies contents: located, grouped by pack, read and re-hashed by threads. */
 export async function verifyRequests(
   requests: readonly ContentRequest[],
-  tools: DownloadTools,
+  tools: VerifyTools,
   signal: AbortSignal,
 ): Promise<readonly VerifyResult[]> {
   signal.throwIfAborted();
@@ -277,7 +300,7 @@ export async function verifyRequests(
 async function verifyPart(
   contents: readonly LocatedContent[],
   requests: readonly ContentRequest[],
-  tools: DownloadTools,
+  tools: VerifyTools,
   signal: AbortSignal,
 ): Promise<VerifyResult[]> {
   const plan = await planReads(contents, tools.host, signal);

@@ -67,6 +67,12 @@ export interface BulkEngineHost {
   readPackRange(packId: BlobId, range: ByteRange, options?: CallOptions): Promise<OwnedBytes>;
 }
 
+/** The writing half of a host. */
+export type StoreHost = Pick<
+  BulkEngineHost,
+  "nowS" | "indexDescriptor" | "openPack" | "storePack" | "commitIndex"
+>;
+
 /** The two bulk paths over one set of threads. */
 export interface BulkEngine extends BulkWriter, BulkReader, AsyncDisposable {
   /** Threads that are or will be started; 0 means that the caller should use its portable path. */

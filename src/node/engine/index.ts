@@ -8,3 +8,9 @@ export type {
   ContentLocation,
   OpenedPack,
 } from "./host.ts";
+export type { BatchedContent } from "./plain-batch.ts";
+export {
+  createRemoteEngine,
+  type RemoteEngineConfig,
+  type RemoteEngineHost,
+} from "./remote-engine.ts";

@@ -1,12 +1,12 @@
 /** Pack buffers on their way: granted to threads with a fresh name, stored by the host when full, granted again. */
 import type { BlobId } from "../../blob/index.ts";
 import { errorFromUnknown, type SejfError } from "../../errors/index.ts";
-import type { BulkEngineHost } from "./host.ts";
+import type { StoreHost } from "./host.ts";
 import { type EngineMemory, NumberPool } from "./memory.ts";
 import type { FullPack, PackGrant, WantPack } from "./protocol.ts";
 
 export class PackTraffic {
-  readonly #host: BulkEngineHost;
+  readonly #host: StoreHost;
   readonly #memory: EngineMemory;
   readonly #grant: (thread: number, grant: PackGrant) => void;
   readonly #fail: (error: SejfError) => void;
@@ -16,7 +16,7 @@ export class PackTraffic {
   readonly #storing = new Set<Promise<void>>();
 
   constructor(
-    host: BulkEngineHost,
+    host: StoreHost,
     memory: EngineMemory,
     grant: (thread: number, grant: PackGrant) => void,
     fail: (error: SejfError) => void,

@@ -2,19 +2,22 @@
  * A thread's packs: contents are encrypted straight into a buffer of the shared memory; a finished pack goes to the
  * main thread, which stores it while this thread goes on in the next buffer it was granted.
  */
-import type { BlobId } from "../../blob/index.ts";
-import type { Random } from "../../bytes/index.ts";
 import { assert } from "../../errors/index.ts";
-import { type AppendedContent, type BlobCodec, PackBuilder } from "../../format/index.ts";
+import type { AppendedContent, PackBuilder } from "../../format/index.ts";
 import type { EngineMemory } from "./memory.ts";
 import type { FromThread, PackGrant } from "./protocol.ts";
 
 /** The next buffer is asked for when so much of a pack is full: then the one before may be free again. */
 const ASK_AHEAD = 0.75;
 
+/** A pack, or whatever stands in its place, that is being filled in a buffer. */
+export type FillingPack = Pick<
+  PackBuilder,
+  "contentCount" | "lengthBytes" | "fits" | "reserve" | "commitKey" | "finish"
+>;
+
 export interface PackWriterOptions {
-  readonly codec: BlobCodec;
-  readonly random: Random;
+  readonly begin: (grant: PackGrant, buffer: Uint8Array) => FillingPack;
   readonly memory: EngineMemory;
   readonly maxPackSizeBytes: number;
   readonly post: (message: FromThread, transfer?: ArrayBuffer[]) => void;
@@ -22,7 +25,7 @@ export interface PackWriterOptions {
 
 interface CurrentPack {
   readonly buffer: number;
-  readonly builder: PackBuilder;
+  readonly builder: FillingPack;
 }
 
 export class PackWriter {
@@ -93,21 +96,14 @@ export class PackWriter {
     );
   }
 
-  #builder(): PackBuilder {
+  #builder(): FillingPack {
     assert(this.#current !== undefined, "no pack has been begun");
     return this.#current.builder;
   }
 
   #take(grant: PackGrant): void {
-    const { codec, random, memory } = this.#options;
-    const builder = new PackBuilder({
-      codec,
-      packId: grant.packId as BlobId,
-      indexVersion: codec.indexVersion,
-      formatCopy: grant.formatCopy,
-      random,
-      buffer: memory.packBuffer(grant.buffer),
-    });
+    const { begin, memory } = this.#options;
+    const builder = begin(grant, memory.packBuffer(grant.buffer));
     this.#current = { buffer: grant.buffer, builder };
   }
 

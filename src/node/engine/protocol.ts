@@ -9,8 +9,12 @@ import type { ClaimTableDescriptor } from "./claim-table.ts";
 import type { MemoryPlan } from "./memory.ts";
 import type { NameGroup } from "./name-groups.ts";
 
+/** `direct`: contents are compressed, sealed and packed here. `remote`: a server does that with plain ones. */
+export type Stages = "direct" | "remote";
+
 /** Given to a thread once, when it starts. */
 export interface ThreadData {
+  readonly stages: Stages;
   readonly thread: number;
   readonly codec: CodecParameters;
   readonly formatVersion: number;

@@ -35,6 +35,25 @@ export interface ReadPlan {
   readonly places: readonly (PlacedContent | SejfError)[];
   /** To be moved with the message. */
   readonly transfer: readonly ArrayBuffer[];
+  /** To be called when the job with the plan has ended. */
+  readonly release?: (() => void) | undefined;
+}
+
+/** Finds pieces and what is to be read for them; what cannot be had is an error in its place. */
+export type PlanPieces = (
+  pieces: readonly ContentPiece[],
+  signal: AbortSignal,
+) => Promise<ReadPlan>;
+
+/** In packs. */
+export function packPlanner(host: BulkEngineHost): PlanPieces {
+  return async (pieces, signal) => {
+    const located = await locateAll(
+      pieces.map(({ ref }) => ref),
+      host,
+    );
+    return await planReads(located, host, signal);
+  };
 }
 
 export interface PlacedContent {

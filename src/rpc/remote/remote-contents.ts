@@ -6,17 +6,11 @@
  * SECURITY: the server sees everything in plain; against that there is only the sealed repository.
  */
 import { LRUCache } from "lru-cache";
-import {
-  type CallOptions,
-  collect,
-  copyBytes,
-  mapUnordered,
-  type OwnedBytes,
-} from "../../bytes/index.ts";
+import { type CallOptions, copyBytes, mapUnordered, type OwnedBytes } from "../../bytes/index.ts";
 import type { CompressionEngine } from "../../compress/index.ts";
-import { PortableBulk, type PortableParts } from "../../content/index.ts";
+import type { PortableParts } from "../../content/index.ts";
 import type { ContentHash } from "../../crypto/index.ts";
-import { errorFromUnknown, isSejfError, SejfError } from "../../errors/index.ts";
+import { errorFromUnknown, SejfError } from "../../errors/index.ts";
 import {
   type ContentId,
   contentIdOf,
@@ -38,27 +32,30 @@ import {
   type WriteFilesOptions,
 } from "../../format/index.ts";
 import type { LocalContentCache } from "./local-cache.ts";
-import { ReadAhead } from "./read-ahead.ts";
+import { RemoteBulk } from "./remote-bulk.ts";
 import type { SessionKeeper } from "./session-keeper.ts";
-import type { UnflushedWrites } from "./unflushed.ts";
+import { lengthOnServer, type UnflushedWrites } from "./unflushed.ts";
 
 /** From here on it pays to ask whether the server has a content, as Kopia does. */
 const ASK_FROM_BYTES = 50_000;
 /** IDs that the server is known to have. */
 const MAX_KNOWN = 50_000;
 const READS_AT_ONCE = 16;
-const FILE_GROUPS_AT_ONCE = 4;
 
 export interface RemoteContentsOptions {
   readonly keeper: SessionKeeper;
   readonly unflushed: UnflushedWrites;
   readonly hash: ContentHash;
+  /** SECURITY: the key of content IDs. */
+  readonly secret: Uint8Array;
   readonly compression: CompressionEngine;
   /** 1: the server does not compress contents. */
   readonly indexVersion: number;
   readonly splitter: string;
   readonly readOnly: boolean;
   readonly cache?: LocalContentCache | undefined;
+  /** Worker threads of the bulk paths; 0: none. Default: as many as fit the machine. */
+  readonly threads?: number | undefined;
 }
 
 export class RemoteContents implements ContentStore, AsyncDisposable {
@@ -71,42 +68,77 @@ export class RemoteContents implements ContentStore, AsyncDisposable {
    * only that it pays to ask.
    */
   readonly #likely = new LRUCache<ContentId, true>({ max: MAX_KNOWN });
-  readonly #parts: PortableParts;
+  readonly #bulk: RemoteBulk;
+  #sessions = 1;
 
   constructor(options: RemoteContentsOptions) {
     this.compression = options.compression;
     this.#options = options;
-    const { indexVersion, splitter, compression } = options;
-    this.#parts = {
+    const { indexVersion, splitter, compression, hash, secret, threads, unflushed } = options;
+    const portable: PortableParts = {
       format: { indexVersion, splitter },
       compression,
-      write: async (data, how) => await this.#write(data, how),
+      write: async (data, how) => await this.#writeAsked(data, how),
       read: async (ref, call) => await this.read(ref, call),
       readMany: (requests, call) => this.readMany(requests, call),
     };
+    this.#bulk = new RemoteBulk({
+      hash: hash.algorithm,
+      secret,
+      indexVersion,
+      splitter,
+      threads,
+      portable,
+      unflushed,
+      askFromBytes: ASK_FROM_BYTES,
+      isKnown: (id) => this.#isKnown(id),
+      fetch: async (ref, call) => await this.#fetch(parseContentId(ref), call),
+      assertWritable: () => this.#assertWritable(),
+    });
   }
 
+  /** Whether the server has it already is asked in the background. */
   async write(data: Uint8Array, options: WriteContentOptions): Promise<ContentRef> {
-    return (await this.#write(data, options)).ref;
+    const { id, ref } = this.#name(data, options.prefix);
+    if (!this.#isKnown(id)) {
+      const asksFirst = data.byteLength >= ASK_FROM_BYTES || this.#likely.has(id);
+      await this.#send(id, data, options, asksFirst);
+    }
+    return ref;
   }
 
   async flush(options: CallOptions = {}): Promise<void> {
+    await this.#bulk.drain();
     await this.#options.unflushed.flush(options);
   }
 
   /** Forgets what the server is known to have: maintenance may have taken it away. */
   forgetKnown(): void {
     this.#known.clear();
+    this.#bulk.forgetKnown();
   }
 
   async read(ref: ContentRef, options: CallOptions = {}): Promise<OwnedBytes> {
     const id = parseContentId(ref);
-    const own = this.#options.unflushed.dataOf(id);
-    return own ?? (await this.#cached(id)) ?? (await this.#fetch(id, options));
+    await this.#bulk.drain();
+    const { unflushed, cache } = this.#options;
+    const own = unflushed.dataOf(id) ?? (await this.#cached(id));
+    if (own !== undefined) return own;
+    const data = await this.#fetch(id, options);
+    if (this.#idOf(data, contentPrefix(id)) !== id)
+      throw new SejfError(
+        "SEJF_CORRUPT",
+        `content ${id}: the ${data.byteLength} bytes from the server have another hash`,
+      );
+    // As Kopia does: what directories and lists were read is not sent again by an unchanged tree.
+    if (contentPrefix(id) !== "") this.#known.set(id, true);
+    cache?.put(id, copyBytes(data));
+    return data;
   }
 
-  /** Waits for what goes into the local cache. */
+  /** Ends the threads, and waits for what goes into the local cache. */
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#bulk[Symbol.asyncDispose]();
     await this.#options.cache?.[Symbol.asyncDispose]();
   }
 
@@ -135,51 +167,32 @@ export class RemoteContents implements ContentStore, AsyncDisposable {
 
   async stat(ref: ContentRef, options: CallOptions = {}): Promise<ContentStat | undefined> {
     const id = parseContentId(ref);
+    await this.#bulk.drain();
     const own = this.#options.unflushed.lengthOf(id);
     if (own !== undefined) return { ref, originalLength: own };
     const originalLength = await this.#ask(id, options);
     return originalLength === undefined ? undefined : { ref, originalLength };
   }
 
-  async *writeFiles(
+  writeFiles(
     batches: AsyncIterable<FileBatch>,
     options: WriteFilesOptions = {},
-  ): AsyncGenerator<readonly FileResult[], void, void> {
-    const bulk = new PortableBulk(this.#parts);
-    yield* mapUnordered(
-      batches,
-      options.parallel ?? FILE_GROUPS_AT_ONCE,
-      async (batch, signal) =>
-        (await collect(bulk.writeFiles(once(batch), { ...options, signal }))).flat(),
-      options.signal,
-    );
+  ): AsyncIterable<readonly FileResult[]> {
+    return this.#bulk.writeFiles(batches, options);
   }
 
-  async *restoreFiles(
+  restoreFiles(
     batches: AsyncIterable<RestoreBatch>,
     options: RestoreFilesOptions = {},
-  ): AsyncGenerator<readonly RestoreResult[], void, void> {
-    yield* mapUnordered(
-      batches,
-      options.parallel ?? FILE_GROUPS_AT_ONCE,
-      async (batch, signal) => {
-        const pieces = batch.files.flatMap((file) => file.pieces);
-        const ahead = new ReadAhead(pieces, this.#parts.read);
-        const bulk = new PortableBulk({
-          ...this.#parts,
-          read: async (ref, call) => await ahead.read(ref, call),
-        });
-        return (await collect(bulk.restoreFiles(once(batch), { signal }))).flat();
-      },
-      options.signal,
-    );
+  ): AsyncIterable<readonly RestoreResult[]> {
+    return this.#bulk.restoreFiles(batches, options);
   }
 
   verifyMany(
     requests: AsyncIterable<readonly ContentRequest[]>,
     options: CallOptions = {},
   ): AsyncIterable<readonly VerifyResult[]> {
-    return new PortableBulk(this.#parts).verifyMany(requests, options);
+    return this.#bulk.verifyMany(requests, options);
   }
 
   /** A copy that is another content than its name says is dropped. */
@@ -195,42 +208,67 @@ export class RemoteContents implements ContentStore, AsyncDisposable {
     return undefined;
   }
 
+  /** As the server sends it, not hashed yet; in a buffer of its own. */
   async #fetch(id: ContentId, options: CallOptions): Promise<OwnedBytes> {
-    const { keeper, cache } = this.#options;
+    const { keeper, unflushed } = this.#options;
+    const own = unflushed.dataOf(id);
+    if (own !== undefined) return own;
     const { data } = await keeper.retrying(
       async (session) => await session.request("getContent", { contentId: id }, options),
       options,
     );
-    if (this.#idOf(data, contentPrefix(id)) !== id)
-      throw new SejfError(
-        "SEJF_CORRUPT",
-        `content ${id}: the ${data.byteLength} bytes from the server have another hash`,
-      );
-    // As Kopia does: what directories and lists were read is not sent again by an unchanged tree.
-    if (contentPrefix(id) !== "") this.#known.set(id, true);
-    const copy = copyBytes(data);
-    cache?.put(id, data);
-    return copy;
+    return data.buffer instanceof ArrayBuffer ? (data as OwnedBytes) : copyBytes(data);
   }
 
-  async #write(
+  /** For the portable bulk path: says whether the server had it. */
+  async #writeAsked(
     data: Uint8Array,
     options: WriteContentOptions,
   ): Promise<{ readonly ref: ContentRef; readonly isNew: boolean }> {
-    const { unflushed, indexVersion, readOnly, cache } = this.#options;
-    if (readOnly)
-      throw new SejfError("SEJF_READ_ONLY", "the connection to the server is read-only");
-    unflushed.assertWhole();
-    const { prefix, signal } = options;
-    const id = this.#idOf(data, prefix);
-    const ref: ContentRef = toRef(id);
-    if (unflushed.lengthOf(id) !== undefined || this.#known.has(id)) return { ref, isNew: false };
-    const asks = data.byteLength >= ASK_FROM_BYTES || this.#likely.has(id);
-    if (asks && (await this.#isThere(id, data, { signal }))) return { ref, isNew: false };
-    const compressor = indexVersion > 1 ? options.compressor : undefined;
-    await unflushed.write(id, data, { prefix, compressor }, { signal });
-    if (prefix !== "") cache?.put(id, copyBytes(data));
+    const { id, ref } = this.#name(data, options.prefix);
+    const { signal } = options;
+    if (this.#isKnown(id)) return { ref, isNew: false };
+    if (data.byteLength >= ASK_FROM_BYTES && (await this.#isThere(id, data, { signal })))
+      return { ref, isNew: false };
+    await this.#send(id, data, options, false);
     return { ref, isNew: true };
+  }
+
+  #name(
+    data: Uint8Array,
+    prefix: ContentPrefix,
+  ): { readonly id: ContentId; readonly ref: ContentRef } {
+    this.#assertWritable();
+    const id = this.#idOf(data, prefix);
+    return { id, ref: toRef(id) };
+  }
+
+  async #send(
+    id: ContentId,
+    data: Uint8Array,
+    { prefix, compressor, signal }: WriteContentOptions,
+    asksFirst: boolean,
+  ): Promise<void> {
+    const { unflushed, indexVersion, cache } = this.#options;
+    const how = { prefix, compressor: indexVersion > 1 ? compressor : undefined, asksFirst };
+    await unflushed.write(id, data, how, { signal });
+    if (prefix !== "") cache?.put(id, copyBytes(data));
+  }
+
+  /** A new session may be one with a server that was set back. */
+  #isKnown(id: ContentId): boolean {
+    const { unflushed, keeper } = this.#options;
+    if (keeper.sessions !== this.#sessions) {
+      this.#sessions = keeper.sessions;
+      this.forgetKnown();
+    }
+    return unflushed.lengthOf(id) !== undefined || this.#known.has(id);
+  }
+
+  #assertWritable(): void {
+    if (this.#options.readOnly)
+      throw new SejfError("SEJF_READ_ONLY", "the connection to the server is read-only");
+    this.#options.unflushed.assertWhole();
   }
 
   /** A content whose length is another than it should be is damaged or a lie, and is sent. */
@@ -241,16 +279,10 @@ export class RemoteContents implements ContentStore, AsyncDisposable {
   }
 
   async #ask(id: ContentId, options: CallOptions): Promise<number | undefined> {
-    try {
-      const { info } = await this.#options.keeper.retrying(
-        async (session) => await session.request("getContentInfo", { contentId: id }, options),
-        options,
-      );
-      return info === undefined || info.deleted ? undefined : info.originalLength;
-    } catch (error) {
-      if (isSejfError(error, "SEJF_CONTENT_NOT_FOUND")) return undefined;
-      throw error;
-    }
+    return await this.#options.keeper.retrying(
+      async (session) => await lengthOnServer(session, id, options),
+      options,
+    );
   }
 
   #idOf(data: Uint8Array, prefix: ContentPrefix): ContentId {
@@ -261,9 +293,4 @@ export class RemoteContents implements ContentStore, AsyncDisposable {
 /** In a repository that is not sealed, what stands in directories is the content's ID. */
 function toRef(id: ContentId): ContentRef {
   return id as string as ContentRef;
-}
-
-// oxlint-disable-next-line require-await -- one item as the source of a stage
-async function* once<T>(item: T): AsyncGenerator<T, void, void> {
-  yield item;
 }

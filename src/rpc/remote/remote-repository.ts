@@ -174,7 +174,9 @@ export async function openRemoteRepository(options: OpenRemoteOptions): Promise<
       indexVersion,
       splitter,
       readOnly: readOnly ?? false,
+      secret: hmacSecret,
       cache: options.cache,
+      threads: options.threads,
     });
     const manifests = new RemoteManifests(keeper, unflushed, readOnly ?? false);
     return new RemoteRepository({ keeper, contents, manifests, unflushed, options });

@@ -37,6 +37,7 @@ export class SessionKeeper implements AsyncDisposable {
   #session: SessionClient;
   #opening: Promise<SessionClient> | undefined;
   #isDisposed = false;
+  #sessions = 1;
 
   /** Use `open`. */
   constructor(options: SessionKeeperOptions, connection: GrpcConnection, session: SessionClient) {
@@ -50,6 +51,11 @@ export class SessionKeeper implements AsyncDisposable {
   static async open(options: SessionKeeperOptions, call: CallOptions = {}): Promise<SessionKeeper> {
     const { connection, session } = await connect(options, call);
     return new SessionKeeper(options, connection, session);
+  }
+
+  /** How many there were: another number than before means that a session was opened again. */
+  get sessions(): number {
+    return this.#sessions;
   }
 
   get address(): ServerAddress {
@@ -128,6 +134,7 @@ export class SessionKeeper implements AsyncDisposable {
     }
     this.#connection = connection;
     this.#session = session;
+    this.#sessions++;
     return session;
   }
 }

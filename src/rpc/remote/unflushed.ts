@@ -4,9 +4,9 @@
  * some are held no longer, or a manifest was among it (its ID would be another the second time), the loss is told: every
  * write and flush from then on fails.
  */
-import { type CallOptions, copyBytes, type OwnedBytes } from "../../bytes/index.ts";
+import { type CallOptions, copyBytes, mapUnordered, type OwnedBytes } from "../../bytes/index.ts";
 import type { CompressorId } from "../../compress/index.ts";
-import { errorFromUnknown, SejfError } from "../../errors/index.ts";
+import { errorFromUnknown, isSejfError, SejfError } from "../../errors/index.ts";
 import type { ContentId, ContentPrefix } from "../../format/index.ts";
 import type { SessionClient } from "../session/session-client.ts";
 import type { SessionKeeper } from "./session-keeper.ts";
@@ -14,20 +14,27 @@ import type { SessionKeeper } from "./session-keeper.ts";
 export interface UnflushedLimits {
   /** Bytes on their way to the server; one content may go beyond. Default 32 MiB. */
   readonly maxInFlightBytes?: number | undefined;
-  /** Contents on their way. Default 64. */
+  /** Contents on their way. Default 4096. */
   readonly maxInFlight?: number | undefined;
   /** Bytes of answered contents that are held for a broken session. Default 64 MiB. */
   readonly maxHeldBytes?: number | undefined;
 }
 
 const DEFAULT_IN_FLIGHT_BYTES = 32 << 20;
-const DEFAULT_IN_FLIGHT = 64;
+const DEFAULT_IN_FLIGHT = 4096;
 const DEFAULT_HELD_BYTES = 64 << 20;
+const AGAIN_AT_ONCE = 256;
 
-interface UnflushedContent {
-  readonly id: ContentId;
+/** How a content is written. */
+export interface WriteManner {
   readonly prefix: ContentPrefix;
   readonly compressor: CompressorId | undefined;
+  /** The server is asked whether it has the content before its bytes are sent. */
+  readonly asksFirst?: boolean | undefined;
+}
+
+interface UnflushedContent extends WriteManner {
+  readonly id: ContentId;
   readonly lengthBytes: number;
   /** `undefined`: answered, and not held any more. */
   data: OwnedBytes | undefined;
@@ -42,6 +49,8 @@ export class UnflushedWrites {
   /** In the order of writing. */
   readonly #contents = new Map<ContentId, UnflushedContent>();
   readonly #tasks = new Set<Promise<void>>();
+  /** Writers that wait for room. */
+  readonly #waiting: (() => void)[] = [];
   #inFlightBytes = 0;
   #heldBytes = 0;
   /** Manifests put or deleted, and answered. */
@@ -72,7 +81,7 @@ export class UnflushedWrites {
   async write(
     id: ContentId,
     data: Uint8Array,
-    how: { readonly prefix: ContentPrefix; readonly compressor: CompressorId | undefined },
+    how: WriteManner,
     options: CallOptions = {},
   ): Promise<void> {
     this.assertWhole();
@@ -87,7 +96,7 @@ export class UnflushedWrites {
     this.#contents.set(id, content);
     try {
       while (!this.#hasRoom(content.lengthBytes)) {
-        await Promise.race(this.#tasks);
+        await new Promise<void>((resolve) => this.#waiting.push(resolve));
         options.signal?.throwIfAborted();
         this.assertWhole();
       }
@@ -99,6 +108,7 @@ export class UnflushedWrites {
     const task: Promise<void> = this.#send(content).finally(() => {
       this.#inFlightBytes -= content.lengthBytes;
       this.#tasks.delete(task);
+      for (const wake of this.#waiting.splice(0)) wake();
     });
     this.#tasks.add(task);
   }
@@ -150,12 +160,17 @@ export class UnflushedWrites {
   /** Never fails: a failure is everybody's. */
   async #send(content: UnflushedContent): Promise<void> {
     try {
-      await this.#keeper.retrying(async (session) => {
+      const isThere = await this.#keeper.retrying(async (session) => {
         this.assertWhole();
+        if (content.asksFirst === true && (await hasContent(session, content))) return true;
         await sendContent(session, content);
-        content.isAnswered = true;
+        return false;
       });
-      this.#hold(content);
+      if (isThere) this.#contents.delete(content.id);
+      else {
+        content.isAnswered = true;
+        this.#hold(content);
+      }
     } catch (error) {
       this.#failure ??= errorFromUnknown(error, `writing content ${content.id}`);
     }
@@ -185,7 +200,34 @@ export class UnflushedWrites {
       );
       return;
     }
-    for (const content of answered) await sendContent(session, content);
+    const sending = mapUnordered(
+      answered,
+      AGAIN_AT_ONCE,
+      async (content) => await sendContent(session, content),
+    );
+    for await (const _ of sending) {
+      // Each is checked when it is answered.
+    }
+  }
+}
+
+/** A content whose length is another than it should be is damaged or a lie, and is sent. */
+async function hasContent(session: SessionClient, content: UnflushedContent): Promise<boolean> {
+  return (await lengthOnServer(session, content.id)) === content.lengthBytes;
+}
+
+/** Plain bytes of a content that the server has; `undefined` when it has none, or has marked it deleted. */
+export async function lengthOnServer(
+  session: SessionClient,
+  id: ContentId,
+  options: CallOptions = {},
+): Promise<number | undefined> {
+  try {
+    const { info } = await session.request("getContentInfo", { contentId: id }, options);
+    return info === undefined || info.deleted ? undefined : info.originalLength;
+  } catch (error) {
+    if (isSejfError(error, "SEJF_CONTENT_NOT_FOUND")) return undefined;
+    throw error;
   }
 }
 

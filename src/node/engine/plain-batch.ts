@@ -1,0 +1,101 @@
+/**
+ * Contents on their way to a server, in place of a pack: plain bytes back to back in a buffer of the shared memory,
+ * and a list of them. Records of the list, little-endian: u32 length, u32 compressor wanted (0: none), hash.
+ */
+import type { BlobId } from "../../blob/index.ts";
+import type { OwnedBytes } from "../../bytes/index.ts";
+import { assert, SejfError } from "../../errors/index.ts";
+import type { AppendedContent, FinishedPack } from "../../format/index.ts";
+
+const HEAD_BYTES = 8;
+const FIRST_LIST_BYTES = 16 * 1024;
+/** No message can be sent whose content is longer. */
+const LONGEST_CONTENT_BYTES = 20 << 20;
+
+export class PlainBatch {
+  readonly #buffer: Uint8Array;
+  #length = 0;
+  #list: OwnedBytes = new Uint8Array(FIRST_LIST_BYTES);
+  #listLength = 0;
+  #contents = 0;
+
+  constructor(buffer: Uint8Array) {
+    this.#buffer = buffer;
+  }
+
+  get lengthBytes(): number {
+    return this.#length;
+  }
+
+  get contentCount(): number {
+    return this.#contents;
+  }
+
+  fits(length: number): boolean {
+    return this.#length + length <= this.#buffer.byteLength;
+  }
+
+  /** A view behind what is there, to be written in place; `commitKey` follows. */
+  reserve(length: number): Uint8Array {
+    assert(this.fits(length), "a content does not fit into its buffer");
+    return this.#buffer.subarray(this.#length, this.#length + length);
+  }
+
+  /** What was written to the reserved place is a content. `key`: prefix byte, which is 0, and hash. */
+  commitKey(length: number, key: Uint8Array, content: Omit<AppendedContent, "contentId">): void {
+    const recordBytes = HEAD_BYTES + key.byteLength - 1;
+    if (this.#listLength + recordBytes > this.#list.byteLength) {
+      const grown = new Uint8Array(2 * this.#list.byteLength);
+      grown.set(this.#list);
+      this.#list = grown;
+    }
+    const view = new DataView(this.#list.buffer, this.#listLength);
+    view.setUint32(0, length, true);
+    view.setUint32(4, content.compressionId, true);
+    this.#list.set(key.subarray(1), this.#listLength + HEAD_BYTES);
+    this.#listLength += recordBytes;
+    this.#length += length;
+    this.#contents++;
+  }
+
+  /** The bytes as a view of the buffer, the list as `index`. There is no pack, so it has no name. */
+  finish(): FinishedPack {
+    return {
+      packId: "" as BlobId,
+      bytes: this.#buffer.subarray(0, this.#length),
+      index: this.#list.slice(0, this.#listLength),
+    };
+  }
+}
+
+/** One content of a batch. */
+export interface BatchedContent {
+  /** Hash in hexadecimal: the ID of a content without prefix. */
+  readonly hash: string;
+  readonly data: Uint8Array;
+  /** 0: none. */
+  readonly compressor: number;
+}
+
+/** The contents of a batch, in order. @throws SEJF_WORKER when the list does not fit the bytes. */
+export function* batchedContents(
+  bytes: Uint8Array,
+  list: OwnedBytes,
+  hashBytes: number,
+): Generator<BatchedContent, void, void> {
+  const view = new DataView(list.buffer, list.byteOffset, list.byteLength);
+  const hex = Buffer.from(list.buffer, list.byteOffset, list.byteLength).toString("hex");
+  const recordBytes = HEAD_BYTES + hashBytes;
+  let at = 0;
+  for (let record = 0; record + recordBytes <= list.byteLength; record += recordBytes) {
+    const length = view.getUint32(record, true);
+    if (length > LONGEST_CONTENT_BYTES || at + length > bytes.byteLength)
+      throw new SejfError("SEJF_WORKER", `a batch of ${bytes.byteLength} bytes ends too early`);
+    yield {
+      hash: hex.slice(2 * (record + HEAD_BYTES), 2 * (record + recordBytes)),
+      data: bytes.subarray(at, at + length),
+      compressor: view.getUint32(record + 4, true),
+    };
+    at += length;
+  }
+}

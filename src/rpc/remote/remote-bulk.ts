@@ -1,0 +1,209 @@
+/**
+ * The bulk paths behind a server: the thread engine, started by the first call, or the portable path where there are no
+ * threads. Bytes that threads have named go to the server through `UnflushedWrites`, as single writes do.
+ */
+import {
+  type CallOptions,
+  collect,
+  copyBytes,
+  mapUnordered,
+  type OwnedBytes,
+} from "../../bytes/index.ts";
+import { PortableBulk, type PortableParts } from "../../content/index.ts";
+import type {
+  ContentId,
+  ContentRef,
+  ContentRequest,
+  FileBatch,
+  FileResult,
+  RestoreBatch,
+  RestoreFilesOptions,
+  RestoreResult,
+  VerifyResult,
+  WriteFilesOptions,
+} from "../../format/index.ts";
+import type { BatchedContent, BulkEngine } from "../../node/engine/index.ts";
+import { ReadAhead } from "./read-ahead.ts";
+import type { UnflushedWrites } from "./unflushed.ts";
+
+/** Without threads. */
+const FILE_GROUPS_AT_ONCE = 4;
+
+export interface RemoteBulkParts {
+  readonly hash: string;
+  readonly secret: Uint8Array;
+  readonly indexVersion: number;
+  readonly splitter: string;
+  readonly threads: number | undefined;
+  readonly portable: PortableParts;
+  readonly unflushed: UnflushedWrites;
+  /** A content from which on it pays to ask before it is sent. */
+  readonly askFromBytes: number;
+  readonly isKnown: (id: ContentId) => boolean;
+  /** Not hashed. */
+  readonly fetch: (ref: ContentRef, options: CallOptions) => Promise<OwnedBytes>;
+  readonly assertWritable: () => void;
+}
+
+export class RemoteBulk implements AsyncDisposable {
+  readonly #parts: RemoteBulkParts;
+  readonly #portable: PortableBulk;
+  #engine: Promise<BulkEngine | undefined> | undefined;
+  #uploads = 0;
+  /** Threads may hold contents that were not handed over. */
+  #isDirty = false;
+  /** What threads take for stored may be gone. */
+  #isStale = false;
+
+  constructor(parts: RemoteBulkParts) {
+    this.#parts = parts;
+    this.#portable = new PortableBulk(parts.portable);
+  }
+
+  async *writeFiles(
+    batches: AsyncIterable<FileBatch>,
+    options: WriteFilesOptions,
+  ): AsyncGenerator<readonly FileResult[], void, void> {
+    this.#parts.assertWritable();
+    if (this.#isStale && this.#uploads === 0) await this.#restart();
+    const engine = await this.#start(options.parallel);
+    this.#uploads++;
+    try {
+      if (engine === undefined) yield* this.#writePortably(batches, options);
+      else {
+        this.#isDirty = true;
+        yield* engine.writeFiles(batches, options);
+      }
+    } finally {
+      this.#uploads--;
+    }
+  }
+
+  async *restoreFiles(
+    batches: AsyncIterable<RestoreBatch>,
+    options: RestoreFilesOptions,
+  ): AsyncGenerator<readonly RestoreResult[], void, void> {
+    await this.drain();
+    const engine = await this.#start();
+    if (engine === undefined) yield* this.#restorePortably(batches, options);
+    else yield* engine.restoreFiles(batches, options);
+  }
+
+  async *verifyMany(
+    requests: AsyncIterable<readonly ContentRequest[]>,
+    options: CallOptions,
+  ): AsyncGenerator<readonly VerifyResult[], void, void> {
+    await this.drain();
+    yield* ((await this.#start()) ?? this.#portable).verifyMany(requests, options);
+  }
+
+  /** Everything that threads have named was handed over. @throws what could not be sent. */
+  async drain(): Promise<void> {
+    if (!this.#isDirty) return;
+    const engine = await this.#engine;
+    await engine?.drain();
+    if (this.#uploads === 0) this.#isDirty = false;
+  }
+
+  /** The server may have lost what was stored before: the next upload does not rely on it. */
+  forgetKnown(): void {
+    this.#isStale = this.#engine !== undefined;
+  }
+
+  /** What was not drained is lost. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const engine = await this.#engine?.catch(() => undefined);
+    await engine?.close();
+  }
+
+  async #restart(): Promise<void> {
+    await this.drain();
+    await this[Symbol.asyncDispose]();
+    this.#engine = undefined;
+    this.#isStale = false;
+  }
+
+  async #start(threads?: number): Promise<BulkEngine | undefined> {
+    this.#engine ??= this.#create(threads);
+    return await this.#engine;
+  }
+
+  async #create(threads: number | undefined): Promise<BulkEngine | undefined> {
+    const { hash, secret, indexVersion, splitter, unflushed, fetch } = this.#parts;
+    if ((this.#parts.threads ?? threadsOfEnvironment()) === 0) return undefined;
+    const { createRemoteEngine } = await import("../../node/engine/index.ts");
+    const engine = createRemoteEngine(
+      {
+        send: async (contents) => await this.#send(contents),
+        commit: async () => await unflushed.flush(),
+        fetch,
+      },
+      {
+        hash,
+        secret: copyBytes(secret),
+        indexVersion,
+        splitter,
+        threads: this.#parts.threads ?? threads,
+      },
+    );
+    if (engine.threads > 0) return engine;
+    await engine.close();
+    return undefined;
+  }
+
+  async #send(contents: Iterable<BatchedContent>): Promise<void> {
+    const { unflushed, askFromBytes, isKnown } = this.#parts;
+    for (const { hash, data, compressor } of contents) {
+      const id = hash as ContentId;
+      if (isKnown(id)) continue;
+      await unflushed.write(id, data, {
+        prefix: "",
+        compressor: compressor === 0 ? undefined : compressor,
+        asksFirst: data.byteLength >= askFromBytes,
+      });
+    }
+  }
+
+  async *#writePortably(
+    batches: AsyncIterable<FileBatch>,
+    options: WriteFilesOptions,
+  ): AsyncGenerator<readonly FileResult[], void, void> {
+    yield* mapUnordered(
+      batches,
+      options.parallel ?? FILE_GROUPS_AT_ONCE,
+      async (batch, signal) =>
+        (await collect(this.#portable.writeFiles(once(batch), { ...options, signal }))).flat(),
+      options.signal,
+    );
+  }
+
+  async *#restorePortably(
+    batches: AsyncIterable<RestoreBatch>,
+    options: RestoreFilesOptions,
+  ): AsyncGenerator<readonly RestoreResult[], void, void> {
+    const { portable } = this.#parts;
+    yield* mapUnordered(
+      batches,
+      options.parallel ?? FILE_GROUPS_AT_ONCE,
+      async (batch, signal) => {
+        const pieces = batch.files.flatMap((file) => file.pieces);
+        const ahead = new ReadAhead(pieces, portable.read);
+        const bulk = new PortableBulk({
+          ...portable,
+          read: async (ref, call) => await ahead.read(ref, call),
+        });
+        return (await collect(bulk.restoreFiles(once(batch), { signal }))).flat();
+      },
+      options.signal,
+    );
+  }
+}
+
+function threadsOfEnvironment(): number | undefined {
+  return process.env["SEJF_THREADS"] === "0" ? 0 : undefined;
+}
+
+// oxlint-disable-next-line require-await -- one item as the source of a stage
+async function* once<T>(item: T): AsyncGenerator<T, void, void> {
+  yield item;
+}
