@@ -86,7 +86,7 @@ export class ByteBudget {
   }
 
   #serve(): void {
-    for (const key of [...this.#waiting.keys()]) {
+    for (const key of this.#waiting.keys()) {
       const queue = this.#waiting.get(key);
       const first = queue?.[0];
       if (queue === undefined || first === undefined || !this.#inShare(key, first.bytes)) continue;

@@ -68,7 +68,7 @@ export class MessageChannel {
     stream.once("close", () => {
       this.#stall.stop();
       for (const { fail } of this.#waiting.splice(0)) fail(streamEnded());
-      for (const room of [...this.#rooms]) this.leave(room);
+      for (const room of this.#rooms) this.leave(room);
     });
   }
 

@@ -1,17 +1,7 @@
 /** What the sessions of clients are given, and what they tell of themselves. */
-import type { CallOptions, Clock, Random } from "../../bytes/index.ts";
+import type { CallOptions } from "../../bytes/index.ts";
 import type { Labels } from "../../manifest/index.ts";
-import type { DirectRepository } from "../../repository/index.ts";
-import type { Holdings } from "../holding/index.ts";
-import type { AccountRetention } from "../retention/index.ts";
-import type {
-  AccessRights,
-  AccessRules,
-  Account,
-  AuditLog,
-  LoginGate,
-  ServerLog,
-} from "../types.ts";
+import type { AccessRights, Account } from "../types.ts";
 
 /** A manifest that a client wants to write. */
 export interface NewManifest {
@@ -62,31 +52,7 @@ export interface SharedFlush {
    * Everything written before the call is durable and visible after it. `stage` runs when contents written before it
    * are durable, and puts the manifests that name them.
    */
-  flush(stage?: () => void): Promise<void>;
-}
-
-export interface SessionMethodOptions {
-  readonly repository: DirectRepository;
-  readonly loginGate: LoginGate;
-  readonly accessRules: AccessRules;
-  readonly manifestRules: ManifestRules;
-  readonly holdings: Holdings;
-  readonly retention: AccountRetention;
-  readonly notifications: Notifications;
-  readonly registry: SessionRegistry;
-  readonly flush: SharedFlush;
-  readonly audit: AuditLog;
-  readonly log: ServerLog;
-  readonly clock: Clock;
-  readonly random: Random;
-  /** Requests worked on at the same time, of all sessions. Default: twice the processors. */
-  readonly maxConcurrency?: number | undefined;
-  /** How often a session's right to be there is looked at again. Default and at most 10 s. */
-  readonly reauthorizeMs?: number | undefined;
-  /** How old a view of what other servers wrote may be when something is searched. Default 10 s. */
-  readonly stalenessMs?: number | undefined;
-  /** Refreshes what is served; default the repository and the holdings. Jobs join theirs with it. */
-  readonly refresh?: ((options?: CallOptions) => Promise<void>) | undefined;
+  flush(stage?: () => Promise<void>): Promise<void>;
 }
 
 /** What happened in a session so far. */

@@ -1,0 +1,172 @@
+/**
+ * One session of an account: what it may do at this moment, what it has put and not flushed, what it did. The handlers
+ * of requests work on it.
+ */
+import type { CallOptions } from "../../bytes/index.ts";
+import { Mutex } from "../../bytes/index.ts";
+import { SejfError } from "../../errors/index.ts";
+import type { Labels, ManifestChange } from "../../manifest/index.ts";
+import type { GrpcError, GrpcServerCall } from "../../rpc/index.ts";
+import type { AccessLevel, AccessRights, Account, AuditEvent } from "../types.ts";
+import { type MutableCounters, newCounters, type RegisteredSession } from "./registry.ts";
+import { SessionManifests } from "./session-manifests.ts";
+import type { SessionMethodOptions } from "./method-options.ts";
+import type { SessionStatus } from "./types.ts";
+
+const LEVELS: Readonly<Record<AccessLevel, number>> = { NONE: 0, READ: 1, APPEND: 2, FULL: 3 };
+
+export function atLeast(level: AccessLevel, wanted: AccessLevel): boolean {
+  return LEVELS[level] >= LEVELS[wanted];
+}
+
+export function accessDenied(): SejfError {
+  return new SejfError("SEJF_ACCESS_DENIED", "access denied");
+}
+
+export class AccountSession implements RegisteredSession {
+  readonly id: number;
+  readonly account: string;
+  readonly manifests: SessionManifests;
+  readonly counters: MutableCounters = newCounters();
+  /** By the last look at account and rules. */
+  principal: Account;
+  rights: AccessRights;
+  purpose = "";
+  readOnly = false;
+  readonly #options: SessionMethodOptions;
+  readonly #call: GrpcServerCall;
+  readonly #startedMs: number;
+  readonly #flushing: Mutex = new Mutex();
+  #wroteContents = false;
+  #running = 0;
+
+  constructor(
+    options: SessionMethodOptions,
+    call: GrpcServerCall,
+    principal: Account,
+    rights: AccessRights,
+    id: number,
+  ) {
+    this.#options = options;
+    this.#call = call;
+    this.id = id;
+    this.account = principal.name;
+    this.principal = principal;
+    this.rights = rights;
+    this.#startedMs = options.clock.nowMs();
+    this.manifests = new SessionManifests(options.repository.manifests, options.clock);
+  }
+
+  get isBusy(): boolean {
+    return this.#isUnflushed || this.#running > 0;
+  }
+
+  get #isUnflushed(): boolean {
+    return this.#wroteContents || this.manifests.changes.length > 0;
+  }
+
+  status(): SessionStatus {
+    return {
+      id: this.id,
+      account: this.account,
+      from: this.#call.peer,
+      purpose: this.purpose,
+      clientVersion: this.#call.metadata.get("kopia-version") ?? "",
+      readOnly: this.readOnly,
+      startedMs: this.#startedMs,
+      unflushed: this.#isUnflushed,
+      counters: { ...this.counters },
+    };
+  }
+
+  end(error: GrpcError): void {
+    this.#call.end(error);
+  }
+
+  /** Counts a request while it runs. */
+  async counting<T>(work: () => Promise<T>): Promise<T> {
+    this.#running++;
+    this.counters.requests++;
+    try {
+      return await work();
+    } catch (error) {
+      this.counters.refused++;
+      throw error;
+    } finally {
+      this.#running--;
+    }
+  }
+
+  /** @throws SEJF_ACCESS_DENIED unless all contents may be used at this level. */
+  assertContents(level: AccessLevel): void {
+    if (!atLeast(this.rights.content, level)) throw accessDenied();
+  }
+
+  /** @throws SEJF_ACCESS_DENIED in a session that was begun for reading. */
+  assertWritable(): void {
+    if (this.readOnly)
+      throw new SejfError("SEJF_ACCESS_DENIED", "this session was begun for reading only");
+  }
+
+  allows(labels: Labels, level: AccessLevel): boolean {
+    return atLeast(this.rights.manifest(labels), level);
+  }
+
+  /** Contents were written that a flush has to make durable. */
+  wrote(): void {
+    this.#wroteContents = true;
+  }
+
+  /**
+   * Everything of this session is durable and visible after it. A snapshot that reaches what is not there, or not held
+   * by the account, is refused, and with it all changes of manifests since the last flush: half of them could delete
+   * what the other half should have replaced.
+   * @throws SEJF_CONTENT_NOT_FOUND, SEJF_CORRUPT for a refused snapshot; the storage's errors.
+   */
+  async flush(options: CallOptions): Promise<void> {
+    await this.#flushing.run(async () => {
+      this.counters.flushes++;
+      if (!this.#isUnflushed) return;
+      const changes = this.manifests.changes.slice();
+      try {
+        await this.#acceptSnapshots(changes, options);
+      } catch (error) {
+        options.signal?.throwIfAborted();
+        this.manifests.drop(changes.length);
+        throw error;
+      }
+      options.signal?.throwIfAborted();
+      this.#wroteContents = false;
+      try {
+        if (changes.length === 0) await this.#options.flush.flush();
+        else await this.#options.flush.flush(async () => await this.#apply(changes));
+      } catch (error) {
+        this.#wroteContents = true;
+        throw error;
+      }
+    });
+  }
+
+  audit(event: Omit<AuditEvent, "who" | "from">): void {
+    this.#options.audit.record({ who: this.account, from: this.#call.peer, ...event });
+  }
+
+  async #acceptSnapshots(
+    changes: readonly ManifestChange[],
+    { signal }: CallOptions,
+  ): Promise<void> {
+    const { holdings } = this.#options;
+    const deleted = new Set(changes.filter(({ kind }) => kind === "delete").map(({ id }) => id));
+    for (const change of changes) {
+      if (change.kind !== "put" || change.labels["type"] !== "snapshot") continue;
+      if (deleted.has(change.id)) continue;
+      const { rights } = this;
+      await holdings.acceptSnapshot(this.principal, change.data, { rights, signal });
+    }
+  }
+
+  async #apply(changes: readonly ManifestChange[]): Promise<void> {
+    await this.#options.repository.manifests.apply(changes);
+    this.manifests.drop(changes.length);
+  }
+}

@@ -1,0 +1,189 @@
+/**
+ * Requests about contents. What an account does not hold is, for it, not there: neither answers nor what they tell
+ * distinguish "nobody has it" from "somebody else has it". Spec: kopia-server 4, 4.1.
+ *
+ * SECURITY: times, packs and stored lengths tell that somebody else stored a content before, and how; they are told only
+ * where all accounts may see all contents.
+ */
+import { COMPRESSORS } from "../../compress/index.ts";
+import type { ContentInfo } from "../../content/index.ts";
+import { SejfError } from "../../errors/index.ts";
+import {
+  type ContentId,
+  contentPrefix,
+  type ContentRef,
+  parseContentId,
+} from "../../format/index.ts";
+import type { RequestContext, SessionHandlers } from "../../rpc/index.ts";
+import { accessDenied, type AccountSession } from "./account-session.ts";
+import type { SessionParts } from "./session-parts.ts";
+
+/** Packed manifests: of all accounts together. */
+const MANIFEST_PREFIX = "m";
+/** What one request may bring into the cache. */
+const MAX_PREFETCH_BYTES = 256 << 20;
+const PREFETCH_PAGE = 100;
+
+const COMPRESSOR_IDS: ReadonlySet<number> = new Set(COMPRESSORS.map(({ id }) => id));
+
+export function contentHandlers(
+  session: AccountSession,
+  parts: SessionParts,
+): ReadingHandlers & Pick<SessionHandlers, "writeContent" | "getCapacity"> {
+  const { repository, holdings } = parts.options;
+  return {
+    ...readingHandlers(session, parts),
+    writeContent: async ({ prefix, data, compression }, context) => {
+      session.assertWritable();
+      session.assertContents("APPEND");
+      checkPrefix(prefix);
+      checkCompression(compression);
+      const { signal } = context;
+      const write = async (): Promise<ContentRef> =>
+        await repository.contents.write(data, {
+          prefix,
+          compressor: compression === 0 ? undefined : compression,
+          signal,
+        });
+      const contentId = await parts.writing.run(session.account, write, { signal });
+      session.wrote();
+      holdings.noteSent(session.principal, parseContentId(contentId));
+      session.counters.writtenContents++;
+      session.counters.writtenBytes += data.byteLength;
+      return { contentId };
+    },
+    getCapacity: async (_body, { signal }) => {
+      session.assertContents("READ");
+      const capacity = await repository.storage.capacity?.({ signal });
+      if (capacity === undefined)
+        throw new SejfError("SEJF_UNSUPPORTED", "the storage does not know how much it holds");
+      const { totalBytes, freeBytes } = capacity;
+      return { capacity: { sizeBytes: BigInt(totalBytes), freeBytes: BigInt(freeBytes) } };
+    },
+  };
+}
+
+type ReadingHandlers = Pick<SessionHandlers, "getContentInfo" | "getContent" | "prefetchContents">;
+
+function readingHandlers(session: AccountSession, parts: SessionParts): ReadingHandlers {
+  const { repository, holdings } = parts.options;
+  const { contents } = repository;
+  return {
+    getContentInfo: async ({ contentId }, context) => {
+      session.assertContents("READ");
+      const info = await mustSee(session, parts, parseContentId(contentId), context);
+      const isOpen = holdings.mode === "any";
+      return {
+        info: {
+          id: info.id,
+          packedLength: isOpen ? info.packedLength : info.originalLength,
+          timestampSeconds: isOpen ? BigInt(info.timestampS) : 0n,
+          packBlobId: isOpen ? info.packId : "",
+          packOffset: isOpen ? info.packOffset : 0,
+          deleted: info.deleted,
+          formatVersion: info.formatVersion,
+          originalLength: info.originalLength,
+        },
+      };
+    },
+    getContent: async ({ contentId }, context) => {
+      session.assertContents("READ");
+      const info = await mustSee(session, parts, parseContentId(contentId), context);
+      await context.enter(info.originalLength);
+      const { signal } = context;
+      const read = async (): Promise<Uint8Array> => await contents.read(info.ref, { signal });
+      const data = await parts.reading.run(session.account, read, { signal });
+      session.counters.readContents++;
+      session.counters.readBytes += data.byteLength;
+      return { data };
+    },
+    prefetchContents: async ({ contentIds, hint }, context) => {
+      session.assertContents("READ");
+      const seen: ContentInfo[] = [];
+      for (const text of contentIds) {
+        const info = await see(session, parts, parseContentId(text), context);
+        if (info !== undefined) seen.push(info);
+      }
+      // Blobs on a local disk need no warming.
+      if (hint !== "none" && repository.storage.localPath === undefined)
+        await prefetch(session, parts, seen, context);
+      return { contentIds: seen.map(({ id }) => id) };
+    },
+  };
+}
+
+/** `undefined` for what is not there, for this account. */
+async function see(
+  session: AccountSession,
+  parts: SessionParts,
+  id: ContentId,
+  { signal }: RequestContext,
+): Promise<ContentInfo | undefined> {
+  if (contentPrefix(id) === MANIFEST_PREFIX) return undefined;
+  const { holdings, repository } = parts.options;
+  const look = async (): Promise<ContentInfo | undefined> => {
+    const { rights } = session;
+    const isHeld = await holdings.holds(session.principal, id, { rights, signal });
+    return isHeld ? await repository.contents.info(id, { signal }) : undefined;
+  };
+  // Another server may have taken in a snapshot that reaches it.
+  return (await look()) ?? ((await parts.freshness.ensure()) ? await look() : undefined);
+}
+
+/** @throws SEJF_CONTENT_NOT_FOUND. */
+async function mustSee(
+  session: AccountSession,
+  parts: SessionParts,
+  id: ContentId,
+  context: RequestContext,
+): Promise<ContentInfo> {
+  const info = await see(session, parts, id, context);
+  if (info === undefined) throw new SejfError("SEJF_CONTENT_NOT_FOUND", "content not found");
+  return info;
+}
+
+/** Reading brings them into the cache; best effort. Grouped by pack, in parts. */
+async function prefetch(
+  session: AccountSession,
+  parts: SessionParts,
+  seen: readonly ContentInfo[],
+  { signal }: RequestContext,
+): Promise<void> {
+  const { contents } = parts.options.repository;
+  let bytes = 0;
+  for (let at = 0; at < seen.length; at += PREFETCH_PAGE) {
+    const page = seen.slice(at, at + PREFETCH_PAGE).filter(({ packedLength }) => {
+      bytes += packedLength;
+      return bytes <= MAX_PREFETCH_BYTES;
+    });
+    const requests = page.map(({ ref }, job) => ({ job, ref }));
+    await parts.reading.run(
+      session.account,
+      async () => {
+        for await (const _ of contents.readMany(onePage(requests), { signal }));
+      },
+      { signal },
+    );
+  }
+}
+
+// oxlint-disable-next-line require-await
+async function* onePage<T>(page: readonly T[]): AsyncGenerator<readonly T[], void, void> {
+  yield page;
+}
+
+/** @throws SEJF_ACCESS_DENIED for manifests, SEJF_INVALID_ARGUMENT. */
+function checkPrefix(prefix: string): void {
+  if (prefix.startsWith(MANIFEST_PREFIX)) throw accessDenied();
+  if (!/^[g-z]?$/.test(prefix))
+    throw new SejfError(
+      "SEJF_INVALID_ARGUMENT",
+      "invalid prefix, must be empty or a single letter between 'g' and 'z'",
+    );
+}
+
+/** @throws SEJF_INVALID_ARGUMENT. */
+function checkCompression(id: number): void {
+  if (id !== 0 && !COMPRESSOR_IDS.has(id))
+    throw new SejfError("SEJF_INVALID_ARGUMENT", `unsupported compressor ${id}`);
+}

@@ -1,0 +1,151 @@
+/**
+ * Requests about manifests. What one may not see is not found, whether or not it is there; a policy is found only when
+ * its labels are exactly those of a policy, so that nobody's extra labels make it count for somebody else.
+ * Spec: kopia-server 4, 8, 12.
+ */
+import { bytesToUtf8, utf8ToBytes } from "../../bytes/index.ts";
+import { isSejfError, SejfError } from "../../errors/index.ts";
+import type {
+  Labels,
+  Manifest,
+  ManifestId,
+  ManifestMetadata as StoredMetadata,
+} from "../../manifest/index.ts";
+import type { ManifestEntryMetadata, RequestContext, SessionHandlers } from "../../rpc/index.ts";
+import { accessDenied, type AccountSession } from "./account-session.ts";
+import type { SessionParts } from "./session-parts.ts";
+
+const MAX_JSON_BYTES = 4 << 20;
+/** Types of which clients may delete something. */
+const DELETABLE: ReadonlySet<string> = new Set(["snapshot", "policy", "user"]);
+
+type ManifestRequests =
+  | "getManifest"
+  | "putManifest"
+  | "findManifests"
+  | "deleteManifest"
+  | "applyRetentionPolicy";
+
+export function manifestHandlers(
+  session: AccountSession,
+  parts: SessionParts,
+): Pick<SessionHandlers, ManifestRequests> {
+  const { manifestRules, retention } = parts.options;
+  const { manifests } = session;
+  return {
+    getManifest: async ({ manifestId }, context) => {
+      const manifest = await mustSee(session, parts, manifestId, context);
+      return { jsonData: utf8ToBytes(manifest.text), metadata: metadataOf(manifest) };
+    },
+    findManifests: async ({ labels }, { signal }) => {
+      await parts.freshness.ensure();
+      const found = await manifests.find(labels, { signal });
+      const seen = found.filter((item) => isVisible(session, parts, item.labels));
+      return { metadata: seen.map(metadataOf) };
+    },
+    putManifest: async ({ jsonData, labels }, { signal }) => {
+      session.assertWritable();
+      if (jsonData.byteLength > MAX_JSON_BYTES)
+        throw new SejfError(
+          "SEJF_INVALID_ARGUMENT",
+          `a manifest of ${jsonData.byteLength} bytes, at most ${MAX_JSON_BYTES} are taken`,
+        );
+      if ((labels["type"] ?? "") === "")
+        throw new SejfError("SEJF_INVALID_ARGUMENT", "'type' label is required");
+      const { principal: account, rights } = session;
+      if (!session.allows(labels, "APPEND")) throw accessDenied();
+      const json = checkedJson(jsonData);
+      const checked = await manifestRules.checkNew({ account, rights, labels, json }, { signal });
+      const id = await manifests.put(checked.labels, checked.data);
+      const action = `${checked.labels["type"]}.create`;
+      session.audit({ action, result: "ok", target: targetOf(session, id, checked.labels) });
+      return { manifestId: id };
+    },
+    deleteManifest: async ({ manifestId }, context) => {
+      session.assertWritable();
+      const { id, labels } = await mustSee(session, parts, manifestId, context);
+      const type = labels["type"] ?? "";
+      const isForeign = type === "user" && labels["username"] !== session.account;
+      if (!DELETABLE.has(type) || isForeign || !session.allows(labels, "FULL")) {
+        session.audit({ action: `${type}.delete`, result: "denied", target: id });
+        throw accessDenied();
+      }
+      await manifests.delete(id);
+      const target = targetOf(session, id, labels);
+      session.audit({ action: `${type}.delete`, result: "ok", target });
+      return {};
+    },
+    applyRetentionPolicy: async ({ sourcePath, reallyDelete }, { signal }) => {
+      if (reallyDelete) session.assertWritable();
+      const { principal: account } = session;
+      const { username, hostname } = account;
+      const labels = { type: "snapshot", username, hostname, path: sourcePath };
+      if (!session.allows(labels, "APPEND")) throw accessDenied();
+      await parts.freshness.ensure();
+      const options = { reallyDelete, manifests, signal };
+      const expired = await retention.apply(account, sourcePath, options);
+      return { manifestIds: expired };
+    },
+  };
+}
+
+function isVisible(session: AccountSession, parts: SessionParts, labels: Labels): boolean {
+  if (labels["type"] === "policy" && !parts.options.manifestRules.exactPolicyLabels(labels))
+    return false;
+  return session.allows(labels, "READ");
+}
+
+/** @throws SEJF_MANIFEST_NOT_FOUND also for what may not be seen. */
+async function mustSee(
+  session: AccountSession,
+  parts: SessionParts,
+  text: string,
+  { signal }: RequestContext,
+): Promise<Manifest> {
+  const manifest = await findOne(session, text as ManifestId, signal);
+  const found =
+    manifest === undefined && isManifestId(text) && (await parts.freshness.ensure())
+      ? await findOne(session, text, signal)
+      : manifest;
+  if (found === undefined || !isVisible(session, parts, found.labels))
+    throw new SejfError("SEJF_MANIFEST_NOT_FOUND", `manifest ${text.slice(0, 200)}: not found`);
+  return found;
+}
+
+async function findOne(
+  session: AccountSession,
+  id: ManifestId,
+  signal: AbortSignal,
+): Promise<Manifest | undefined> {
+  try {
+    return await session.manifests.get(id, { signal });
+  } catch (error) {
+    if (isSejfError(error, "SEJF_MANIFEST_NOT_FOUND")) return undefined;
+    throw error;
+  }
+}
+
+function isManifestId(text: string): text is ManifestId {
+  return /^[0-9a-f]{32}$/.test(text);
+}
+
+function metadataOf(item: StoredMetadata): ManifestEntryMetadata {
+  const { id, modified, lengthBytes, labels } = item;
+  return { id, modTimeNanos: modified, length: lengthBytes, labels };
+}
+
+/** A copy, for the message's memory is used again. @throws SEJF_INVALID_ARGUMENT for what is not UTF-8. */
+function checkedJson(bytes: Uint8Array): Uint8Array {
+  try {
+    return utf8ToBytes(bytesToUtf8(bytes));
+  } catch {
+    throw new SejfError("SEJF_INVALID_ARGUMENT", "a manifest is not UTF-8");
+  }
+}
+
+/** What the audit log names it by. SECURITY: of sealed accounts no path. */
+function targetOf(session: AccountSession, id: ManifestId, labels: Labels): string {
+  const { path, username, hostname } = labels;
+  if (session.principal.encryption === "client" || path === undefined) return id;
+  return `${id} ${username}@${hostname}:${path}`;
+}

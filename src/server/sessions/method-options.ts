@@ -1,0 +1,31 @@
+/** What the method of sessions is made of. */
+import type { CallOptions, Clock } from "../../bytes/index.ts";
+import type { DirectRepository } from "../../repository/index.ts";
+import type { Holdings } from "../holding/index.ts";
+import type { AccountRetention } from "../retention/index.ts";
+import type { AccessRules, AuditLog, LoginGate, ServerLog } from "../types.ts";
+import type { Sessions } from "./registry.ts";
+import type { ManifestRules, Notifications, SharedFlush } from "./types.ts";
+
+export interface SessionMethodOptions {
+  readonly repository: DirectRepository;
+  readonly loginGate: LoginGate;
+  readonly accessRules: AccessRules;
+  readonly manifestRules: ManifestRules;
+  readonly holdings: Holdings;
+  readonly retention: AccountRetention;
+  readonly notifications: Notifications;
+  readonly registry: Sessions;
+  readonly flush: SharedFlush;
+  readonly audit: AuditLog;
+  readonly log: ServerLog;
+  readonly clock: Clock;
+  /** Requests worked on at the same time, of all sessions. Default: twice the processors. */
+  readonly maxConcurrency?: number | undefined;
+  /** How often a session's right to be there is looked at again. Default and at most 10 s. */
+  readonly reauthorizeMs?: number | undefined;
+  /** How old a view of what other servers wrote may be when something is searched. Default 10 s. */
+  readonly stalenessMs?: number | undefined;
+  /** Refreshes what is served; default the repository and the holdings. Jobs join theirs with it. */
+  readonly refresh?: ((options?: CallOptions) => Promise<void>) | undefined;
+}
