@@ -1,5 +1,7 @@
 /** Which contents an account may see, and what a snapshot must prove before it is taken in. */
+export { openHoldings } from "./holdings.ts";
 export type {
+  HeldRepository,
   HoldingCallOptions,
   HoldingMode,
   Holdings,

@@ -3,15 +3,22 @@
  * read. Everything else is, for this account, not there. Nothing of this is stored: it follows from the repository.
  */
 import type { CallOptions, Clock } from "../../bytes/index.ts";
-import type { ContentId } from "../../format/index.ts";
-import type { DirectRepository } from "../../repository/index.ts";
+import type { DirectContents } from "../../content/index.ts";
+import type { ContentId, ContentReader } from "../../format/index.ts";
+import type { ManifestStore } from "../../manifest/index.ts";
 import type { AccessRights, Account, ServerLog } from "../types.ts";
 
 /** `any`: whoever may read contents may read all of them, as with Kopia. */
 export type HoldingMode = "holding" | "any";
 
+/** What holdings need of a direct repository. */
+export interface HeldRepository {
+  readonly contents: ContentReader & Pick<DirectContents, "losses" | "info" | "undelete">;
+  readonly manifests: Pick<ManifestStore, "find" | "get">;
+}
+
 export interface HoldingsOptions {
-  readonly repository: DirectRepository;
+  readonly repository: HeldRepository;
   readonly mode: HoldingMode;
   readonly clock: Clock;
   readonly log?: ServerLog | undefined;

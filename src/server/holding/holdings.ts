@@ -1,0 +1,210 @@
+/** The holdings of all accounts: each one's view and what it sent lately, in bounded memory. */
+import type { CallOptions } from "../../bytes/index.ts";
+import { SejfError } from "../../errors/index.ts";
+import type { ContentId } from "../../format/index.ts";
+import type { ManifestId } from "../../manifest/index.ts";
+import { decodeSnapshot } from "../../snapshot/index.ts";
+import type { Account } from "../types.ts";
+import { ForeignSnapshots, mayRead } from "./foreign-snapshots.ts";
+import { SentContents } from "./sent-contents.ts";
+import type {
+  HoldingCallOptions,
+  Holdings,
+  HoldingsOptions,
+  HoldingsStatistics,
+  HoldingMode,
+} from "./types.ts";
+import { View, type ViewOptions } from "./view.ts";
+
+const DEFAULT_MEMORY_BYTES: number = 512 << 20;
+const DEFAULT_SENT_LIFE_MS = 24 * 3_600_000;
+/** A snapshot of nobody: who may read it may read all. */
+const ANY_SNAPSHOT = { type: "snapshot", username: "\0", hostname: "\0", path: "\0" };
+/** Notes of sent contents between two looks at the memory. */
+const NOTES_PER_TRIM = 65_536;
+
+interface AccountState {
+  readonly sent: SentContents;
+  own: View | undefined;
+  readonly foreign: ForeignSnapshots;
+}
+
+export function openHoldings(options: HoldingsOptions): Holdings {
+  return options.mode === "any" ? new AnyHoldings() : new AccountHoldings(options);
+}
+
+/** As Kopia's server: nothing is asked. */
+class AnyHoldings implements Holdings {
+  readonly mode: HoldingMode = "any";
+
+  // oxlint-disable-next-line require-await -- the interface is asynchronous
+  async holds(): Promise<boolean> {
+    return true;
+  }
+
+  noteSent(): void {}
+
+  async acceptSnapshot(): Promise<void> {}
+
+  forget(): void {}
+
+  refresh(): void {}
+
+  statistics(): HoldingsStatistics {
+    return { accounts: 0, contents: 0, memoryBytes: 0 };
+  }
+}
+
+class AccountHoldings implements Holdings {
+  readonly mode: HoldingMode = "holding";
+  readonly #options: HoldingsOptions;
+  readonly #memoryBytes: number;
+  readonly #sentLifeMs: number;
+  /** The one used longest ago comes first. */
+  readonly #accounts = new Map<string, AccountState>();
+  /** Grows whenever snapshots may have come or gone. */
+  #generation = 0;
+  #notes = 0;
+
+  constructor(options: HoldingsOptions) {
+    this.#options = options;
+    this.#memoryBytes = options.memoryBytes ?? DEFAULT_MEMORY_BYTES;
+    this.#sentLifeMs = options.sentLifeMs ?? DEFAULT_SENT_LIFE_MS;
+  }
+
+  async holds(account: Account, id: ContentId, options: HoldingCallOptions = {}): Promise<boolean> {
+    // Manifests lie in contents too; they are read as manifests, or not at all.
+    if (id.startsWith("m")) return false;
+    const state = this.#stateOf(account);
+    if (state.sent.has(id, this.#nowMs())) return true;
+    const own = (state.own ??= this.#ownView(account));
+    // Whatever a snapshot reached when the view was made is no secret to the account.
+    if (own.has(id)) return true;
+    await this.#catchUp(account.name, own, options);
+    return own.has(id) || (await this.#readsForeign(account, state, id, options));
+  }
+
+  noteSent(account: Account, id: ContentId): void {
+    this.#stateOf(account).sent.add(id, this.#nowMs());
+    if (++this.#notes % NOTES_PER_TRIM === 0) this.#trim(account.name);
+  }
+
+  async acceptSnapshot(
+    account: Account,
+    json: unknown,
+    options: HoldingCallOptions = {},
+  ): Promise<void> {
+    const { rootEntry } = decodeSnapshot("to be taken in" as ManifestId, json);
+    if (rootEntry === undefined)
+      throw new SejfError("SEJF_INVALID_ARGUMENT", "the snapshot has no root");
+    const state = this.#stateOf(account);
+    const own = (state.own ??= this.#ownView(account));
+    const mayTake = async (id: ContentId): Promise<boolean> =>
+      !id.startsWith("m") &&
+      (state.sent.has(id, this.#nowMs()) ||
+        (await this.#readsForeign(account, state, id, options)));
+    await own.accept(rootEntry, this.#generation, mayTake, { signal: options.signal });
+    this.#trim(account.name);
+  }
+
+  forget(name: string): void {
+    this.#accounts.delete(name);
+  }
+
+  refresh(): void {
+    this.#generation++;
+  }
+
+  statistics(): HoldingsStatistics {
+    let contents = 0;
+    let memoryBytes = 0;
+    for (const state of this.#accounts.values()) {
+      contents += (state.own?.size ?? 0) + state.foreign.size + state.sent.size;
+      memoryBytes += memoryOf(state);
+    }
+    return { accounts: this.#accounts.size, contents, memoryBytes };
+  }
+
+  #nowMs(): number {
+    return this.#options.clock.nowMs();
+  }
+
+  /** Moves it to the end of those that are forgotten first. */
+  #stateOf({ name }: Account): AccountState {
+    const known = this.#accounts.get(name);
+    if (known !== undefined) this.#accounts.delete(name);
+    const state = known ?? {
+      sent: new SentContents(this.#sentLifeMs, this.#nowMs()),
+      own: undefined,
+      foreign: this.#foreign(),
+    };
+    this.#accounts.set(name, state);
+    return state;
+  }
+
+  #ownView({ username, hostname }: Account): View {
+    return this.#view(async (options) => {
+      const { manifests } = this.#options.repository;
+      return await manifests.find({ type: "snapshot", username, hostname }, options);
+    });
+  }
+
+  #foreign(): ForeignSnapshots {
+    const { manifests } = this.#options.repository;
+    return new ForeignSnapshots(manifests, (find) => this.#view(find));
+  }
+
+  #view(find: ViewOptions["find"]): View {
+    const { repository, log } = this.#options;
+    return new View({
+      repository,
+      find,
+      onBroken: (id, { code, message }) =>
+        log?.warn({ snapshot: id, code }, `part of a snapshot cannot be read: ${message}`),
+    });
+  }
+
+  async #catchUp(name: string, view: View, { signal }: CallOptions): Promise<void> {
+    if (view.isFresh(this.#generation)) return;
+    await view.catchUp(this.#generation, { signal });
+    this.#trim(name);
+  }
+
+  async #readsForeign(
+    account: Account,
+    state: AccountState,
+    id: ContentId,
+    options: HoldingCallOptions,
+  ): Promise<boolean> {
+    const { rights, signal } = options;
+    if (rights === undefined) return false;
+    if (mayRead(rights, ANY_SNAPSHOT)) return true;
+    const view = await state.foreign.viewFor(account, rights, this.#generation, { signal });
+    if (view === undefined) return false;
+    await this.#catchUp(account.name, view, options);
+    return view.has(id);
+  }
+
+  /** Views can be made again, what was sent cannot: it goes last. The account at work keeps all it has. */
+  #trim(current: string): void {
+    let excess = -this.#memoryBytes;
+    for (const state of this.#accounts.values()) excess += memoryOf(state);
+    for (const part of ["views", "all"] as const) {
+      for (const [name, state] of this.#accounts) {
+        if (excess <= 0) return;
+        if (name === current) continue;
+        excess -= memoryOf(state);
+        if (part === "all") this.#accounts.delete(name);
+        else {
+          state.own = undefined;
+          state.foreign.drop();
+          excess += memoryOf(state);
+        }
+      }
+    }
+  }
+}
+
+function memoryOf({ sent, own, foreign }: AccountState): number {
+  return sent.memoryBytes + (own?.memoryBytes ?? 0) + foreign.memoryBytes;
+}

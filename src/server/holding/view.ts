@@ -1,0 +1,172 @@
+/**
+ * What a set of snapshots reaches, for one account: rebuilt from the repository when it is first asked for, brought up to
+ * date with the snapshots that came since, and thrown away as a whole when contents may have gone, by deletion or because
+ * the storage was put back. Then every content is looked up again before it counts.
+ */
+import { type CallOptions, Mutex } from "../../bytes/index.ts";
+import { isSejfError, type SejfError } from "../../errors/index.ts";
+import { type ContentId, type ContentRef, IdSet } from "../../format/index.ts";
+import type { ManifestId, ManifestMetadata } from "../../manifest/index.ts";
+import { decodeSnapshot, type DirEntry } from "../../snapshot/index.ts";
+import { TreeWalk } from "./tree-walk.ts";
+import type { HeldRepository } from "./types.ts";
+
+export interface ViewOptions {
+  readonly repository: HeldRepository;
+  /** The snapshots that count; called once for each generation. */
+  readonly find: (options: CallOptions) => Promise<readonly ManifestMetadata[]>;
+  /** A snapshot, or something in it, that cannot be read; the others count all the same. */
+  readonly onBroken: (id: ManifestId, error: SejfError) => void;
+}
+
+export class View {
+  readonly #options: ViewOptions;
+  readonly #turns = new Mutex();
+  /** There since the last losses, and reached. */
+  #held = new IdSet();
+  /** Held before the last losses, until all is looked at again. */
+  #before: IdSet | undefined;
+  #complete = new IdSet();
+  #walked = new Set<ManifestId>();
+  #losses: number | undefined;
+  #generation: number | undefined;
+
+  constructor(options: ViewOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#held.size;
+  }
+
+  get memoryBytes(): number {
+    const before = this.#before?.memoryBytes ?? 0;
+    return before + this.#held.memoryBytes + this.#complete.memoryBytes;
+  }
+
+  /** The snapshots that were looked at. */
+  get walked(): ReadonlySet<ManifestId> {
+    return this.#walked;
+  }
+
+  /** Whether `has` may be believed, of what is not there too. */
+  isFresh(generation: number): boolean {
+    return this.#generation === generation && this.#losses === this.#contents.losses;
+  }
+
+  /** `find` gives more from now on. */
+  expectMore(): void {
+    this.#generation = undefined;
+  }
+
+  has(id: ContentId): boolean {
+    return this.#held.has(id) || this.#before?.has(id) === true;
+  }
+
+  /** `generation` grows whenever snapshots may have come or gone. */
+  async catchUp(generation: number, options: CallOptions): Promise<void> {
+    await this.#turns.run(async () => await this.#catchUp(generation, options));
+  }
+
+  /**
+   * Everything below the root is there, and was reached before or may be taken. @throws SEJF_CONTENT_NOT_FOUND,
+   * SEJF_CORRUPT.
+   */
+  async accept(
+    root: DirEntry,
+    generation: number,
+    mayTake: (id: ContentId) => Promise<boolean>,
+    options: CallOptions,
+  ): Promise<void> {
+    await this.#turns.run(async () => {
+      const take = async (ref: ContentRef): Promise<boolean> =>
+        (await mayTake(ref as string as ContentId)) && (await this.#isThere(ref, options));
+      await this.#catchUp(generation, options);
+      await this.#walk(root, { take }, options);
+    });
+  }
+
+  get #contents(): HeldRepository["contents"] {
+    return this.#options.repository.contents;
+  }
+
+  async #catchUp(generation: number, options: CallOptions): Promise<void> {
+    if (this.isFresh(generation)) return;
+    this.#forgetWhatMayBeGone();
+    const found = await this.#options.find(options);
+    const present = new Set(found.map(({ id }) => id));
+    // The newest first: what is asked for next is most likely there.
+    for (const { id } of found.toReversed()) {
+      if (this.#walked.has(id)) continue;
+      await this.#readSnapshot(id, options);
+      this.#walked.add(id);
+    }
+    for (const id of this.#walked) if (!present.has(id)) this.#walked.delete(id);
+    this.#before = undefined;
+    this.#generation = generation;
+  }
+
+  #forgetWhatMayBeGone(): void {
+    const { losses } = this.#contents;
+    if (losses === this.#losses) return;
+    // An interrupted look keeps the wider one.
+    this.#before ??= this.#held;
+    this.#held = new IdSet();
+    this.#complete = new IdSet();
+    this.#walked = new Set();
+    this.#losses = losses;
+    this.#generation = undefined;
+  }
+
+  /** What the snapshot reaches counts as far as it is there. */
+  async #readSnapshot(id: ManifestId, options: CallOptions): Promise<void> {
+    try {
+      const { data } = await this.#options.repository.manifests.get(id, options);
+      const { rootEntry } = decodeSnapshot(id, data);
+      const take = async (ref: ContentRef): Promise<boolean> =>
+        !ref.startsWith("m") && (await this.#contents.stat(ref, options)) !== undefined;
+      const onBroken = (error: SejfError): void => this.#options.onBroken(id, error);
+      if (rootEntry !== undefined) await this.#walk(rootEntry, { take, onBroken }, options);
+    } catch (error) {
+      const isBroken =
+        isSejfError(error, "SEJF_CORRUPT") || isSejfError(error, "SEJF_MANIFEST_NOT_FOUND");
+      if (!isBroken) throw error;
+      this.#options.onBroken(id, error);
+    }
+  }
+
+  /** Nothing is complete of a tree in which something is broken: the next walk looks at all of it again. */
+  async #walk(
+    root: DirEntry,
+    rules: {
+      readonly take: (ref: ContentRef) => Promise<boolean>;
+      readonly onBroken?: (error: SejfError) => void;
+    },
+    options: CallOptions,
+  ): Promise<void> {
+    let broken = 0;
+    const { onBroken } = rules;
+    const counting = (error: SejfError): void => {
+      broken++;
+      onBroken?.(error);
+    };
+    const known = { held: this.#held, complete: this.#complete };
+    const walk = new TreeWalk(
+      this.#contents,
+      known,
+      { take: rules.take, onBroken: onBroken === undefined ? undefined : counting },
+      options,
+    );
+    await walk.run(root);
+    if (broken === 0) known.complete.addAll(walk.visited);
+  }
+
+  /** A content marked as deleted that somebody sends or uses again becomes live. */
+  async #isThere(ref: ContentRef, options: CallOptions): Promise<boolean> {
+    if ((await this.#contents.stat(ref, options)) !== undefined) return true;
+    const id = ref as string as ContentId;
+    if ((await this.#contents.info(id, options)) === undefined) return false;
+    await this.#contents.undelete(id, options);
+    return true;
+  }
+}

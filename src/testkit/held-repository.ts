@@ -1,0 +1,114 @@
+/** A repository in memory whose contents can be lost, deleted and brought back, and accounts that send them. */
+import type { ContentId, ContentRef } from "../format/index.ts";
+import type { Holdings } from "../server/holding/types.ts";
+import type { Account, AccountName } from "../server/types.ts";
+import { type DirEntry, type SnapshotManifest, snapshotToJson } from "../snapshot/index.ts";
+import {
+  type MemoryRepository,
+  memoryRepository,
+  type MemoryRepositoryOptions,
+} from "./memory-repository.ts";
+import { type StoredSnapshotOptions, storeSnapshot } from "./stored-tree.ts";
+
+type Info = Awaited<ReturnType<MemoryRepository["contents"]["stat"]>>;
+
+export interface LosableContents {
+  losses: number;
+  info(id: ContentId): Promise<never>;
+  undelete(id: ContentId): Promise<void>;
+  /** Gone from the storage, as after a rollback; nobody was told yet. */
+  lose(ref: string): void;
+  /** Marked as deleted; `undelete` brings it back. */
+  markDeleted(ref: string): void;
+}
+
+export type HeldMemoryRepository = MemoryRepository & {
+  readonly contents: MemoryRepository["contents"] & LosableContents;
+};
+
+export function heldRepository(options: MemoryRepositoryOptions = {}): HeldMemoryRepository {
+  const repository = memoryRepository(options);
+  const { contents } = repository;
+  const deleted = new Map<string, Uint8Array<ArrayBuffer>>();
+  const stored = (ref: string): Uint8Array<ArrayBuffer> | undefined =>
+    contents.stored.get(ref as ContentRef);
+  Object.assign(contents, {
+    losses: 0,
+    // oxlint-disable-next-line require-await
+    info: async (id: ContentId): Promise<Info> => {
+      const data = stored(id) ?? deleted.get(id);
+      return data && { ref: id as string as ContentRef, originalLength: data.length };
+    },
+    // oxlint-disable-next-line require-await
+    undelete: async (id: ContentId): Promise<void> => {
+      const data = deleted.get(id);
+      if (data) contents.stored.set(id as string as ContentRef, data);
+    },
+    lose: (ref: string): void => {
+      if (!contents.stored.delete(ref as ContentRef)) throw new Error(`there is no ${ref}`);
+    },
+    markDeleted: (ref: string): void => {
+      const data = stored(ref);
+      if (data) deleted.set(ref, data);
+      contents.stored.delete(ref as ContentRef);
+    },
+  });
+  return repository as HeldMemoryRepository;
+}
+
+export function accountOf(name: string, changes: Partial<Account> = {}): Account {
+  const [username = "", hostname = ""] = name.split("@");
+  return {
+    name: name as AccountName,
+    username,
+    hostname,
+    appendOnly: false,
+    encryption: "server",
+    quotaBytes: undefined,
+    ...changes,
+  };
+}
+
+/** The account has sent everything that `work` stores. */
+export async function sending<T>(
+  repository: MemoryRepository,
+  holdings: Holdings,
+  account: Account,
+  work: () => Promise<T>,
+): Promise<T> {
+  const { contents } = repository;
+  const before = contents.writes.length;
+  const result = await work();
+  for (const { ref } of contents.writes.slice(before))
+    holdings.noteSent(account, ref as string as ContentId);
+  return result;
+}
+
+/** Accepted, then in the repository. */
+export async function takeIn(
+  repository: MemoryRepository,
+  holdings: Holdings,
+  account: Account,
+  root: DirEntry,
+  options: StoredSnapshotOptions = {},
+): Promise<SnapshotManifest> {
+  await holdings.acceptSnapshot(account, manifestJson(account, root));
+  const { username, hostname } = account;
+  return await storeSnapshot(repository, root, { ...options, source: { username, hostname } });
+}
+
+export function manifestJson(account: Account, rootEntry: DirEntry): unknown {
+  const { username, hostname } = account;
+  return snapshotToJson({
+    id: "" as SnapshotManifest["id"],
+    source: { username, hostname, path: "/tree" },
+    description: "",
+    startTimeNs: 0n,
+    endTimeNs: 1n,
+    stats: {} as SnapshotManifest["stats"],
+    rootEntry,
+    tags: {},
+    pins: [],
+    unknown: {},
+  });
+}
