@@ -1,5 +1,11 @@
 /** Accounts, their passwords, and the gate that checks them. */
 export { isAccountName, parseAccountName, partsOfName } from "./account-name.ts";
+export { openAccounts } from "./account-book.ts";
+export type { ServerLogin } from "./authenticators.ts";
+export { type HtpasswdFile, openHtpasswd } from "./htpasswd.ts";
+export { createLoginGate, type LoginGateOptions } from "./login-gate.ts";
+export type { ThrottleLimits } from "./login-throttle.ts";
+export { formatPasswordHash, hashPassword, parsePasswordHash } from "./password-hash.ts";
 export type {
   AccountBook,
   AccountBookOptions,

@@ -1,6 +1,6 @@
 /** What the sessions of clients are given, and what they tell of themselves. */
 import type { CallOptions } from "../../bytes/index.ts";
-import type { Labels } from "../../manifest/index.ts";
+import type { Labels, ManifestStore } from "../../manifest/index.ts";
 import type { AccessRights, Account } from "../types.ts";
 
 /** A manifest that a client wants to write. */
@@ -9,6 +9,8 @@ export interface NewManifest {
   readonly rights: AccessRights;
   readonly labels: Labels;
   readonly json: Uint8Array;
+  /** The session's view, with what it has put and not flushed. Default: the repository's. */
+  readonly manifests?: Pick<ManifestStore, "find" | "get"> | undefined;
 }
 
 /** A manifest that may be written: its exact labels, its parsed JSON. */

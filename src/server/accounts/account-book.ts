@@ -1,0 +1,219 @@
+/**
+ * The accounts in the repository's manifests, with a short-lived view of them. Items are never changed, so what was read
+ * of one is kept as long as it is the one that counts. Spec: kopia-server 7.1.
+ */
+import type { CallOptions } from "../../bytes/index.ts";
+import type { CryptoEngine } from "../../crypto/index.ts";
+import { isSejfError, SejfError } from "../../errors/index.ts";
+import { type ManifestId, type ManifestMetadata, newestOf } from "../../manifest/index.ts";
+import { nodeCryptoEngine } from "../../node/index.ts";
+import type { AccountName } from "../types.ts";
+import { parseAccountName } from "./account-name.ts";
+import { hashPassword } from "./password-hash.ts";
+import {
+  accountLabels,
+  type AccountSettings,
+  DEFAULT_SETTINGS,
+  encodeProfile,
+  encodeSettings,
+  nameOfLabels,
+  PROFILE_TYPE,
+  SETTINGS_TYPE,
+  toAccount,
+} from "./profile.ts";
+import type { AccountBook, AccountBookOptions, AccountChange, StoredAccount } from "./types.ts";
+
+const DEFAULT_REFRESH_MS = 10_000;
+
+/** Costs nothing until the first question. */
+export function openAccounts(options: AccountBookOptions): AccountBook {
+  return new ManifestAccountBook(options);
+}
+
+/** The items that count, by account. */
+interface View {
+  readonly readMs: number;
+  readonly profiles: ReadonlyMap<AccountName, ManifestId>;
+  readonly settings: ReadonlyMap<AccountName, ManifestId>;
+}
+
+class ManifestAccountBook implements AccountBook {
+  readonly #options: AccountBookOptions;
+  readonly #engine: CryptoEngine;
+  readonly #refreshMs: number;
+  #view: View | undefined;
+  #loading: Promise<View> | undefined;
+  /** Data of items, for those of the present view. */
+  #data: Map<ManifestId, unknown> = new Map();
+
+  constructor(options: AccountBookOptions) {
+    this.#options = options;
+    this.#engine = options.engine ?? nodeCryptoEngine;
+    this.#refreshMs = options.refreshMs ?? DEFAULT_REFRESH_MS;
+  }
+
+  async find(name: string, options: CallOptions = {}): Promise<StoredAccount | undefined> {
+    const view = await this.#current(options);
+    return view.profiles.has(name as AccountName)
+      ? await this.#account(name as AccountName, view, options)
+      : undefined;
+  }
+
+  async settingsOf(name: string, options: CallOptions = {}): Promise<StoredAccount> {
+    return await this.#account(parseAccountName(name), await this.#current(options), options);
+  }
+
+  async list(options: CallOptions = {}): Promise<readonly StoredAccount[]> {
+    const view = await this.#current(options);
+    const accounts: StoredAccount[] = [];
+    for (const name of [...view.profiles.keys()].toSorted())
+      accounts.push(await this.#account(name, view, options));
+    return accounts;
+  }
+
+  async set(text: string, change: AccountChange, options: CallOptions = {}): Promise<void> {
+    const name = parseAccountName(text);
+    if (change.encryption === "client")
+      throw new SejfError(
+        "SEJF_UNSUPPORTED",
+        `${name}: accounts whose data the server cannot read are not offered yet`,
+        {
+          hint: "with --encryption=server, the default, the server and its operator can read the data",
+        },
+      );
+    const hash =
+      change.password === undefined
+        ? change.passwordHash
+        : await hashPassword(change.password, this.#engine, this.#options.random);
+    if (hash !== undefined)
+      await this.#replace(PROFILE_TYPE, name, encodeProfile(name, hash), options);
+    if (
+      change.appendOnly !== undefined ||
+      change.encryption !== undefined ||
+      change.quotaBytes !== undefined
+    )
+      await this.#changeSettings(name, change, options);
+    this.refresh();
+  }
+
+  async delete(text: string, options: CallOptions = {}): Promise<boolean> {
+    const name = parseAccountName(text);
+    let deleted = false;
+    for (const type of [PROFILE_TYPE, SETTINGS_TYPE]) {
+      for (const { id } of await this.#items(type, name, options)) {
+        await this.#options.manifests.delete(id, options);
+        deleted = true;
+      }
+    }
+    this.refresh();
+    return deleted;
+  }
+
+  refresh(): void {
+    this.#view = undefined;
+    this.#loading = undefined;
+  }
+
+  async #changeSettings(
+    name: AccountName,
+    change: AccountChange,
+    options: CallOptions,
+  ): Promise<void> {
+    const { appendOnly, encryption, quotaBytes } = await this.settingsOf(name, options);
+    const settings: AccountSettings = {
+      appendOnly: change.appendOnly ?? appendOnly,
+      encryption: change.encryption ?? encryption,
+      quotaBytes: change.quotaBytes === undefined ? quotaBytes : (change.quotaBytes ?? undefined),
+    };
+    const isDefault = Object.entries(DEFAULT_SETTINGS).every(
+      ([key, value]) => settings[key as keyof AccountSettings] === value,
+    );
+    await this.#replace(
+      SETTINGS_TYPE,
+      name,
+      isDefault ? undefined : encodeSettings(settings),
+      options,
+    );
+  }
+
+  /** The new item first: whenever this is interrupted one of them counts. */
+  async #replace(
+    type: string,
+    name: AccountName,
+    data: object | undefined,
+    options: CallOptions,
+  ): Promise<void> {
+    const { manifests } = this.#options;
+    const old = await this.#items(type, name, options);
+    if (data !== undefined) await manifests.put(accountLabels(type, name), data, options);
+    for (const { id } of old) await manifests.delete(id, options);
+  }
+
+  async #items(
+    type: string,
+    name: AccountName,
+    options: CallOptions,
+  ): Promise<readonly ManifestMetadata[]> {
+    const found = await this.#options.manifests.find(accountLabels(type, name), options);
+    return found.filter(({ labels }) => nameOfLabels(labels) === name);
+  }
+
+  async #account(name: AccountName, view: View, options: CallOptions): Promise<StoredAccount> {
+    return toAccount(name, {
+      profile: await this.#read(view.profiles.get(name), options),
+      settings: await this.#read(view.settings.get(name), options),
+    });
+  }
+
+  /** `undefined` without an item; `null`, which is no account's data, for one that has gone meanwhile. */
+  async #read(id: ManifestId | undefined, options: CallOptions): Promise<unknown> {
+    if (id === undefined) return undefined;
+    if (!this.#data.has(id)) this.#data.set(id, await this.#fetch(id, options));
+    return this.#data.get(id);
+  }
+
+  async #fetch(id: ManifestId, options: CallOptions): Promise<unknown> {
+    try {
+      return (await this.#options.manifests.get(id, options)).data;
+    } catch (error) {
+      if (isSejfError(error, "SEJF_MANIFEST_NOT_FOUND")) return null;
+      throw error;
+    }
+  }
+
+  async #current(options: CallOptions): Promise<View> {
+    const view = this.#view;
+    const age = view === undefined ? 0 : this.#options.clock.nowMs() - view.readMs;
+    if (view !== undefined && age >= 0 && age < this.#refreshMs) return view;
+    options.signal?.throwIfAborted();
+    const loading = (this.#loading ??= this.#load());
+    try {
+      const loaded = await loading;
+      if (this.#loading === loading) this.#view = loaded;
+      return loaded;
+    } finally {
+      if (this.#loading === loading) this.#loading = undefined;
+    }
+  }
+
+  /** Shared by all who ask meanwhile, so no one's signal stops it. */
+  async #load(): Promise<View> {
+    const readMs = this.#options.clock.nowMs();
+    const profiles = await this.#newest(PROFILE_TYPE);
+    const settings = await this.#newest(SETTINGS_TYPE);
+    const counting = new Set([...profiles.values(), ...settings.values()]);
+    this.#data = new Map([...this.#data].filter(([id]) => counting.has(id)));
+    return { readMs, profiles, settings };
+  }
+
+  async #newest(type: string): Promise<ReadonlyMap<AccountName, ManifestId>> {
+    const byName = new Map<AccountName, ManifestMetadata>();
+    for (const item of await this.#options.manifests.find({ type })) {
+      const name = nameOfLabels(item.labels);
+      if (name === undefined) continue;
+      const best = byName.get(name);
+      byName.set(name, newestOf(best === undefined ? [item] : [best, item]) ?? item);
+    }
+    return new Map([...byName].map(([name, { id }]) => [name, id]));
+  }
+}

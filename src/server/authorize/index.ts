@@ -1,0 +1,19 @@
+/** Who may do what, and what clients may write. */
+export { type AccessRulesOptions, openAccessRules } from "./access-rules.ts";
+export {
+  addAclEntry,
+  deleteAclEntry,
+  enableAcl,
+  listAclEntries,
+  type StoredAclEntry,
+} from "./acl-entries.ts";
+export {
+  ACCESS_LEVELS,
+  type AclEntry,
+  encodeAclEntry,
+  formatAclTarget,
+  levelRank,
+  parseAclTarget,
+} from "./acl-entry.ts";
+export { exactPolicyLabels, kindOfLabels, type ManifestKind } from "./label-sets.ts";
+export { createManifestRules, type ManifestRulesOptions } from "./manifest-rules.ts";
