@@ -14,6 +14,7 @@ import type {
   ManifestStore,
 } from "../../manifest/index.ts";
 import type { Repository } from "../../repository/index.ts";
+import { encodePolicy, type Policy, type PolicyTarget } from "../../snapshot/index.ts";
 
 /** Labels beside `type` and `policyType`. */
 const LABELS_OF: Readonly<Record<string, readonly string[]>> = {
@@ -22,6 +23,9 @@ const LABELS_OF: Readonly<Record<string, readonly string[]>> = {
   user: ["username", "hostname"],
   path: ["username", "hostname", "path"],
 };
+
+/** No manifest has it. */
+const OVERRIDE = "override" as ManifestId;
 
 /** Reads all policies; the view does not see what is put later. */
 export async function viewPolicies(
@@ -69,16 +73,35 @@ export class PolicyView implements ManifestStore {
     }
   }
 
-  /** The targets of path policies. */
-  paths(): readonly {
-    readonly username: string;
-    readonly hostname: string;
-    readonly path: string;
-  }[] {
-    return [...this.#byLabels.values()].flatMap(([item]) => {
-      const { policyType, username = "", hostname = "", path = "" } = item?.labels ?? {};
-      return policyType === "path" ? [{ username, hostname, path }] : [];
+  /** What there are policies for. */
+  targets(): readonly PolicyTarget[] {
+    return [...this.#byLabels.values()].map(([item]) => {
+      const { username = "", hostname = "", path = "" } = item?.labels ?? {};
+      return { username, hostname, path };
     });
+  }
+
+  /** The same with another policy for one path. */
+  with(target: PolicyTarget, policy: Policy): ManifestStore {
+    const own = keyOf(policyLabels(target));
+    const data = encodePolicy(policy);
+    const text = JSON.stringify(data);
+    const labels = policyLabels(target);
+    const lengthBytes = text.length;
+    const item: Manifest = { id: OVERRIDE, lengthBytes, labels, modified: 0n, data, text };
+    const find: ManifestStore["find"] = async (wanted, options) =>
+      keyOf(wanted) === own && wanted["type"] === "policy"
+        ? [item]
+        : await this.find(wanted, options);
+    const get: ManifestStore["get"] = async (id, options) =>
+      id === OVERRIDE ? item : await this.get(id, options);
+    return {
+      find,
+      get,
+      put: (putLabels, putData, options) => this.put(putLabels, putData, options),
+      delete: (id, options) => this.delete(id, options),
+      flush: (options) => this.flush(options),
+    };
   }
 
   async find(labels: Labels, options?: CallOptions): Promise<readonly ManifestMetadata[]> {
@@ -106,6 +129,10 @@ export class PolicyView implements ManifestStore {
   async flush(options?: CallOptions): Promise<void> {
     await this.#below.flush(options);
   }
+}
+
+function policyLabels({ username, hostname, path }: PolicyTarget): Labels {
+  return { type: "policy", policyType: "path", username, hostname, path };
 }
 
 /** `undefined` for labels that no policy has. */

@@ -212,7 +212,7 @@ export class Sources implements SourceManager, AsyncDisposable {
     const parallel = own?.upload.maxParallelSnapshots ?? 1;
     this.#slots.setLimit(Math.min(Math.max(parallel, 1), MAX_PARALLEL));
     const known = new Map<string, KnownSource>();
-    for (const source of view.paths())
+    for (const source of view.targets().filter(({ path }) => path !== ""))
       known.set(formatSource(source), { source, indexed: undefined });
     for (const [key, one] of indexed) known.set(key, { source: one.source, indexed: one });
     this.#known = known;
