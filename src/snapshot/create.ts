@@ -131,7 +131,7 @@ class Creation {
     if (stat.kind === "file") {
       const { directory, file } = resolvedFile(local);
       const read = new FileToRead(file, name, stat, undefined, policies.policy);
-      return await uploader.uploadFile(read, directory, policies.policy);
+      return await uploader.uploadFile(read, directory);
     }
     if (stat.kind !== "directory")
       throw new SejfError("SEJF_SOURCE", `${nameText(local)} is neither a directory nor a file`);
@@ -224,7 +224,12 @@ class Creation {
     return { startTimeNs: start, endTimeNs: end };
   }
 
-  async #checkpoint(rootEntry: DirEntry): Promise<void> {
+  async #checkpoint(rootEntry: DirEntry | undefined): Promise<void> {
+    if (rootEntry !== undefined) await this.#saveCheckpoint(rootEntry);
+    this.#nextCheckpointMs = this.#repository.clock.nowMs() + this.#intervalMs;
+  }
+
+  async #saveCheckpoint(rootEntry: DirEntry): Promise<void> {
     const manifest = {
       id: NEW_ID,
       source: this.#source,
@@ -241,7 +246,6 @@ class Creation {
     const snapshot = await saveSnapshot(this.#repository, manifest);
     await applyRetention(this.#repository, this.#source);
     await this.#repository.flush();
-    this.#nextCheckpointMs = this.#repository.clock.nowMs() + this.#intervalMs;
     this.#tally.tell({ kind: "checkpoint", snapshot });
   }
 }

@@ -13,7 +13,7 @@ import { directoryChunks, sortEntries } from "./directory.ts";
 import { ListingAhead } from "./listing-ahead.ts";
 import { joinPath } from "./names.ts";
 import { withOwnFailures } from "./own-failures.ts";
-import { SummaryBuilder } from "./summary-builder.ts";
+import { asRoot, SummaryBuilder } from "./summary-builder.ts";
 import { assertDepth } from "./tree.ts";
 import type { Directory, DirectorySummary, DirEntry } from "./types.ts";
 
@@ -137,12 +137,4 @@ function newSummary(
   const summary = before.summary ?? entry.summary;
   const built = builder.build(entry.mtimeNs, summary?.incomplete);
   return withOwnFailures(built, { ...before, summary });
-}
-
-/** The root of a snapshot always has a summary, also where it became a file. */
-function asRoot(entry: DirEntry): DirEntry {
-  if (entry.type === "d" || entry.summary !== undefined) return entry;
-  const { sizeBytes, mtimeNs } = entry;
-  const counts = { symlinks: 0, directories: 0, failed: 0, ignoredErrors: 0, errors: [] };
-  return { ...entry, summary: { sizeBytes, files: 1, maxTimeNs: mtimeNs, ...counts } };
 }

@@ -87,3 +87,11 @@ export function summaryOf(entries: readonly DirEntry[], ownMtimeNs: TimestampNs)
   for (const entry of entries) builder.add(entry);
   return builder.build(ownMtimeNs);
 }
+
+/** The root of a snapshot always has a summary, also where it is a file. */
+export function asRoot(entry: DirEntry): DirEntry {
+  if (entry.type === "d" || entry.summary !== undefined) return entry;
+  const { sizeBytes, mtimeNs } = entry;
+  const counts = { symlinks: 0, directories: 0, failed: 0, ignoredErrors: 0, errors: [] };
+  return { ...entry, summary: { sizeBytes, files: 1, maxTimeNs: mtimeNs, ...counts } };
+}

@@ -285,6 +285,68 @@ test("a stream is a file of a directory that exists nowhere; checkpoints hold wh
   assert.equal(early?.incomplete, "checkpoint");
 });
 
+test("a checkpoint holds what is stored of a file that is being read, and so does an upload that is stopped", async () => {
+  await using temp = await temporaryDirectory("upload");
+  const data = new SeededRandom(2).bytes(300_000);
+  mkdirSync(join(temp.path, "sub"));
+  writeFileSync(join(temp.path, "sub/disk.img"), data);
+  const repository = memoryRepository({ clock: systemClock, splitter: "FIXED-128K" });
+  const policy = { upload: { parallelUploadAboveSize: 200_000 } };
+  for (const inParts of [false, true]) {
+    if (inParts)
+      await setPolicy(
+        repository.manifests,
+        { hostname: "", username: "", path: "" },
+        decodePolicy(policy, "policy"),
+      );
+    for (const path of [temp.path, join(temp.path, "sub/disk.img")]) {
+      const early: SnapshotManifest[] = [];
+      const controller = new AbortController();
+      let arrived: (() => void) | undefined;
+      const checkpointed = new Promise<void>((resolve) => (arrived = resolve));
+      repository.contents.onStored = async () => {
+        await checkpointed;
+        controller.abort();
+      };
+      const onEvent = (event: UploadEvent): void => {
+        if (event.kind !== "checkpoint" || event.snapshot.rootEntry?.summary?.files !== 1) return;
+        early.push(event.snapshot);
+        arrived?.();
+      };
+      const { signal } = controller;
+      const made = await snapshot(repository, path, { checkpointIntervalMs: 1, signal, onEvent });
+      assert.equal(made.incomplete, "canceled");
+      for (const one of [early[0] as SnapshotManifest, made]) {
+        const root = one.rootEntry as DirEntry;
+        const all = [{ path: root.name, entry: root }];
+        all.push(...(await collect(walkTree(repository, root))).flat());
+        const part = all.find(({ entry }) => entry.type === "f");
+        assert.match(String(part?.path), /^(sub\/)?\.checkpointed\.disk\.img\.[0-9a-f-]{36}$/);
+        const stored = await readObject(repository.contents, part?.entry.object as ObjectId, 1e6);
+        assert.deepEqual([part?.entry.sizeBytes, root.summary?.files], [stored.length, 1]);
+        assert.ok(stored.length >= 200_000 || inParts);
+        assert.deepEqual(stored, data.slice(0, stored.length));
+      }
+    }
+  }
+});
+
+test("a stream that is stopped keeps what came until then", async () => {
+  const repository = memoryRepository({ splitter: "FIXED-128K" });
+  const controller = new AbortController();
+  const stream = async function* (): AsyncGenerator<Uint8Array, void, void> {
+    yield new SeededRandom(1).bytes(300_000);
+    controller.abort();
+    yield await Promise.resolve(new Uint8Array(200_000));
+  };
+  const made = await snapshot(repository, "/base", {
+    stream: { name: "dump", data: stream() },
+    signal: controller.signal,
+  });
+  assert.equal(made.incomplete, "canceled");
+  assert.equal(made.rootEntry?.summary?.sizeBytes, 262_144);
+});
+
 test("a stream that fails is a file that could not be read; a bad name is refused", async () => {
   const repository = memoryRepository();
   const failing = async function* (): AsyncGenerator<Uint8Array, void, void> {

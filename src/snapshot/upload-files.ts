@@ -26,6 +26,7 @@ export class FileToRead implements FileJob {
   readonly expected: EntryStat;
   readonly compressor: CompressorId | undefined;
   readonly splitter: string | undefined;
+  readonly policy: Policy;
   /** The directory; `undefined` for a single-file snapshot. */
   readonly node: DirectoryNode | undefined;
   /** As it is stored. */
@@ -34,6 +35,8 @@ export class FileToRead implements FileJob {
   parts: FileParts | undefined;
   /** Milliseconds of the clock, where it is to be told how long it took. */
   begunMs = 0;
+  /** Which pieces are stored of it, once it is being read. */
+  reading: (() => readonly ContentPiece[]) | undefined;
 
   constructor(
     local: LocalName,
@@ -46,6 +49,7 @@ export class FileToRead implements FileJob {
     this.entryName = entryName;
     this.expected = expected;
     this.node = node;
+    this.policy = policy;
     this.compressor = compressorOfFile(policy, entryName, expected.sizeBytes);
     this.splitter = knownSplitter(policy);
     const above = policy.upload.parallelUploadAboveSize ?? -1;
@@ -55,6 +59,11 @@ export class FileToRead implements FileJob {
   /** Below the snapshot's root. */
   get path(): string {
     return joinPath(this.node?.path ?? "", this.entryName);
+  }
+
+  /** In order; with parts, gaps between them are closed. */
+  piecesSoFar(): readonly ContentPiece[] {
+    return this.parts?.piecesSoFar() ?? this.reading?.() ?? [];
   }
 }
 
@@ -68,6 +77,8 @@ export class FileParts {
   readonly ranges: readonly NonNullable<FileJob["range"]>[];
   missing: number;
   failed = false;
+  /** Of each part that is being read or was: which pieces are stored. */
+  readonly reading: ((() => readonly ContentPiece[]) | undefined)[] = [];
   readonly #read: (ReadPart | undefined)[];
 
   constructor({ sizeBytes }: EntryStat, partBytes: number) {
@@ -84,6 +95,10 @@ export class FileParts {
     this.missing--;
     if (part === undefined) this.failed = true;
     this.#read[index] = part;
+  }
+
+  piecesSoFar(): readonly ContentPiece[] {
+    return this.#read.flatMap((part, index) => part?.pieces ?? this.reading[index]?.() ?? []);
   }
 
   /** The pieces of all parts in order, and the bytes really read. */
@@ -135,6 +150,11 @@ export interface FileStep {
   readonly done: boolean;
 }
 
+export interface UnfinishedFile {
+  readonly file: FileToRead;
+  readonly pieces: readonly ContentPiece[];
+}
+
 /** The jobs that were given away and have no result yet. */
 export class FilesUnderWay {
   readonly #jobs = new Map<number, FileToRead | PartToRead>();
@@ -155,6 +175,23 @@ export class FilesUnderWay {
       this.#jobs.set(part.job, part);
       return part;
     });
+  }
+
+  /** The reading of a job begins. */
+  reading(job: number, soFar: () => readonly ContentPiece[]): void {
+    const begun = this.#jobs.get(job);
+    if (begun instanceof PartToRead) (begun.file.parts as FileParts).reading[begun.index] = soFar;
+    else if (begun !== undefined) begun.reading = soFar;
+  }
+
+  /** Files that are not done, of which something is stored already. */
+  unfinished(): readonly UnfinishedFile[] {
+    const files = new Set(
+      this.#jobs.values().map((job) => (job instanceof PartToRead ? job.file : job)),
+    );
+    return [...files]
+      .map((file) => ({ file, pieces: file.piecesSoFar() }))
+      .filter(({ pieces }) => pieces.length > 0);
   }
 
   /** `undefined` for a result that belongs to no job. */

@@ -24,6 +24,6 @@ export interface UploadSettings {
   readonly sourcePath: string;
   /** Milliseconds until the next checkpoint is due; not above 0: now. */
   readonly checkpointInMs: () => number;
-  /** Saves an incomplete snapshot with this root. */
-  readonly checkpoint: (root: DirEntry) => Promise<void>;
+  /** Saves an incomplete snapshot with this root; without one nothing is stored yet, and the time begins anew. */
+  readonly checkpoint: (root: DirEntry | undefined) => Promise<void>;
 }

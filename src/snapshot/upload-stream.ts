@@ -2,11 +2,10 @@
  * A snapshot of a stream: one file in a directory that exists nowhere. Directory and file have Kopia's attributes.
  * Spec: kopia-snapshots 4.1.
  */
-import { randomUUID } from "node:crypto";
 import type { TimestampNs } from "../bytes/index.ts";
 import { SejfError } from "../errors/index.ts";
 import type { ContentPiece } from "../format/index.ts";
-import { objectFromPieces, writeObject } from "../object/index.ts";
+import { writeObject } from "../object/index.ts";
 import { compressorOfFile, metadataCompressor } from "./compression-choice.ts";
 import type { StreamSource } from "./create-types.ts";
 import { encodeDirectory } from "./directory.ts";
@@ -14,8 +13,10 @@ import { isEntryName } from "./names.ts";
 import type { Policy } from "./policy.ts";
 import { SummaryBuilder } from "./summary-builder.ts";
 import type { DirEntry } from "./types.ts";
-import type { UploadSettings } from "./upload-settings.ts";
+import { checkpointedName } from "./upload-checkpoint.ts";
 import { knownSplitter, settledWithin } from "./upload-files.ts";
+import { storePieces } from "./upload-objects.ts";
+import type { UploadSettings } from "./upload-settings.ts";
 
 const MODE = 0o777;
 const NOBODY = { uid: 0, gid: 0 } as const;
@@ -59,7 +60,7 @@ export class StreamUpload {
     this.#mtimeNs = mtimeNs;
   }
 
-  /** An abort, and a stream that fails, give a directory without the file. @throws the storage's errors. */
+  /** A stream that fails gives a directory without the file, an abort one with what came until then. @throws the storage's errors. */
   async upload(): Promise<DirEntry> {
     const { tally, log } = this.#settings;
     tally.directories++;
@@ -69,7 +70,10 @@ export class StreamUpload {
     const object = await this.#whileCheckpointing(this.#write());
     tally.openFiles--;
     tally.readWholly(JOB);
-    if (object === undefined) return await this.#directory(undefined);
+    if (object === undefined)
+      return await this.#directory(
+        this.incomplete === undefined ? undefined : await this.#entrySoFar(),
+      );
     const entry = this.#fileEntry(this.#source.name, this.#pieces, object);
     tally.hashedFiles++;
     tally.hashedBytes += entry.sizeBytes;
@@ -123,23 +127,15 @@ export class StreamUpload {
     }
   }
 
-  /** What was read so far under another name, so that it is no earlier version of the file. */
   async #checkpoint(): Promise<void> {
-    const pieces = this.#pieces.slice();
-    const name = `.checkpointed.${this.#source.name}.${randomUUID()}`;
-    const entry =
-      pieces.length === 0 ? undefined : this.#fileEntry(name, pieces, await this.#join(pieces));
-    await this.#settings.checkpoint(await this.#directory(entry, "checkpoint"));
+    await this.#settings.checkpoint(await this.#directory(await this.#entrySoFar(), "checkpoint"));
   }
 
-  #join(pieces: readonly ContentPiece[]): Promise<DirEntry["object"]> {
-    const { contents, format } = this.#settings;
-    const compressor = metadataCompressor(this.#policy);
-    return objectFromPieces(contents, pieces, {
-      format,
-      prefix: "",
-      metadataCompressor: compressor,
-    });
+  async #entrySoFar(): Promise<DirEntry | undefined> {
+    const pieces = this.#pieces.slice();
+    if (pieces.length === 0) return undefined;
+    const object = await storePieces(this.#settings, pieces, this.#policy);
+    return this.#fileEntry(checkpointedName(this.#source.name), pieces, object);
   }
 
   async #directory(

@@ -9,11 +9,12 @@ import type { FileBatch, FileResult } from "../format/index.ts";
 import { joinLocal, readLink } from "../node/index.ts";
 import { type ObjectId, writeObject } from "../object/index.ts";
 import { sortEntries } from "./directory.ts";
-import type { Policy } from "./policy.ts";
 import { loadPrevious, type PreviousDirectory } from "./previous.ts";
 import { TaskSet } from "./task-set.ts";
 import type { DirEntry } from "./types.ts";
+import { asRoot } from "./summary-builder.ts";
 import { enterFolder } from "./upload-actions.ts";
+import { checkpointOf, storeUnfinished, type UnfinishedEntries } from "./upload-checkpoint.ts";
 import { readPlaceholder, type Placeholder } from "./placeholder.ts";
 import {
   batchesOf,
@@ -73,38 +74,30 @@ export class Uploader {
   /** @throws what reading the root throws; the storage's errors. An abort ends it early, without an error. */
   async uploadDirectory(root: DirectoryNode): Promise<DirEntry> {
     await this.#run(this.#walkTree(root));
-    if (this.#rootEntry === undefined) await this.#finishEarly(root);
+    if (this.#rootEntry === undefined) {
+      if (this.#root === undefined)
+        throw new SejfError("SEJF_CANCELLED", "stopped before anything was read");
+      await this.#finishEarly(root, await storeUnfinished(this.#settings, this.#files));
+    }
     return this.#rootEntry as unknown as DirEntry;
   }
 
-  /** @throws SEJF_CANCELLED; the file's own error: there is nothing else to save. */
-  async uploadFile(
-    file: FileToRead,
-    directory: FileBatch["directory"],
-    policy: Policy,
-  ): Promise<DirEntry> {
+  /**
+   * An abort ends it early with what is stored by then.
+   * @throws SEJF_CANCELLED when that is nothing; the file's own error.
+   */
+  async uploadFile(file: FileToRead, directory: FileBatch["directory"]): Promise<DirEntry> {
     this.#settings.tally.attemptedFiles++;
     await this.#run(batchesOf({ directory, files: this.#files.begin(file) }));
     if (this.#rootFailure !== undefined) throw new SejfError("SEJF_SOURCE", this.#rootFailure);
-    if (this.#onlyFile === undefined)
+    if (this.#onlyFile === undefined) {
+      const part = await this.#unfinishedRoot();
+      if (part !== undefined) return part;
       throw new SejfError("SEJF_CANCELLED", `stopped while reading ${file.path}`);
+    }
     const { pieces, sizeBytes } = this.#onlyFile;
-    const object = await storePieces(this.#settings, pieces, policy);
-    const { mtimeNs } = file.expected;
-    const summary = {
-      sizeBytes,
-      files: 1,
-      symlinks: 0,
-      directories: 0,
-      maxTimeNs: mtimeNs,
-      failed: 0,
-      ignoredErrors: 0,
-      errors: [],
-    };
-    return {
-      ...readEntry(file.entryName, "f", file.expected, file.expected.sizeBytes, object),
-      summary,
-    };
+    const object = await storePieces(this.#settings, pieces, file.policy);
+    return asRoot(readEntry(file.entryName, "f", file.expected, sizeBytes, object));
   }
 
   /** Feeds batches and takes results until both end or the upload is stopped. */
@@ -128,9 +121,13 @@ export class Uploader {
 
   async #takeResults(batches: AsyncIterable<FileBatch>): Promise<void> {
     const { contents, tally, limitBytes, parallel } = this.#settings;
-    const onBytes = (job: number, bytes: number): void => tally.readPartly(job, bytes);
     const results = contents
-      .writeFiles(batches, { signal: this.#stop.signal, parallel, onBytes })
+      .writeFiles(batches, {
+        signal: this.#stop.signal,
+        parallel,
+        onBytes: (job, bytes) => tally.readPartly(job, bytes),
+        onReading: (job, soFar) => this.#files.reading(job, soFar),
+      })
       [Symbol.asyncIterator]();
     try {
       for (;;) {
@@ -320,13 +317,8 @@ export class Uploader {
       if (only !== undefined) this.#fileStored(node, file, sizeBytes, pieceObject(only));
       else
         this.#tasks.start(async () => {
-          const { policy } = node.policy.child(file.entryName);
-          this.#fileStored(
-            node,
-            file,
-            sizeBytes,
-            await storePieces(this.#settings, pieces, policy),
-          );
+          const object = await storePieces(this.#settings, pieces, file.policy);
+          this.#fileStored(node, file, sizeBytes, object);
         });
     }
   }
@@ -411,37 +403,31 @@ export class Uploader {
   }
 
   /** After a stop: every directory that was entered is written with what it has, from the leaves up. */
-  async #finishEarly(node: DirectoryNode): Promise<void> {
-    if (this.#root === undefined)
-      throw new SejfError("SEJF_CANCELLED", "stopped before anything was read");
-    for (const child of node.active) await this.#finishEarly(child);
-    // Children that were never entered, and files that were not read, are simply absent.
+  async #finishEarly(node: DirectoryNode, unfinished: UnfinishedEntries): Promise<void> {
+    for (const child of node.active) await this.#finishEarly(child, unfinished);
+    for (const entry of unfinished.get(node) ?? []) node.add(entry);
+    // Children that were never entered, and files of which nothing is stored, are simply absent.
     node.open = Number.POSITIVE_INFINITY;
     if (node.parent !== undefined) node.parent.open = Number.POSITIVE_INFINITY;
     await this.#finish(node);
   }
 
   async #checkpoint(): Promise<void> {
-    const root = this.#root;
-    const entry =
-      this.#rootEntry ?? (root === undefined ? undefined : await this.#checkpointOf(root));
-    if (entry !== undefined) await this.#settings.checkpoint(entry);
+    await this.#settings.checkpoint(this.#rootEntry ?? (await this.#rootSoFar()));
   }
 
-  /** What there is of a directory so far, and of its children, as an incomplete directory of its own. */
-  async #checkpointOf(node: DirectoryNode): Promise<DirEntry> {
-    const children: DirEntry[] = [];
-    for (const child of Array.from(node.active)) children.push(await this.#checkpointOf(child));
-    // It may have been finished meanwhile.
-    if (node.done !== undefined) return node.done;
-    const present = new Set(node.entries.map((entry) => entry.name));
-    const added = children.filter((child) => !present.has(child.name));
-    const summary = node.summaryWith(added, "checkpoint");
-    const object = await storeDirectory(
-      this.#settings,
-      { entries: sortEntries([...node.entries, ...added]), summary },
-      node,
-    );
-    return node.entry(object, summary);
+  /** `undefined` when nothing has been stored yet. */
+  async #rootSoFar(): Promise<DirEntry | undefined> {
+    const root = this.#root;
+    if (root === undefined) return await this.#unfinishedRoot();
+    const unfinished = await storeUnfinished(this.#settings, this.#files);
+    return await checkpointOf(this.#settings, root, unfinished);
+  }
+
+  /** Of a single-file snapshot: what is stored of the file. */
+  async #unfinishedRoot(): Promise<DirEntry | undefined> {
+    const unfinished = await storeUnfinished(this.#settings, this.#files);
+    const entry = unfinished.get(undefined)?.[0];
+    return entry === undefined ? undefined : asRoot(entry);
   }
 }

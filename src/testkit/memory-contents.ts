@@ -26,6 +26,7 @@ import type {
   RestoreResult,
   VerifyResult,
   WriteContentOptions,
+  WriteFilesOptions,
 } from "../format/index.ts";
 import type { ContentLister } from "../manifest/index.ts";
 import {
@@ -59,6 +60,8 @@ export class MemoryContents implements ContentStore, ContentLister {
   onRead: ((ref: ContentRef) => void) | undefined;
   /** Runs before a file is opened for `writeFiles`. */
   onFile: ((path: string) => void) | undefined;
+  /** Runs when a file has been read, before its result is given. */
+  onStored: ((path: string) => Promise<void>) | undefined;
   readonly #hash: (data: Uint8Array) => string;
   readonly #splitter: string;
   readonly #indexVersion: number;
@@ -154,11 +157,19 @@ export class MemoryContents implements ContentStore, ContentLister {
   /** Results of a batch come in reverse, so that nobody relies on their order. */
   async *writeFiles(
     batches: AsyncIterable<FileBatch>,
-    options: CallOptions = {},
+    options: WriteFilesOptions = {},
   ): AsyncGenerator<readonly FileResult[]> {
     for await (const batch of batches) {
+      const results: FileResult[] = [];
+      for (const file of batch.files) {
+        options.signal?.throwIfAborted();
+        const result = this.#writeFile(batch, file);
+        if (result.ok) options.onReading?.(file.job, () => result.pieces);
+        await this.onStored?.(String(pathLike(joinLocal(batch.directory, file.name))));
+        results.push(result);
+      }
       options.signal?.throwIfAborted();
-      yield batch.files.map((file) => this.#writeFile(batch, file)).toReversed();
+      yield results.toReversed();
     }
   }
 

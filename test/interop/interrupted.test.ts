@@ -4,13 +4,17 @@ import { mkdirSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { collect } from "../../src/bytes/index.ts";
+import { type ObjectId, readObject } from "../../src/object/index.ts";
 import type { DirectRepository } from "../../src/repository/index.ts";
 import { openRepository } from "../../src/repository/index.ts";
 import {
   createSnapshot,
   type CreateSnapshotOptions,
+  type DirEntry,
   type SnapshotManifest,
   type SnapshotSource,
+  walkTree,
 } from "../../src/snapshot/index.ts";
 import { type CommandClient, KOPIA_SKIP, openKopia, openSejf } from "../../src/testkit/kopia.ts";
 import { temporaryDirectory } from "../../src/testkit/temp.ts";
@@ -89,14 +93,26 @@ test("checkpoints made while threads are at work hold only what is stored", {
   skip: KOPIA_SKIP,
 }, async () => {
   await using setting = await openSetting();
-  let checkpoints = 0;
+  await writeFile(join(setting.source.path, "folder 7/big"), noise(120_000_000, 6));
+  const roots: DirEntry[] = [];
   const made = await snapshot(setting, {
     checkpointIntervalMs: 1,
     onEvent: (event) => {
-      if (event.kind === "checkpoint") checkpoints++;
+      const root = event.kind === "checkpoint" ? event.snapshot.rootEntry : undefined;
+      if (root !== undefined) roots.push(root);
     },
   });
-  assert.ok(checkpoints > 0);
+  const parts: DirEntry[] = [];
+  for (const root of roots) {
+    const below = (await collect(walkTree(setting.repository, root))).flat();
+    const part = below.find(({ path }) => path.startsWith("folder 7/.checkpointed.big."));
+    if (part !== undefined) parts.push(part.entry);
+  }
+  const part = parts.toSorted((a, b) => a.sizeBytes - b.sizeBytes).at(-1);
+  const { contents } = setting.repository;
+  const stored = await readObject(contents, part?.object as ObjectId, 2e8);
+  assert.ok(stored.length > 8_000_000, `${stored.length} bytes of the big file`);
+  assert.equal(Buffer.compare(stored, noise(120_000_000, 6).subarray(0, stored.length)), 0);
   assert.equal(made.rootEntry?.summary?.files, 801);
   const seen = await kopiaSees(setting.kopia);
   assert.ok(seen.some(({ id }) => id === made.id));
