@@ -174,6 +174,7 @@ export class ThreadEngine implements BulkEngine {
     this.#throwFailure();
     await this.#pool.broadcast({ op: "drain" });
     await this.#packs.settled();
+    this.#packs.releaseMemory();
     this.#throwFailure();
   }
 
@@ -192,7 +193,7 @@ export class ThreadEngine implements BulkEngine {
 
   /** Twice what the threads hold, so that results wait for the consumer and not the threads for work. */
   #limit(): number {
-    return 4 * this.threads;
+    return 2 * this.threads + 1;
   }
 
   #check(): void {

@@ -92,7 +92,7 @@ export function decodeFileRecords(
   hashBytes: number,
 ): FileResult[] {
   const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
-  const hex = Buffer.from(records.buffer, records.byteOffset, records.byteLength).toString("hex");
+  const bytes = Buffer.from(records.buffer, records.byteOffset, records.byteLength);
   const results: FileResult[] = [];
   let at = 0;
   for (const { file } of files) {
@@ -104,7 +104,8 @@ export function decodeFileRecords(
         "SEJF_WORKER",
         `results of ${records.length} bytes for ${files.length} files`,
       );
-    if (pieceCount > 0) results.push(decodeRecord(view, hex, at, pieceCount, file.job, hashBytes));
+    if (pieceCount > 0)
+      results.push(decodeRecord(view, bytes, at, pieceCount, file.job, hashBytes));
     at = end;
   }
   return results;
@@ -112,7 +113,7 @@ export function decodeFileRecords(
 
 function decodeRecord(
   view: DataView,
-  hex: string,
+  bytes: Buffer,
   at: number,
   pieceCount: number,
   job: number,
@@ -121,8 +122,9 @@ function decodeRecord(
   const pieces: ContentPiece[] = [];
   for (let i = 0; i < pieceCount; i++) {
     const pieceAt = at + HEAD_BYTES + i * (PIECE_HEAD_BYTES + hashBytes);
-    const hashAt = 2 * (pieceAt + PIECE_HEAD_BYTES);
-    const ref = hex.slice(hashAt, hashAt + 2 * hashBytes) as ContentRef;
+    const hashAt = pieceAt + PIECE_HEAD_BYTES;
+    // A text of its own: a slice of a longer one would keep all of it.
+    const ref = bytes.toString("hex", hashAt, hashAt + hashBytes) as ContentRef;
     const lengthBytes = view.getUint32(pieceAt, true);
     pieces.push(
       view.getUint8(pieceAt + 4) === 1

@@ -6,6 +6,7 @@
  * Budget of resident memory with 2 threads, packs of 20 MiB and 4 MiB splitters: 3 slots of 8 MiB, 3 pack buffers of
  * 25 MiB, 2 scratch areas of 1 to 3 MiB: 105 MiB, beside 120 MiB of Node itself and its threads.
  */
+import { releasePages } from "../files/index.ts";
 import { createWasmMemory, WASM_SCRATCH_BYTES } from "../wasm/index.ts";
 
 const PAGE_BYTES = 65536;
@@ -106,6 +107,11 @@ export class EngineMemory {
     );
   }
 
+  /** Gives the memory of a buffer that nobody uses back to the system; it is empty when it is used again. */
+  releasePackBuffer(number: number): void {
+    releasePages(this.packBuffer(number));
+  }
+
   #view(at: number, length: number): Uint8Array {
     return this.#bytes.subarray(at, at + length);
   }
@@ -130,6 +136,11 @@ export class NumberPool {
   /** A number, or `undefined` when none is free. */
   tryAcquire(): number | undefined {
     return this.#free.pop();
+  }
+
+  /** Those that nobody has. */
+  get free(): readonly number[] {
+    return this.#free;
   }
 
   release(number: number): void {

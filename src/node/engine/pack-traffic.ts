@@ -45,6 +45,11 @@ export class PackTraffic {
     await Promise.all(this.#storing);
   }
 
+  /** Gives the memory of the buffers that are not in use back to the system. */
+  releaseMemory(): void {
+    for (const buffer of this.#buffers.free) this.#memory.releasePackBuffer(buffer);
+  }
+
   async #store({ buffer, packId, lengthBytes, index }: FullPack): Promise<void> {
     try {
       await this.#host.storePack(

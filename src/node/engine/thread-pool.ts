@@ -66,7 +66,10 @@ export class ThreadPool {
     this.#events = events;
   }
 
-  /** Gives the job to the least busy thread. @throws SEJF_WORKER, or what the job failed with. */
+  /**
+   * Gives the job to the least busy thread; jobs on small files leave one core to the main thread, which lists and
+   * writes their directories. @throws SEJF_WORKER, or what the job failed with.
+   */
   submit(job: NewJob, transfer: readonly ArrayBuffer[] = []): Promise<JobReply> {
     return new Promise((resolve, reject) => {
       if (this.#failure !== undefined) {
@@ -115,19 +118,21 @@ export class ThreadPool {
 
   #dispatch(): void {
     while (this.#queue.length > 0) {
-      const thread = this.#freeThread();
+      const most = this.#queue[0]!.job.op === "files" ? this.#maxThreads - 1 : this.#maxThreads;
+      const thread = this.#freeThread(Math.max(1, most));
       if (thread === undefined) return;
       this.#post(thread, this.#queue.shift() as Queued);
     }
   }
 
-  #freeThread(): Thread | undefined {
+  /** May start one, up to so many. */
+  #freeThread(most: number): Thread | undefined {
     let best: Thread | undefined;
     for (const thread of this.#threads) {
       if (thread.jobs < (best?.jobs ?? JOBS_AT_THREAD)) best = thread;
     }
     if (best?.jobs === 0) return best;
-    return this.#threads.length < this.#maxThreads ? this.#start() : best;
+    return this.#threads.length < most ? this.#start() : best;
   }
 
   #post(thread: Thread, { job, transfer, resolve, reject }: Queued): void {

@@ -9,7 +9,7 @@ import { groupNames, type Placed } from "./name-groups.ts";
 import type { JobReply } from "./protocol.ts";
 import type { NewJob } from "./thread-pool.ts";
 
-const FILES_IN_JOB = 256;
+const FILES_IN_JOB = 128;
 const BYTES_IN_JOB: number = 4 * 1024 * 1024;
 
 /** Of any splitter, but for the last of a file. */

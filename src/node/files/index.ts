@@ -21,6 +21,7 @@ export { DirectoryHandle, openDirectory } from "./handle.ts";
 export { nextDataOffset } from "./holes.ts";
 export { createChild, createDirectory, createSymlink } from "./make.ts";
 export { isPlainName, joinLocal, localName, nameBytes, nameText, pathLike } from "./names.ts";
+export { releasePages } from "./pages.ts";
 export {
   assertRealDirectory,
   discardRestoreFile,
