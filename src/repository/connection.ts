@@ -38,6 +38,8 @@ export interface OpenOptions extends CallOptions {
   readonly upgradeOwnerId?: string | undefined;
   /** The limits of the storage can be changed while it is open: `Connection.throttle`. Default false. */
   readonly adjustableLimits?: boolean | undefined;
+  /** Writes nothing, whatever the connection file allows. Default false. */
+  readonly readOnly?: boolean | undefined;
   /** What a user should know, and what only a log wants to. */
   readonly log?: ((level: "debug" | "info" | "warn", message: string) => void) | undefined;
 }
@@ -64,7 +66,11 @@ export interface Connection extends AsyncDisposable {
 export async function openConnection(options: OpenOptions): Promise<Connection> {
   const env = options.env ?? process.env;
   const configFile = resolveConfigFile(options.configFile, env);
-  const config = await loadConfig(configFile, env);
+  const loaded = await loadConfig(configFile, env);
+  const config =
+    options.readOnly === true
+      ? { ...loaded, client: { ...loaded.client, readOnly: true } }
+      : loaded;
   let throttle: ThrottledStorage | undefined;
   const base = await openStorage(storageOf(config, configFile), {
     random: options.random,

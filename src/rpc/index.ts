@@ -25,6 +25,7 @@ export {
   type RpcServerOptions,
 } from "./grpc/server.ts";
 export { parseServerAddress, type ServerAddress } from "./grpc/server-address.ts";
+export { openServerSocket, type ServerSocketOptions } from "./grpc/server-socket.ts";
 export type { GrpcMethod, GrpcServerCall } from "./grpc/server-call.ts";
 export { GrpcError, type GrpcStatusName } from "./grpc/status.ts";
 export { deriveCacheKey, LocalContentCache, type LocalCacheOptions } from "./remote/local-cache.ts";

@@ -87,7 +87,7 @@ export class HttpHost implements AsyncDisposable {
         secure: true,
         ui: {
           api: this.#api(),
-          page: () => ["served: <nothing>"],
+          page: async () => await Promise.resolve(["served: <nothing>"]),
           csrfKey: csrfKey(undefined),
           checkCsrf: true,
         },
@@ -194,7 +194,7 @@ export class HttpHost implements AsyncDisposable {
           return new Map(path === "/none" ? [] : [["alice@laptop:/a", { success: true }]]);
         },
         throttle: () => ({}),
-        setThrottle: async (json) => await Promise.resolve(did(JSON.stringify(json))),
+        setThrottle: (json) => did(JSON.stringify(json)),
       }),
     };
   }

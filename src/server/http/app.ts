@@ -7,10 +7,11 @@ import { getRequestListener } from "@hono/node-server";
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { getCookie } from "hono/cookie";
 import type { OtherRequestHandler } from "../../rpc/index.ts";
+import { failureReplyOf } from "../api/failure.ts";
 import type { Principal } from "../types.ts";
 import { authenticate } from "./basic-auth.ts";
 import { readBody } from "./body.ts";
-import { createControlApi, onRouteError } from "./control-api.ts";
+import { createControlApi } from "./control-api.ts";
 import { CSRF_HEADER, isCsrfToken, SESSION_COOKIE } from "./csrf.ts";
 import { HostGuard } from "./host-guard.ts";
 import { errorReply, textReply } from "./replies.ts";
@@ -61,8 +62,9 @@ export function createHttpApp(options: HttpOptions): Hono<HttpEnv> {
   app.notFound(() => notFound());
   app.onError((error, context) => {
     const { method, path } = context.req;
-    options.log.error({ method, path, err: error }, "a request failed");
-    return onRouteError(error);
+    return failureReplyOf(error, (unknown) =>
+      options.log.error({ method, path, err: unknown }, "a request failed"),
+    );
   });
   return app;
 }
@@ -147,14 +149,16 @@ function allowed(options: HttpOptions, roles: readonly [Role, ...Role[]]): Middl
 }
 
 async function principalOf(
-  { loginGate }: HttpOptions,
+  { loginGate, onTrusted }: HttpOptions,
   context: Context<HttpEnv>,
   role: Role,
 ): Promise<Principal | Response> {
   if (loginGate === undefined) return { role, name: "anybody" };
   const { address } = senderOf(context);
   const header = context.req.header("authorization");
-  return await authenticate(loginGate, header, address, context.req.raw.signal);
+  const principal = await authenticate(loginGate, header, address, context.req.raw.signal);
+  if (!(principal instanceof Response)) onTrusted?.(context.env.incoming);
+  return principal;
 }
 
 /** Reads the body before the routes do. */

@@ -1,9 +1,9 @@
 /** The endpoints that the `server …` commands call, sejf's and kopia's. Spec: kopia-server 9, "Control group". */
 import { type Context, Hono } from "hono";
-import { isSejfError } from "../../errors/index.ts";
+import { malformed } from "../api/failure.ts";
 import type { SourceActionResult, SourceFilter } from "../jobs/types.ts";
 import type { AuditLog } from "../types.ts";
-import { errorReply, failureReply, jsonReply } from "./replies.ts";
+import { errorReply, jsonReply } from "./replies.ts";
 import type { HttpEnv } from "./types.ts";
 
 export type SourceAction = "trigger" | "cancel" | "pause" | "resume";
@@ -26,7 +26,7 @@ export interface ConnectedActions {
   /** The JSON of the storage's limits. */
   throttle(): unknown;
   /** @throws SEJF_INVALID_ARGUMENT. */
-  setThrottle(json: unknown): Promise<void>;
+  setThrottle(json: unknown): void;
 }
 
 const ACTIONS: Readonly<Record<string, SourceAction>> = {
@@ -66,7 +66,8 @@ export function createControlApi(actions: ControlActions, audit: AuditLog): Hono
       from: context.get("from"),
       result: "ok",
     });
-    actions.shutdown();
+    // The answer goes out first.
+    context.env.outgoing.once("close", () => actions.shutdown());
     return jsonReply({});
   });
   app.get("/sources", async (context) => {
@@ -96,7 +97,7 @@ export function createControlApi(actions: ControlActions, audit: AuditLog): Hono
   });
   app.put("/throttle", async (context) =>
     recorded(context, "throttle", async (connected) => {
-      await connected.setThrottle(await jsonBody(context));
+      connected.setThrottle(await jsonBody(context));
       return {};
     }),
   );
@@ -126,14 +127,10 @@ function act(
 async function jsonBody(context: RouteContext): Promise<unknown> {
   try {
     return await context.req.json();
-  } catch (error) {
-    if (isSejfError(error)) throw error;
-    throw new MalformedBody();
+  } catch {
+    throw malformed("the body of the request is not JSON");
   }
 }
-
-/** The body is not JSON. */
-export class MalformedBody extends Error {}
 
 function filterOf(context: RouteContext): SourceFilter {
   const { host, userName, path } = context.req.query();
@@ -151,11 +148,4 @@ function whoOf(context: RouteContext): string {
 
 function notConnected(): Response {
   return errorReply("NOT_CONNECTED", "not connected");
-}
-
-/** Failures of the routes. */
-export function onRouteError(error: unknown): Response {
-  return error instanceof MalformedBody
-    ? errorReply("MALFORMED_REQUEST", "the body of the request is not JSON")
-    : failureReply(error);
 }

@@ -15,5 +15,5 @@ export {
 } from "./control-api.ts";
 export { csrfKey } from "./csrf.ts";
 export { type MetricsSources, ServerMetrics } from "./metrics.ts";
-export { errorReply, failureReply, jsonReply } from "./replies.ts";
+export { errorReply, jsonReply } from "./replies.ts";
 export type { HttpEnv, HttpOptions, UiOptions } from "./types.ts";

@@ -1,5 +1,4 @@
 /** Answers in the shape of Kopia's: indented JSON, errors as code and text. Spec: kopia-server 9. */
-import { type ErrorCode, isSejfError } from "../../errors/index.ts";
 
 export const API_ERRORS = {
   INTERNAL: 500,
@@ -46,17 +45,4 @@ export function textReply(
     status,
     headers: { ...SECURITY_HEADERS, "content-type": "text/plain; charset=utf-8", ...headers },
   });
-}
-
-const CODE_OF: Partial<Record<ErrorCode, ApiErrorCode>> = {
-  SEJF_INVALID_ARGUMENT: "MALFORMED_REQUEST",
-  SEJF_NOT_CONNECTED: "NOT_CONNECTED",
-  SEJF_NOT_FOUND: "NOT_FOUND",
-  SEJF_ACCESS_DENIED: "ACCESS_DENIED",
-};
-
-/** What went wrong, for the caller. SECURITY: of errors that are not ours nothing is told but that there was one. */
-export function failureReply(error: unknown): Response {
-  if (!isSejfError(error)) return errorReply("INTERNAL", "internal error");
-  return errorReply(CODE_OF[error.code] ?? "INTERNAL", error.message);
 }

@@ -1,6 +1,6 @@
 /** What the HTTP side of the server is made of. Spec: kopia-server 9. */
 import type { Hono } from "hono";
-import type { HttpBindings } from "@hono/node-server";
+import type { Http2Bindings, HttpBindings } from "@hono/node-server";
 import type { Clock } from "../../bytes/index.ts";
 import type { ApiVariables } from "../api/types.ts";
 import type { AuditLog, LoginGate, ServerLog } from "../types.ts";
@@ -9,7 +9,7 @@ import type { ServerMetrics } from "./metrics.ts";
 
 /** Environment of every route: who calls and from where, set before a route is reached. */
 export interface HttpEnv {
-  readonly Bindings: HttpBindings;
+  readonly Bindings: HttpBindings | Http2Bindings;
   readonly Variables: ApiVariables;
 }
 
@@ -32,6 +32,8 @@ export interface HttpOptions {
   readonly clock: Clock;
   /** Every request is logged, at level info. */
   readonly logRequests: boolean;
+  /** The sender of this request has proved who he is. */
+  readonly onTrusted?: ((request: HttpEnv["Bindings"]["incoming"]) => void) | undefined;
   /** How long a body may take to arrive. Default 30 s. */
   readonly bodyPatienceMs?: number | undefined;
 }
@@ -42,7 +44,7 @@ export interface UiOptions {
   /** Files of an interface; without them `page` is shown. */
   readonly directory?: string | undefined;
   /** Shown where there is no interface: plain text in paragraphs. */
-  readonly page: () => readonly string[];
+  readonly page: () => Promise<readonly string[]>;
   readonly titlePrefix?: string | undefined;
   /** Key of the tokens against forged requests. For this purpose alone. */
   readonly csrfKey: Uint8Array;

@@ -68,7 +68,7 @@ async function page(
 }
 
 async function pageHtml({ directory, page: lines }: UiOptions): Promise<string | undefined> {
-  if (directory === undefined) return ownPage(lines());
+  if (directory === undefined) return ownPage(await lines());
   try {
     return await readFile(join(directory, "index.html"), "utf8");
   } catch {
