@@ -1,0 +1,449 @@
+/** Sessions on the level of the protocol: what is durable when, who may what, what is told. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { utf8ToBytes } from "../../bytes/index.ts";
+import { isSejfError } from "../../errors/index.ts";
+import type { ContentId } from "../../format/index.ts";
+import { SESSION_PATH, type SessionClient } from "../../rpc/index.ts";
+import { AccountServer } from "../../testkit/account-server.ts";
+import { SeededRandom } from "../../testkit/random.ts";
+import { until } from "../../testkit/server-log.ts";
+
+const ALICE = { username: "alice", hostname: "laptop" };
+const SNAPSHOT = { type: "snapshot", ...ALICE, path: "/data" };
+
+async function write(session: SessionClient, data: Uint8Array, prefix = ""): Promise<string> {
+  const answer = await session.request("writeContent", { prefix, data, compression: 0 });
+  return answer.contentId;
+}
+
+async function putSnapshot(session: SessionClient, root: string): Promise<string> {
+  const json = { source: { userName: "alice", host: "laptop", path: "/data" } };
+  const jsonData = utf8ToBytes(JSON.stringify({ ...json, rootEntry: { obj: root } }));
+  return (await session.request("putManifest", { labels: SNAPSHOT, jsonData })).manifestId;
+}
+
+async function snapshotsOf(session: SessionClient): Promise<readonly string[]> {
+  const found = await session.findManifests({ labels: { type: "snapshot" }, pageSize: 1000 });
+  return found.map(({ id }) => id);
+}
+
+test("a session: what it puts is its own until it flushes, and gone when it is cancelled", async () => {
+  await using server = await AccountServer.start();
+  await using connection = await server.connect();
+  await using reader = await server.session(connection);
+  let lost: string;
+  {
+    await using writer = await server.session(connection);
+    lost = await putSnapshot(writer, await write(writer, utf8ToBytes("root 1"), "k"));
+    assert.deepEqual(await snapshotsOf(writer), [lost]);
+    assert.deepEqual(await snapshotsOf(reader), []);
+    assert.equal(
+      server.registry.list().find(({ unflushed }) => unflushed)?.account,
+      "alice@laptop",
+    );
+  }
+  await until(() => server.registry.size === 1, "the writer's session has ended");
+  await reader.request("flush", {});
+  assert.deepEqual(await snapshotsOf(reader), []);
+  await assert.rejects(reader.request("getManifest", { manifestId: lost }), {
+    code: "SEJF_MANIFEST_NOT_FOUND",
+  });
+
+  await using writer = await server.session(connection);
+  const kept = await putSnapshot(writer, await write(writer, utf8ToBytes("root 2"), "k"));
+  await writer.request("flush", {});
+  assert.deepEqual(await snapshotsOf(reader), [kept]);
+  await writer.request("deleteManifest", { manifestId: kept });
+  assert.deepEqual(await snapshotsOf(writer), []);
+  assert.deepEqual(await snapshotsOf(reader), [kept]);
+  await writer.request("flush", {});
+  assert.deepEqual(await snapshotsOf(reader), []);
+});
+
+test("a session: a half-close flushes, and another process sees it", async () => {
+  await using server = await AccountServer.start();
+  await using connection = await server.connect();
+  const writer = await server.session(connection);
+  const data = new SeededRandom(3).bytes(300_000);
+  const contentId = await write(writer, data);
+  const id = await putSnapshot(writer, await write(writer, utf8ToBytes("root"), "k"));
+  await writer.finish();
+  await using other = await AccountServer.start({ configFile: server.configFile });
+  other.mode = "any";
+  await using otherConnection = await other.connect();
+  await using reader = await other.session(otherConnection);
+  assert.deepEqual(await snapshotsOf(reader), [id]);
+  assert.deepEqual(
+    Buffer.from((await reader.request("getContent", { contentId })).data),
+    Buffer.from(data),
+  );
+});
+
+test("two servers on one folder: each sees what the other's clients flushed, after the time it may be stale", async () => {
+  await using first = await AccountServer.start({ method: { stalenessMs: 0 } });
+  await using second = await AccountServer.start({
+    configFile: first.configFile,
+    method: { stalenessMs: 0 },
+  });
+  first.mode = second.mode = "any";
+  await using toFirst = await first.connect();
+  await using toSecond = await second.connect();
+  await using one = await first.session(toFirst);
+  await using two = await second.session(toSecond);
+  const written = await Promise.all(
+    [one, two].map(async (session, i) => {
+      const contentId = await write(session, utf8ToBytes(`content ${i}`));
+      const id = await putSnapshot(session, await write(session, utf8ToBytes(`root ${i}`), "k"));
+      await session.request("flush", {});
+      return { contentId, id };
+    }),
+  );
+  const ids = written.map(({ id }) => id).toSorted();
+  for (const session of [one, two]) {
+    assert.deepEqual((await snapshotsOf(session)).toSorted(), ids);
+    for (const [i, { contentId }] of written.entries()) {
+      const { data } = await session.request("getContent", { contentId });
+      assert.deepEqual(Buffer.from(data), Buffer.from(`content ${i}`));
+    }
+  }
+});
+
+test("a flush: many sessions share a few, and every one of them is durable", async () => {
+  await using server = await AccountServer.start();
+  await using connection = await server.connect();
+  const sessions = await Promise.all(
+    Array.from({ length: 12 }, async () => await server.session(connection)),
+  );
+  const ids = await Promise.all(
+    sessions.map(async (session, i) => {
+      const root = await write(session, utf8ToBytes(`root ${i}`), "k");
+      const id = await putSnapshot(session, root);
+      await session.request("flush", {});
+      return id;
+    }),
+  );
+  assert.ok(server.repository.contents.statistics().indexFlushes <= 14);
+  await using other = await AccountServer.start({ configFile: server.configFile });
+  await using otherConnection = await other.connect();
+  await using reader = await other.session(otherConnection);
+  assert.deepEqual((await snapshotsOf(reader)).toSorted(), ids.toSorted());
+  for (const session of sessions) await session[Symbol.asyncDispose]();
+});
+
+test("a snapshot that reaches what is not there is refused, with all that was to be flushed with it", async () => {
+  await using server = await AccountServer.start();
+  await using connection = await server.connect();
+  await using session = await server.session(connection);
+  const old = await putSnapshot(session, await write(session, utf8ToBytes("root"), "k"));
+  await session.request("flush", {});
+  // As an edit of a snapshot does it: put the new one, delete the old one.
+  await putSnapshot(session, `k${"ab".repeat(32)}`);
+  await session.request("deleteManifest", { manifestId: old });
+  await assert.rejects(session.request("flush", {}), { code: "SEJF_CONTENT_NOT_FOUND" });
+  await session.request("flush", {});
+  assert.deepEqual(await snapshotsOf(session), [old]);
+});
+
+test("contents: what an account does not hold is not there, and nothing distinguishes it", async () => {
+  await using server = await AccountServer.start();
+  await using connection = await server.connect();
+  await using alice = await server.session(connection);
+  await using bob = await server.session(connection, "bob@desk");
+  const data = utf8ToBytes("alice's secret");
+  const contentId = await write(alice, data);
+  await alice.request("flush", {});
+  const unknown = "00".repeat(contentId.length / 2);
+  const outcomes: string[] = [];
+  for (const id of [contentId, unknown, `m${unknown}`])
+    for (const kind of ["getContent", "getContentInfo"] as const)
+      await assert.rejects(bob.request(kind, { contentId: id }), (error) => {
+        assert.ok(isSejfError(error, "SEJF_CONTENT_NOT_FOUND"));
+        outcomes.push(error.message.replace(kind, ""));
+        return true;
+      });
+  assert.equal(new Set(outcomes).size, 1);
+  const prefetched = await bob.request("prefetchContents", {
+    contentIds: [contentId, unknown],
+    hint: "",
+  });
+  assert.deepEqual(prefetched.contentIds, []);
+  // Who sends the same bytes holds them, and learns nothing about who was first.
+  assert.equal(await write(bob, data), contentId);
+  const { info } = await bob.request("getContentInfo", { contentId });
+  assert.deepEqual(
+    [info?.originalLength, info?.packedLength, info?.timestampSeconds, info?.packBlobId],
+    [data.length, data.length, 0n, ""],
+  );
+});
+
+test("contents: packed manifests are nobody's, whatever the mode", async () => {
+  await using server = await AccountServer.start();
+  server.mode = "any";
+  const ids: ContentId[] = [];
+  for await (const page of server.repository.contents.list({ prefix: "m" }))
+    ids.push(...page.map(({ id }) => id));
+  assert.ok(ids.length > 0);
+  await using connection = await server.connect();
+  await using session = await server.session(connection);
+  await assert.rejects(session.request("getContent", { contentId: ids[0] ?? "" }), {
+    code: "SEJF_CONTENT_NOT_FOUND",
+  });
+  await assert.rejects(write(session, utf8ToBytes("x"), "m"), { code: "SEJF_ACCESS_DENIED" });
+});
+
+test("contents: prefixes, compressors, levels, capacity, every hint", async () => {
+  await using server = await AccountServer.start();
+  await using connection = await server.connect();
+  await using session = await server.session(connection);
+  const data = utf8ToBytes("wordy ".repeat(10_000));
+  for (const prefix of ["a", "kk", "K", "é"])
+    await assert.rejects(write(session, data, prefix), { code: "SEJF_INVALID_ARGUMENT" });
+  await assert.rejects(
+    session.request("writeContent", { prefix: "", data, compression: 7777 }),
+    /unsupported compressor 7777/,
+  );
+  const { contentId } = await session.request("writeContent", {
+    prefix: "",
+    data,
+    compression: 0x1100,
+  });
+  const stored = await server.repository.contents.info(contentId as ContentId);
+  assert.ok((stored?.packedLength ?? data.length) < 1000);
+  for (const hint of ["", "contents", "blobs", "default", "none", "other"]) {
+    const answer = await session.request("prefetchContents", { contentIds: [contentId], hint });
+    assert.deepEqual(answer.contentIds, [contentId]);
+  }
+  const { capacity } = await session.request("getCapacity", {});
+  assert.ok((capacity?.sizeBytes ?? 0n) > (capacity?.freeBytes ?? 0n));
+  const big = new SeededRandom(1).bytes(18 << 20);
+  const bigId = await write(session, big);
+  const read = await session.request("getContent", { contentId: bigId });
+  assert.ok(Buffer.from(read.data).equals(big));
+  server.contentLevel = "READ";
+  await using weak = await server.session(connection);
+  await assert.rejects(write(weak, data), { code: "SEJF_ACCESS_DENIED" });
+  await assert.rejects(weak.request("flush", {}), { code: "SEJF_ACCESS_DENIED" });
+  server.contentLevel = "NONE";
+  await using none = await server.session(connection);
+  await assert.rejects(none.request("getContent", { contentId }), { code: "SEJF_ACCESS_DENIED" });
+});
+
+test("a read-only session writes nothing", async () => {
+  await using server = await AccountServer.start();
+  await using connection = await server.connect();
+  await using writer = await server.session(connection);
+  const id = await putSnapshot(writer, await write(writer, utf8ToBytes("root"), "k"));
+  await writer.request("flush", {});
+  await using session = await server.session(connection, "alice@laptop", { readOnly: true });
+  const denied = { code: "SEJF_ACCESS_DENIED" };
+  await assert.rejects(write(session, utf8ToBytes("x")), denied);
+  await assert.rejects(putSnapshot(session, "k00"), denied);
+  await assert.rejects(session.request("deleteManifest", { manifestId: id }), denied);
+  const retention = { sourcePath: "/data", reallyDelete: true };
+  await assert.rejects(session.request("applyRetentionPolicy", retention), denied);
+  await session.request("flush", {});
+  assert.deepEqual(await snapshotsOf(session), [id]);
+});
+
+test("manifests: foreign ones are not found; policies with foreign labels count for nobody", async () => {
+  await using server = await AccountServer.start();
+  await using connection = await server.connect();
+  await using alice = await server.session(connection);
+  await using bob = await server.session(connection, "bob@desk");
+  const id = await putSnapshot(alice, await write(alice, utf8ToBytes("root"), "k"));
+  await alice.request("flush", {});
+  const unknown = "0".repeat(32);
+  const told: string[] = [];
+  for (const manifestId of [id, unknown])
+    for (const kind of ["getManifest", "deleteManifest"] as const)
+      await assert.rejects(bob.request(kind, { manifestId }), (error) => {
+        assert.ok(isSejfError(error, "SEJF_MANIFEST_NOT_FOUND"));
+        told.push(error.message.replace(kind, "").replace(manifestId, ""));
+        return true;
+      });
+  assert.equal(new Set(told).size, 1);
+  // The poisoned policy of finding 4, as it would lie in a repository that another server has served.
+  const poison = { type: "policy", policyType: "global", username: "bob", hostname: "desk" };
+  await server.repository.manifests.put(poison, { files: { ignore: ["*"] } });
+  await server.repository.flush();
+  for (const session of [alice, bob]) {
+    const found = await session.findManifests({
+      labels: { type: "policy", policyType: "global" },
+      pageSize: 0,
+    });
+    assert.deepEqual(
+      found.map(({ labels }) => labels),
+      [{ type: "policy", policyType: "global" }],
+    );
+  }
+  for (const type of ["acl", "maintenance", "user"])
+    assert.deepEqual(await alice.findManifests({ labels: { type }, pageSize: 0 }), []);
+});
+
+test("manifests: JSON that is none, labels without a type, and too much of it", async () => {
+  await using server = await AccountServer.start();
+  await using connection = await server.connect();
+  await using session = await server.session(connection);
+  const refused = { code: "SEJF_INVALID_ARGUMENT" };
+  const { type: _, ...untyped } = SNAPSHOT;
+  await assert.rejects(
+    session.request("putManifest", { labels: untyped, jsonData: utf8ToBytes("{}") }),
+    refused,
+  );
+  const invalid = [Uint8Array.of(0xff, 0xfe), new Uint8Array(5 << 20).fill(0x20)];
+  for (const jsonData of invalid)
+    await assert.rejects(session.request("putManifest", { labels: SNAPSHOT, jsonData }), refused);
+  const jsonData = utf8ToBytes(`{"x":"${"y".repeat(3 << 20)}"}`);
+  for (let i = 0; i < 10; i++) await session.request("putManifest", { labels: SNAPSHOT, jsonData });
+  await assert.rejects(session.request("putManifest", { labels: SNAPSHOT, jsonData }), refused);
+});
+
+test("a running session ends within the time of the next look when its account goes or its password changes", async () => {
+  for (const change of ["delete", "password"] as const) {
+    await using server = await AccountServer.start({ method: { reauthorizeMs: 20 } });
+    await using connection = await server.connect();
+    await using session = await server.session(connection);
+    await write(session, utf8ToBytes("before"));
+    if (change === "delete") server.accounts.delete("alice@laptop");
+    else server.accounts.set("alice@laptop", { ...entry(server), password: "another" });
+    await until(() => server.registry.size === 0, "the session has ended");
+    await assert.rejects(write(session, utf8ToBytes("after")), /access denied for alice@laptop/);
+  }
+});
+
+test("a running session gets its new rights at the next look", async () => {
+  await using server = await AccountServer.start({ method: { reauthorizeMs: 20 } });
+  await using connection = await server.connect();
+  await using session = await server.session(connection);
+  await write(session, utf8ToBytes("before"));
+  server.contentLevel = "READ";
+  const denied = async (): Promise<boolean> =>
+    await write(session, utf8ToBytes("after")).then(
+      () => false,
+      (error: unknown) => isSejfError(error, "SEJF_ACCESS_DENIED"),
+    );
+  while (!(await denied()));
+});
+
+test("logins: missing headers, a wrong password, a name without end", async () => {
+  await using server = await AccountServer.start();
+  await using connection = await server.connect();
+  const statusOf = async (metadata: Record<string, string>): Promise<string> => {
+    const call = connection.startCall(SESSION_PATH, { metadata });
+    try {
+      await call.messages().next();
+      return "answered";
+    } catch (error) {
+      return isSejfError(error) ? `${error.code} ${error.message.slice(0, 60)}` : String(error);
+    }
+  };
+  assert.equal(await statusOf({}), "SEJF_ACCESS_DENIED missing credentials");
+  assert.equal(
+    await statusOf({
+      "kopia-username": "alice",
+      "kopia-hostname": "laptop",
+      "kopia-password": "x",
+    }),
+    "SEJF_ACCESS_DENIED access denied for alice@laptop",
+  );
+  assert.match(
+    await statusOf({
+      "kopia-username": "a".repeat(10_000),
+      "kopia-hostname": "b",
+      "kopia-password": "x",
+    }),
+    /^SEJF_ACCESS_DENIED access denied for aaa/,
+  );
+  assert.equal(server.registry.size, 0);
+});
+
+test("notifications: accepted and checked; nothing of their arguments reaches the log", async () => {
+  await using server = await AccountServer.start();
+  await using connection = await server.connect();
+  await using session = await server.session(connection);
+  const secret = "/home/alice/secret plan.txt";
+  const notification = {
+    templateName: "generic-error",
+    eventArgs: utf8ToBytes(JSON.stringify({ error: secret, stack: "main.go:1" })),
+    severity: 20,
+    eventArgsType: 2,
+  };
+  await session.request("sendNotification", notification);
+  await server.repository.manifests.put({ type: "notificationProfile", profile: "mail" }, {});
+  await session.request("sendNotification", notification);
+  assert.deepEqual(server.log.messages("warn"), [
+    "a notification was not sent: this server cannot send notifications yet",
+  ]);
+  for (const wrong of [
+    { templateName: "../../etc" },
+    { eventArgs: utf8ToBytes("{") },
+    { eventArgs: utf8ToBytes("[1]") },
+    { eventArgsType: 9 },
+    { severity: 4000 },
+  ])
+    await assert.rejects(session.request("sendNotification", { ...notification, ...wrong }), {
+      code: "SEJF_INVALID_ARGUMENT",
+    });
+  assert.ok(!JSON.stringify([server.log.lines, server.audit.events]).includes("secret"));
+});
+
+test("the end of the server: quiet sessions are told at once, one with unflushed data gets its time", async () => {
+  await using server = await AccountServer.start();
+  await using connection = await server.connect();
+  await using quiet = await server.session(connection);
+  await using busy = await server.session(connection);
+  const root = await write(busy, utf8ToBytes("root"), "k");
+  const closing = server.registry.closeAll(60_000);
+  await assert.rejects(snapshotsOfSettled(quiet), /shut down/);
+  await assert.rejects(server.session(connection), /shut down/);
+  const id = await putSnapshot(busy, root);
+  await busy.request("flush", {});
+  await closing;
+  await assert.rejects(busy.request("flush", {}), /shut down/);
+  await server.repository.refresh();
+  const found = await server.repository.manifests.find(SNAPSHOT);
+  assert.deepEqual(
+    found.map((item) => item.id),
+    [id],
+  );
+});
+
+test("the end of the server: who does not flush in time loses only that", async () => {
+  await using server = await AccountServer.start();
+  await using connection = await server.connect();
+  await using busy = await server.session(connection);
+  await write(busy, utf8ToBytes("root"), "k");
+  await server.registry.closeAll(10);
+  assert.equal(server.registry.size, 0);
+  await assert.rejects(busy.request("flush", {}), { code: "SEJF_CONNECTION" });
+});
+
+test("the registry: who is connected, what they did, and an account's sessions ended on request", async () => {
+  await using server = await AccountServer.start();
+  await using connection = await server.connect();
+  await using alice = await server.session(connection);
+  await using bob = await server.session(connection, "bob@desk");
+  const data = new Uint8Array(1000);
+  await alice.request("getContent", { contentId: await write(alice, data) });
+  const [status] = server.registry.list();
+  assert.equal(status?.account, "alice@laptop");
+  assert.match(status?.from ?? "", /^127\.0\.0\.1:\d+$/);
+  const { writtenBytes, readBytes, writtenContents } = server.registry.totals();
+  assert.deepEqual([writtenBytes, readBytes, writtenContents], [1000, 1000, 1]);
+  assert.equal(server.registry.close("alice@laptop", "go away"), 1);
+  await assert.rejects(snapshotsOfSettled(alice), /go away/);
+  assert.deepEqual(await snapshotsOf(bob), []);
+  assert.equal(server.registry.totals().writtenBytes, 1000);
+});
+
+function entry(server: AccountServer): NonNullable<ReturnType<typeof server.accounts.get>> {
+  const found = server.accounts.get("alice@laptop");
+  assert.ok(found !== undefined);
+  return found;
+}
+
+/** Asks until the end of the session has arrived. */
+async function snapshotsOfSettled(session: SessionClient): Promise<void> {
+  for (;;) await snapshotsOf(session);
+}
