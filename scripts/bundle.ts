@@ -35,6 +35,7 @@ async function build(directory: string): Promise<void> {
       main: join(ROOT, "src/cli/main.ts"),
       "benchmark-worker": join(ROOT, "src/node/benchmark/benchmark-worker.ts"),
       "bulk-worker": join(ROOT, "src/node/engine/bulk-worker.ts"),
+      "htpasswd-worker": join(ROOT, "src/server/accounts/htpasswd-worker.ts"),
     },
     platform: "node",
     external: [/^node:/, "koffi", /^@napi-rs\//],

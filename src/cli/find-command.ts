@@ -61,7 +61,7 @@ export function commandsBelow(path: string): readonly RegisteredCommand[] {
 
 function childPath(path: string, word: string): string | undefined {
   const start = path === "" ? "" : `${path} `;
-  const group = path === "" ? GROUP_ALIASES[word] : undefined;
+  const group = GROUP_ALIASES[start + word];
   if (group !== undefined) return group;
   for (const command of COMMANDS) {
     if (!command.path.startsWith(start)) continue;

@@ -11,6 +11,7 @@ import { INDEX_COMMANDS } from "./registry/indexes.ts";
 import { MANIFEST_COMMANDS } from "./registry/manifest.ts";
 import { POLICY_COMMANDS } from "./registry/policy.ts";
 import { REPOSITORY_COMMANDS } from "./registry/repository.ts";
+import { SERVER_COMMANDS } from "./registry/server.ts";
 import { SNAPSHOT_COMMANDS } from "./registry/snapshot.ts";
 import type { RegisteredCommand } from "./registry/types.ts";
 
@@ -32,15 +33,19 @@ export const GROUPS: Readonly<Record<string, string>> = {
   "repository sync-to": "Synchronize the contents of this repository to another location",
   "repository throttle": "Commands to manipulate throttle configuration",
   repository: "Commands to manipulate repository",
+  "server acl": "Manage entries of the server's access control list",
+  "server user": "Manage repository users",
+  server: "Commands to control the repository server",
   "snapshot fix": "Commands to fix snapshot consistency issues",
   snapshot: "Commands to manipulate snapshots",
 };
 
-/** Other words for groups. */
+/** Other words for groups, with the path that stands before them. */
 export const GROUP_ALIASES: Readonly<Record<string, string>> = {
   contents: "content",
   policies: "policy",
   repo: "repository",
+  "server users": "server user",
   snap: "snapshot",
 };
 
@@ -54,6 +59,7 @@ export const COMMANDS: readonly RegisteredCommand[] = [
   ...MANIFEST_COMMANDS,
   ...POLICY_COMMANDS,
   ...REPOSITORY_COMMANDS,
+  ...SERVER_COMMANDS,
   ...SNAPSHOT_COMMANDS,
 ];
 

@@ -43,6 +43,7 @@ export function kindOfLabels(labels: Labels): ManifestKind | undefined {
         : undefined;
     case "acl":
       return hasKeys(labels, ["type"]) ? "acl" : undefined;
+    case undefined:
     default:
       return undefined;
   }

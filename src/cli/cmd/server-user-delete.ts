@@ -1,0 +1,22 @@
+/** `server user delete`: password and settings; the account's snapshots stay. Reference: kopia cli/command_user_delete.go. */
+import { type Command, defineCommand } from "../command.ts";
+import { accountsOf } from "../shared/user-command.ts";
+
+export const command: Command = defineCommand({
+  summary: "Delete user",
+  description: "Snapshots and policies of the account stay in the repository.",
+  flags: {},
+  arguments: [{ name: "username", help: "The username to delete", required: true }],
+  async run(context, _flags, [name = ""]) {
+    const { signal } = context;
+    await using repository = await context.openRepository();
+    const deleted = await accountsOf(context, repository).delete(name, { signal });
+    await repository.flush({ signal });
+    context.log.info(
+      deleted
+        ? `User ${JSON.stringify(name)} deleted.`
+        : `There is no user ${JSON.stringify(name)}.`,
+    );
+    return 0;
+  },
+});

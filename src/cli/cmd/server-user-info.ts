@@ -1,0 +1,19 @@
+/** `server user info`: one account, as JSON. Reference: kopia cli/command_user_info.go. */
+import { type Command, defineCommand } from "../command.ts";
+import { jsonText } from "../output/json.ts";
+import { accountsOf, userNotFound } from "../shared/user-command.ts";
+import { userJson } from "../shared/user-json.ts";
+
+export const command: Command = defineCommand({
+  summary: "Info about particular user",
+  flags: {},
+  arguments: [{ name: "username", help: "The username to look up", required: true }],
+  async run(context, _flags, [name = ""]) {
+    await using repository = await context.openRepository();
+    const accounts = accountsOf(context, repository);
+    const account = await accounts.find(name, { signal: context.signal });
+    if (account === undefined) throw userNotFound(name);
+    context.out.line(jsonText(userJson(account), { json: true, jsonIndent: true }));
+    return 0;
+  },
+});

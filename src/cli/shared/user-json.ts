@@ -1,0 +1,20 @@
+/** An account as `server user info` and `server user list` show it: Kopia's members, ours where they say something. */
+import { bytesToBase64 } from "../../bytes/index.ts";
+import type { StoredAccount } from "../../server/index.ts";
+
+export function userJson(account: StoredAccount): Readonly<Record<string, unknown>> {
+  const { name, password, appendOnly, quotaBytes, encryption, problem } = account;
+  return {
+    username: name,
+    ...(password === undefined
+      ? { passwordHash: null }
+      : {
+          passwordHashVersion: password.version,
+          passwordHash: bytesToBase64(password.saltAndKey),
+        }),
+    ...(appendOnly ? { appendOnly } : {}),
+    ...(encryption === "server" ? {} : { encryption }),
+    ...(quotaBytes === undefined ? {} : { quotaBytes }),
+    ...(problem === undefined ? {} : { problem }),
+  };
+}
