@@ -7,6 +7,8 @@ import { viewOf } from "../../bytes/index.ts";
 import { SejfError } from "../../errors/index.ts";
 
 export const BLOCK_BYTES = 65536;
+/** A file is read in whole pages, which are kept until the next read: look-ups in the order of keys share them. */
+const PAGE_BYTES = 4096;
 export const TAG_BYTES = 16;
 
 /** Nothing is allocated for a read: `load` says where in `bytes` the data lie, until the next `load`. */
@@ -66,6 +68,9 @@ export class FileSource implements ByteSource {
   bytes: Uint8Array<ArrayBuffer> = new Uint8Array(4096);
   view: DataView = viewOf(this.bytes);
   #fd: number;
+  /** Where in the file `bytes` begins, and how much of it is there. */
+  #start = 0;
+  #filled = 0;
 
   /** @throws the system's error when the file cannot be opened. */
   constructor(path: string, lengthBytes: number, tags: Uint8Array, sha256: Sha256) {
@@ -84,12 +89,23 @@ export class FileSource implements ByteSource {
     for (let block = Math.floor(offset / BLOCK_BYTES); block <= last; block++) {
       if (this.#checked[block] === 0) this.#check(block);
     }
+    if (offset < this.#start || offset + length > this.#start + this.#filled)
+      this.#readPages(offset, offset + length);
+    return offset - this.#start;
+  }
+
+  #readPages(from: number, to: number): void {
+    const start = from - (from % PAGE_BYTES);
+    const end = Math.min(this.lengthBytes, Math.ceil(to / PAGE_BYTES) * PAGE_BYTES);
+    const length = end - start;
     if (this.bytes.byteLength < length) {
       this.bytes = new Uint8Array(length);
       this.view = viewOf(this.bytes);
     }
-    this.#readFully(this.bytes, length, offset);
-    return 0;
+    this.#filled = 0;
+    this.#readFully(this.bytes, length, start);
+    this.#start = start;
+    this.#filled = length;
   }
 
   verify(): void {

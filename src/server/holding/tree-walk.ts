@@ -41,6 +41,8 @@ const MAX_TEXT_BYTES: number = 2 ** 29;
 const MAX_REPEATED_BYTES: number = 2 ** 30;
 /** Entries and rows between two turns of others. */
 const STEPS_PER_TURN = 4096;
+/** Contents that are looked up together, in the order of the index: neighbours are found with one read. */
+const LOOKUPS_TOGETHER = 16_384;
 
 /** What is known of one account. */
 export interface KnownContents {
@@ -75,6 +77,8 @@ export class TreeWalk {
   readonly #directories: Waiting[] = [];
   readonly #tables: Waiting[] = [];
   readonly #parts = new IdSet();
+  /** Of files, links and rows; not known as held when they were met. */
+  #unchecked: ContentRef[] = [];
   #repeatedBytes = 0;
   #steps = 0;
 
@@ -98,15 +102,16 @@ export class TreeWalk {
       const table = this.#tables.pop();
       if (table !== undefined) await this.#attempt(async () => await this.#visitTable(table));
       else if (this.#directories.length > 0) await this.#visitDirectories();
-      else return;
+      else break;
     }
+    await this.#checkContents();
   }
 
   async #meet(entries: readonly DirEntry[], depth: number): Promise<void> {
     for (const { type, object } of entries) {
       if (type === "d") this.#attemptNow(() => this.#meetDirectory(object, depth));
-      else await this.#meetObject(object, 0);
-      if (++this.#steps % STEPS_PER_TURN === 0) await this.#giveTurn();
+      else this.#meetObject(object, 0);
+      if (++this.#steps % STEPS_PER_TURN === 0) await this.#pause();
     }
   }
 
@@ -120,10 +125,10 @@ export class TreeWalk {
   }
 
   /** A file, a link, or a row of a table. */
-  async #meetObject(object: ObjectId, depth: number): Promise<void> {
+  #meetObject(object: ObjectId, depth: number): void {
     if (object[0] !== "I") {
       const ref = contentOf(object);
-      if (!this.#known.held.has(ref)) await this.#attempt(async () => await this.#take(ref));
+      if (!this.#known.held.has(ref)) this.#unchecked.push(ref);
       return;
     }
     if (this.#known.complete.has(object) || !this.visited.add(object)) return;
@@ -132,6 +137,20 @@ export class TreeWalk {
         throw corrupt(`object ${object} lies below more than ${MAX_INDIRECTION} seek tables`);
       });
     else this.#tables.push({ object, depth });
+  }
+
+  async #pause(): Promise<void> {
+    if (this.#unchecked.length >= LOOKUPS_TOGETHER) await this.#checkContents();
+    await this.#giveTurn();
+  }
+
+  async #checkContents(): Promise<void> {
+    const refs = this.#unchecked.sort();
+    this.#unchecked = [];
+    for (const ref of refs) {
+      await this.#attempt(async () => await this.#take(ref));
+      if (++this.#steps % STEPS_PER_TURN === 0) await this.#giveTurn();
+    }
   }
 
   async #visitDirectories(): Promise<void> {
@@ -195,8 +214,8 @@ export class TreeWalk {
   async #visitTable({ object, depth }: Waiting): Promise<void> {
     for await (const rows of this.#rowsOf(object)) {
       for (const row of rows) {
-        await this.#meetObject(row.object, depth + 1);
-        if (++this.#steps % STEPS_PER_TURN === 0) await this.#giveTurn();
+        this.#meetObject(row.object, depth + 1);
+        if (++this.#steps % STEPS_PER_TURN === 0) await this.#pause();
       }
     }
   }
