@@ -5,7 +5,7 @@
 import { X509Certificate } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { bytesToUtf8, type Clock, systemClock } from "../bytes/index.ts";
+import { bytesToUtf8, type Clock, type Random, systemClock } from "../bytes/index.ts";
 import { SejfError } from "../errors/index.ts";
 import type { ContentId, CreateFormatOptions } from "../format/index.ts";
 import type { Labels } from "../manifest/index.ts";
@@ -53,6 +53,7 @@ export interface TestAccount {
 export async function createServedRepository(
   home: string,
   format: CreateFormatOptions = {},
+  random?: Random,
 ): Promise<string> {
   const path = join(home, "repo");
   await mkdir(path);
@@ -60,7 +61,7 @@ export async function createServedRepository(
   const info = { type: "filesystem", config: { path } };
   {
     await using storage = await openStorage(info);
-    await createRepository(storage, { password: SERVER_PASSWORD, format });
+    await createRepository(storage, { password: SERVER_PASSWORD, format, random });
     await connectRepository(storage, {
       configFile,
       password: SERVER_PASSWORD,
@@ -76,6 +77,8 @@ export async function createServedRepository(
 
 export interface AccountServerOptions {
   readonly format?: CreateFormatOptions | undefined;
+  /** For the repository's secrets. */
+  readonly random?: Random | undefined;
   readonly accounts?: readonly string[] | undefined;
   readonly clock?: Clock | undefined;
   readonly method?: Partial<SessionMethodOptions> | undefined;
@@ -152,7 +155,8 @@ export class AccountServer implements AsyncDisposable {
   static async start(options: AccountServerOptions = {}): Promise<AccountServer> {
     const home = options.configFile === undefined ? await temporaryDirectory("served") : undefined;
     const configFile =
-      options.configFile ?? (await createServedRepository(home?.path ?? "", options.format));
+      options.configFile ??
+      (await createServedRepository(home?.path ?? "", options.format, options.random));
     const { clock } = options;
     const open = { configFile, password: SERVER_PASSWORD, clock, threads: 0 };
     const repository = await openRepository(open);
