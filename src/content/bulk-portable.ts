@@ -41,13 +41,15 @@ import {
   writeFully,
   writeSparse,
 } from "../node/files/index.ts";
-import { createSplitter } from "../splitter/index.ts";
+import { createSplitter, type Splitter } from "../splitter/index.ts";
 
 const READ_BYTES = 256 << 10;
 
 export interface PortableParts {
   readonly format: Pick<RepositoryFormat, "splitter" | "indexVersion">;
   readonly compression: CompressionEngine;
+  /** By name; Kopia's own where absent. */
+  readonly createSplitter?: ((name: string) => Splitter) | undefined;
   /** Whether the content was new beside its name. */
   readonly write: (
     data: Uint8Array,
@@ -133,7 +135,7 @@ export class PortableBulk {
     try {
       if ((fstatExact(fd).mode & constants.S_IFMT) !== constants.S_IFREG)
         throw new SejfError("SEJF_SOURCE", "it is no longer a regular file");
-      for (const segment of segments(fd, job, this.#parts.format.splitter)) {
+      for (const segment of segments(fd, job, this.#splitterOf(job))) {
         const { piece, isNew } = await stored(this.#storeSegment(segment, job.compressor, options));
         pieces.push(piece);
         sizeBytes += segment.byteLength;
@@ -145,6 +147,11 @@ export class PortableBulk {
       if (error instanceof StoreError) throw error.cause;
       return sourceFailure(job.job, path, error);
     }
+  }
+
+  #splitterOf({ splitter }: FileJob): Splitter {
+    const { format, createSplitter: create = createSplitter } = this.#parts;
+    return create(splitter ?? format.splitter);
   }
 
   async #storeSegment(
@@ -244,9 +251,8 @@ async function stored<T>(call: Promise<T>): Promise<T> {
 function* segments(
   fd: number,
   job: FileJob,
-  defaultSplitter: string,
+  splitter: Splitter,
 ): Generator<OwnedBytes, void, void> {
-  const splitter = createSplitter(job.splitter ?? defaultSplitter);
   const buffer = new Uint8Array(READ_BYTES);
   const parts: OwnedBytes[] = [];
   let position = job.range?.offset ?? 0;

@@ -1,0 +1,122 @@
+/**
+ * Manifests of a sealed account. Snapshots are sealed, policies split into what the server may know (when, how long)
+ * and what it may not; nothing else of ours goes to the repository below. Spec: sealed 5.
+ */
+import type { CallOptions } from "../bytes/index.ts";
+import { SejfError } from "../errors/index.ts";
+import type {
+  Labels,
+  Manifest,
+  ManifestId,
+  ManifestMetadata,
+  ManifestStore,
+} from "../manifest/index.ts";
+import { SEALED_ROOT } from "../sealed/index.ts";
+import { splitAccount } from "./account.ts";
+import type { SealedPolicies } from "./sealed-policies.ts";
+import type { SealedSnapshots } from "./sealed-snapshots.ts";
+
+const PLACE_LABELS: ReadonlySet<string> = new Set(["type", "username", "hostname", "path"]);
+
+export interface SealedManifestsOptions {
+  readonly inner: ManifestStore;
+  readonly snapshots: SealedSnapshots;
+  readonly policies: SealedPolicies;
+  readonly account: string;
+}
+
+export class SealedManifests implements ManifestStore {
+  readonly #options: SealedManifestsOptions;
+
+  constructor(options: SealedManifestsOptions) {
+    this.#options = options;
+  }
+
+  async put(labels: Labels, data: unknown, options?: CallOptions): Promise<ManifestId> {
+    const { snapshots, policies } = this.#options;
+    const { type } = labels;
+    if (type === "snapshot") return await snapshots.put(data, options);
+    if (type === "policy") return await policies.put(labels, data, options);
+    throw new SejfError(
+      "SEJF_UNSUPPORTED",
+      `a sealed account stores no manifest of the type ${JSON.stringify(type)}`,
+    );
+  }
+
+  async get(id: ManifestId, options?: CallOptions): Promise<Manifest> {
+    const { inner, snapshots, policies } = this.#options;
+    const policy = await policies.get(id, options);
+    if (policy !== undefined) return policy;
+    const outer = await inner.get(id, options);
+    if (outer.labels["type"] !== "snapshot")
+      throw new SejfError("SEJF_MANIFEST_NOT_FOUND", `manifest ${id} is none of this account's`);
+    const { text, data } = await snapshots.open(outer, options);
+    return { ...outer, labels: plainLabels(outer.labels, data), text, data };
+  }
+
+  async find(labels: Labels, options?: CallOptions): Promise<readonly ManifestMetadata[]> {
+    const { policies } = this.#options;
+    const { type } = labels;
+    if (type === "policy") return await policies.find(labels, options);
+    const snapshots =
+      type === undefined || type === "snapshot" ? await this.#find(labels, options) : [];
+    if (type !== undefined) return snapshots;
+    return [...snapshots, ...(await policies.find(labels, options))];
+  }
+
+  /** What the repository below holds; whether it may be deleted is that one's to say. */
+  async delete(id: ManifestId, options?: CallOptions): Promise<void> {
+    const { inner, policies } = this.#options;
+    if (!(await policies.delete(id, options))) await inner.delete(id, options);
+  }
+
+  async flush(options?: CallOptions): Promise<void> {
+    const { inner, policies } = this.#options;
+    await policies.flush(options);
+    await inner.flush(options);
+  }
+
+  /** By place without opening anything; by tags with. */
+  async #find(labels: Labels, options?: CallOptions): Promise<readonly ManifestMetadata[]> {
+    const { inner, snapshots, account } = this.#options;
+    const [username, hostname] = splitAccount(account);
+    if ((labels["username"] ?? username) !== username) return [];
+    if ((labels["hostname"] ?? hostname) !== hostname) return [];
+    const { path } = labels;
+    const place: Labels = {
+      type: "snapshot",
+      username,
+      hostname,
+      ...(path === undefined ? {} : { path: snapshots.blind(path) }),
+    };
+    const found = (await inner.find(place, options)).filter(({ labels: { path: blinded = "" } }) =>
+      /^\/sealed\/[a-z2-7]{20}$/.test(blinded),
+    );
+    await snapshots.checkNewest(found, options);
+    const tags = Object.entries(labels).filter(([name]) => !PLACE_LABELS.has(name));
+    if (tags.length === 0)
+      return path === undefined
+        ? found
+        : found.map((one) => ({ ...one, labels: { ...one.labels, path } }));
+    const matching: ManifestMetadata[] = [];
+    for (const { id } of found) {
+      const manifest = await this.get(id, options);
+      if (tags.every(([name, value]) => manifest.labels[name] === value)) matching.push(manifest);
+    }
+    return matching;
+  }
+}
+
+/** As a direct repository would label it. */
+function plainLabels(labels: Labels, data: unknown): Labels {
+  const { source, tags } = data as {
+    readonly source: { readonly path: string };
+    readonly tags?: Readonly<Record<string, string>> | undefined;
+  };
+  return { ...tags, ...labels, path: source.path };
+}
+
+/** Whether a source of a repository is one of a sealed account. */
+export function isSealedPath(path: string): boolean {
+  return path === SEALED_ROOT || path.startsWith(`${SEALED_ROOT}/`);
+}

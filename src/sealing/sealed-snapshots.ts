@@ -1,0 +1,321 @@
+/**
+ * Snapshots of a sealed account: the plain manifest that the layers above know, and the sealed one that the repository
+ * below gets. Spec: sealed 5, 10.
+ */
+import { bytesToHex, type CallOptions, type OwnedBytes, utf8ToBytes } from "../bytes/index.ts";
+import type { CryptoEngine } from "../crypto/index.ts";
+import { SejfError } from "../errors/index.ts";
+import { type ContentId, type ContentRef, parseContentId } from "../format/index.ts";
+import type {
+  Labels,
+  Manifest,
+  ManifestId,
+  ManifestMetadata,
+  ManifestStore,
+} from "../manifest/index.ts";
+import { toObjectId } from "../object/index.ts";
+import {
+  blindedPath,
+  chainOf,
+  ContentsTreeBuilder,
+  derivePrivateKeys,
+  type Head,
+  type OpenedHead,
+  openHead,
+  openSnapshotBody,
+  parseReference,
+  sealSnapshotBody,
+  signHead,
+  type StoredDirectory,
+} from "../sealed/index.ts";
+import { type AccountOpener, type DeviceSecrets, splitAccount } from "./account.ts";
+import { walkContents } from "./contents-walk.ts";
+import type { HeadMemory, SeenHead } from "./head-memory.ts";
+import {
+  type FoundParts,
+  type OuterSource,
+  readContentsTree,
+  readOuterSnapshot,
+  storeDirectory,
+  writeOuterSnapshot,
+} from "./outer-snapshot.ts";
+import type { SealedContents } from "./sealed-contents.ts";
+
+/** `user@host` and the path that only the account knows, with what is in the manifest of it. */
+interface PlainManifest {
+  readonly source: { readonly host: string; readonly userName: string; readonly path: string };
+  readonly startTime: string;
+  readonly endTime: string;
+  readonly incomplete?: string | undefined;
+  readonly pins?: readonly string[] | undefined;
+  readonly rootEntry: { readonly type: string; readonly obj: string };
+}
+
+export interface SealedSnapshotsOptions {
+  readonly contents: SealedContents;
+  /** Of the repository below. */
+  readonly manifests: ManifestStore;
+  readonly engine: CryptoEngine;
+  readonly secrets: DeviceSecrets;
+  readonly opener: AccountOpener;
+  readonly heads: HeadMemory;
+  /** The repository's content hash, for folders that are restored without it. */
+  readonly hash: { readonly name: string; readonly secret: Uint8Array };
+  /** The last snapshot of each source by its blinded path: what a device that cannot read compares with. */
+  readonly last: LastSnapshots;
+}
+
+/** Where the last plain manifest of each source is kept on this device; older ones are erased with their keys. */
+export interface LastSnapshots {
+  get(blindedPath: string): LastSnapshot | undefined;
+  set(blindedPath: string, snapshot: LastSnapshot): void;
+}
+
+export interface LastSnapshot {
+  readonly id: ManifestId;
+  /** JSON text of the plain manifest. */
+  readonly manifest: string;
+  /** Content ID of its `contents/`. */
+  readonly contents: string;
+}
+
+/** A snapshot that was opened. */
+export interface OpenedSnapshot {
+  /** JSON text as a direct repository would hold it. */
+  readonly text: string;
+  readonly data: unknown;
+  readonly head: OpenedHead | undefined;
+  readonly contents: ContentRef;
+}
+
+export class SealedSnapshots {
+  readonly #options: SealedSnapshotsOptions;
+  readonly #pathKey: OwnedBytes;
+  /** Heads of snapshots that were put and are not durable yet. */
+  readonly #pending = new Map<string, SeenHead>();
+
+  constructor(options: SealedSnapshotsOptions) {
+    this.#options = options;
+    this.#pathKey = derivePrivateKeys(options.engine, options.secrets.privateSecret).pathKey;
+  }
+
+  /** Where the repository below files a source of this account. */
+  blind(path: string): string {
+    const { engine, secrets } = this.#options;
+    return blindedPath(engine, this.#pathKey, secrets.account, path);
+  }
+
+  /** @throws SEJF_INVALID_ARGUMENT for another account's source; SEJF_CONTENT_NOT_FOUND when the tree has a hole. */
+  async put(data: unknown, options: CallOptions = {}): Promise<ManifestId> {
+    const { contents, manifests, secrets, hash, last } = this.#options;
+    const manifest = this.#own(data);
+    const path = this.blind(manifest.source.path);
+    const [username, hostname] = splitAccount(secrets.account);
+    const source: OuterSource = { username, hostname, path };
+    const plain = withoutPins(data);
+    const [list, body] = [
+      await this.#listContents(manifest, path, options),
+      await sealSnapshotBody([secrets.recipient, ...secrets.escrow], {
+        manifest: plain,
+        hash: ownHash(hash),
+      }),
+    ];
+    const head =
+      manifest.incomplete === undefined ? this.#sign(source, manifest, body, list.id) : undefined;
+    const outer = await writeOuterSnapshot(
+      contents,
+      { body, head: head?.line, contents: list },
+      {
+        source,
+        startTime: manifest.startTime,
+        endTime: manifest.endTime,
+        incomplete: manifest.incomplete,
+        pins: manifest.pins ?? [],
+      },
+      options,
+    );
+    const labels: Labels = { type: "snapshot", username, hostname, path };
+    const id = await manifests.put(labels, outer, options);
+    if (head !== undefined) this.#pending.set(head.chain, head.seen);
+    last.set(path, { id, manifest: JSON.stringify(plain), contents: list.id });
+    return id;
+  }
+
+  /** What was put is durable: the next head follows it. */
+  flushed(): void {
+    for (const [chain, seen] of this.#pending) this.#options.heads.advance(chain, seen);
+    this.#pending.clear();
+  }
+
+  /** @throws SEJF_CORRUPT for what is altered, signed by a stranger or of another source than it is filed under. */
+  async open(outer: Manifest, options: CallOptions = {}): Promise<OpenedSnapshot> {
+    const { contents, opener, last } = this.#options;
+    const parts = await readOuterSnapshot(contents, outer.id, outer.data, options);
+    const head = this.#openHead(outer, parts);
+    const path = String(outer.labels["path"]);
+    const kept = last.get(path);
+    const manifest =
+      kept?.id === outer.id
+        ? (JSON.parse(kept.manifest) as unknown)
+        : (await openSnapshotBody(await opener.identity(), parts.body)).manifest;
+    const own = this.#own(manifest);
+    if (this.blind(own.source.path) !== path)
+      throw altered(outer.id, "is filed under another source than it is of");
+    const data = { ...own, ...pinsOf(outer.data) };
+    return { data, text: JSON.stringify(data), head, contents: parts.contents };
+  }
+
+  /**
+   * The heads of the newest snapshot of each source, compared with what this device has seen.
+   * @throws SEJF_CORRUPT for a past that went back or forked.
+   */
+  async checkNewest(found: readonly ManifestMetadata[], options: CallOptions = {}): Promise<void> {
+    const { heads } = this.#options;
+    const bySource = Map.groupBy(found, ({ labels }) => labels["path"]);
+    const opened: OpenedHead[] = [];
+    for (const snapshots of bySource.values()) {
+      const head = await this.#newestHead(snapshots, options);
+      if (head !== undefined) opened.push(head);
+    }
+    heads.check(opened);
+    heads.learn(opened);
+  }
+
+  /** Checkpoints have none. */
+  async #newestHead(
+    snapshots: readonly ManifestMetadata[],
+    options: CallOptions,
+  ): Promise<OpenedHead | undefined> {
+    const { contents, manifests } = this.#options;
+    for (const { id } of snapshots.toReversed()) {
+      const outer = await manifests.get(id, options);
+      const parts = await readOuterSnapshot(contents, id, outer.data, options);
+      const head = this.#openHead(outer, parts);
+      if (head !== undefined) return head;
+    }
+    return undefined;
+  }
+
+  #openHead(outer: Manifest, parts: FoundParts): OpenedHead | undefined {
+    const { engine, secrets } = this.#options;
+    if (parts.head === undefined) {
+      if (isIncomplete(outer.data)) return undefined;
+      throw altered(outer.id, "has no signed head");
+    }
+    const opened = openHead(engine, secrets.accountSigningKey, parts.head);
+    const { head } = opened;
+    const source = `${outer.labels["username"]}@${outer.labels["hostname"]}:${outer.labels["path"]}`;
+    if (head.source !== source) throw altered(outer.id, `has the head of ${head.source}`);
+    if (head.body !== bytesToHex(engine.sha256(parts.body)))
+      throw altered(outer.id, "has another body than its head says");
+    if (head.contents !== (parts.contents as string))
+      throw altered(outer.id, "has another list of contents than its head says");
+    return opened;
+  }
+
+  /** Every content of the tree once, stored as directories; sizes of known ones come from the last list. */
+  async #listContents(
+    { rootEntry }: PlainManifest,
+    path: string,
+    options: CallOptions,
+  ): Promise<StoredDirectory> {
+    const { contents, last } = this.#options;
+    const before = last.get(path);
+    if (before !== undefined) await this.#rememberSizes(before, options);
+    const builder = new ContentsTreeBuilder(
+      async (bytes) => (await storeDirectory(contents, bytes)) as string as ContentId,
+    );
+    const root = { type: rootEntry.type, object: toObjectId(rootEntry.obj) };
+    for await (const page of walkContents(contents, root, options))
+      for (const ref of page) {
+        const { id } = parseReference(ref);
+        await builder.add({ id, sizeBytes: await contents.sealedSize(id, options) });
+      }
+    return await builder.finish();
+  }
+
+  async #rememberSizes(before: LastSnapshot, options: CallOptions): Promise<void> {
+    const { contents } = this.#options;
+    const list = parseContentId(before.contents) as string as ContentRef;
+    try {
+      for await (const { name, size } of readContentsTree(contents, before.id, list, options))
+        contents.rememberSize(parseContentId(name), size);
+    } catch (error) {
+      // The last snapshot was deleted since: then each content is asked for.
+      if (!(error instanceof SejfError) || options.signal?.aborted === true) throw error;
+    }
+  }
+
+  #sign(
+    source: OuterSource,
+    { startTime }: PlainManifest,
+    body: Uint8Array,
+    contentsId: string,
+  ): { readonly line: string; readonly chain: string; readonly seen: SeenHead } {
+    const { engine, secrets, heads } = this.#options;
+    const { device, group } = secrets;
+    const text = `${source.username}@${source.hostname}:${source.path}`;
+    const chain = chainOf(text, device.id);
+    const previous = this.#pending.get(chain) ?? heads.newest(chain);
+    const head: Head = {
+      source: text,
+      device: device.id,
+      cert: device.certificate,
+      seq: (previous?.seq ?? 0) + 1,
+      prev: previous?.sha256 ?? "",
+      body: bytesToHex(engine.sha256(body)),
+      contents: contentsId,
+      start: startTime.replace(/\.\d+Z$/, "Z"),
+      keyring: secrets.keyringVersion,
+      group: group?.id ?? "",
+      epoch: group?.epoch ?? 0,
+      seen: heads.seenExcept(chain),
+    };
+    const line = signHead(device.seed, head);
+    const sha256 = bytesToHex(engine.sha256(utf8ToBytes(line)));
+    return { line, chain, seen: { seq: head.seq, sha256 } };
+  }
+
+  /** @throws SEJF_INVALID_ARGUMENT unless it is a snapshot of this account. */
+  #own(data: unknown): PlainManifest {
+    const manifest = data as PlainManifest;
+    const { source } = manifest;
+    if (`${source.userName}@${source.host}` !== this.#options.secrets.account)
+      throw new SejfError(
+        "SEJF_INVALID_ARGUMENT",
+        `a snapshot of ${source.userName}@${source.host} cannot be stored by the sealed account ${this.#options.secrets.account}`,
+      );
+    return manifest;
+  }
+}
+
+function withoutPins(data: unknown): unknown {
+  const { pins: _pins, ...rest } = data as { readonly pins?: unknown };
+  return rest;
+}
+
+/** Pins are the server's to see: it keeps what has one. */
+function pinsOf(outer: unknown): { readonly pins: unknown } | undefined {
+  return typeof outer === "object" && outer !== null && "pins" in outer
+    ? { pins: outer.pins }
+    : undefined;
+}
+
+function isIncomplete(outer: unknown): boolean {
+  return (
+    typeof outer === "object" && outer !== null && "incomplete" in outer && outer.incomplete !== ""
+  );
+}
+
+function ownHash({ name, secret }: SealedSnapshotsOptions["hash"]): {
+  readonly name: string;
+  readonly secret: OwnedBytes;
+} {
+  return { name, secret: new Uint8Array(secret) };
+}
+
+function altered(id: string, what: string): SejfError {
+  return new SejfError("SEJF_CORRUPT", `snapshot ${id} ${what}`, {
+    hint: "the repository gave altered data: do not trust this snapshot",
+  });
+}
