@@ -85,3 +85,5 @@ export {
   type StepUpOperation,
   type StepUpVerb,
 } from "./step-up.ts";
+export type * from "./account-service.ts";
+export { ACCOUNT_SERVICE_PATH, TOKEN_PREFIX } from "./account-service.ts";

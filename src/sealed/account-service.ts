@@ -1,0 +1,166 @@
+/**
+ * What a sealed client and a sejf server say to one another beside Kopia's protocol: JSON over HTTPS on the same port,
+ * below `ACCOUNT_SERVICE_PATH`. Bytes are base64url without padding, times RFC 3339. Errors are
+ * `{"code": "SEJF_…", "error": text}`. Spec: `docs/sealed.md`, "The account service".
+ */
+
+export const ACCOUNT_SERVICE_PATH = "/api/sejf/v1";
+
+/** What a token is good for. It goes where Kopia's protocol has the password, and as a bearer over HTTPS. */
+export type TokenScope =
+  /** Adds contents and snapshots, lists own heads and documents; reads no content, deletes nothing. Unattended. */
+  | "device"
+  /** Reads too, and changes documents; short-lived. */
+  | "session";
+
+/** Tokens begin so, which no password may. */
+export const TOKEN_PREFIX = "sejf-token-";
+
+/** POST `enroll/start`, and `password/start` with a session token (then `code` is empty). */
+export interface RegistrationStart {
+  readonly account: string;
+  /** Printed enrollment code. */
+  readonly code: string;
+  /** OPAQUE registration requests, for the account's and, where there is one, the delete password. */
+  readonly login: string;
+  readonly delete?: string | undefined;
+}
+
+export interface RegistrationStarted {
+  readonly login: string;
+  readonly delete?: string | undefined;
+  readonly repository: ServedRepository;
+}
+
+/** What a client pins at enrollment. */
+export interface ServedRepository {
+  /** Unique ID as hex. */
+  readonly id: string;
+  /** Kopia's name. */
+  readonly hash: string;
+  /** Hex of SHA-256 over the secret of the content hash. */
+  readonly secretSha256: string;
+  /** The OPAQUE library's public key of the server. */
+  readonly opaqueKey: string;
+}
+
+/** POST `enroll/finish`. The code counts from then on no more. Answered by `TokenIssued`. */
+export interface RegistrationFinish {
+  readonly account: string;
+  readonly code: string;
+  readonly login: string;
+  readonly delete?: string | undefined;
+  /** `age1pq1…` of the account, and its Ed25519 key. */
+  readonly recipient: string;
+  readonly signingKey: string;
+  /** Signed certificate of this device, newline included. */
+  readonly certificate: string;
+  readonly deviceName: string;
+  /** The first keyring file; its version is 1. */
+  readonly keyring: string;
+}
+
+/** POST `login/start`. */
+export interface LoginStart {
+  readonly account: string;
+  readonly purpose: "login" | "delete";
+  readonly startLoginRequest: string;
+}
+
+export interface LoginStarted {
+  /** For the second half, within a minute. */
+  readonly loginId: string;
+  readonly loginResponse: string;
+}
+
+/** POST `login/finish`. Of a login with the delete password no token comes, but a nonce for one operation. */
+export interface LoginFinish {
+  readonly loginId: string;
+  readonly finishLoginRequest: string;
+  /** With a certificate: a token for that new device. */
+  readonly device?: { readonly certificate: string; readonly name: string } | undefined;
+}
+
+export interface TokenIssued {
+  readonly token: string;
+  readonly scope: TokenScope;
+  /** Absent: it does not expire. */
+  readonly expires?: string | undefined;
+}
+
+export interface StepUpReady {
+  readonly stepUpId: string;
+  /** base64url of 16 bytes, for the operation. */
+  readonly nonce: string;
+}
+
+/** An authorised destructive operation, as the header `sejf-step-up` (JSON, base64url) or in a body. */
+export interface StepUpProof {
+  readonly stepUpId: string;
+  /** The operation as JSON. */
+  readonly operation: unknown;
+  /** base64url of its authorisation. */
+  readonly mac: string;
+}
+
+/** GET and PUT `documents/{keyring|policies}`. */
+export interface VersionedDocument {
+  /** Never goes back. */
+  readonly version: number;
+  readonly text: string;
+}
+
+/** GET and PUT `groups/{id}`: the age file to all members; `epoch` never goes back, `prev` must be what is stored. */
+export interface StoredGroup {
+  readonly id: string;
+  readonly epoch: number;
+  /** base64url of the age file. */
+  readonly file: string;
+  /** Accounts that may read it and use the group's contents, as the admin says. */
+  readonly members: readonly string[];
+  /** Whether members' probes see what others sent. */
+  readonly probe: "group" | "own";
+}
+
+/** PUT `invites/{id}`, GET by whoever knows the ID, POST `invites/{id}/join`, GET `invites/{id}/joins` for admins. */
+export interface StoredInvite {
+  readonly id: string;
+  readonly group: string;
+  readonly expires: string;
+  readonly nonce: string;
+  readonly ct: string;
+}
+
+export interface StoredJoin {
+  readonly inviteId: string;
+  readonly account: string;
+  readonly recipient: string;
+  readonly mac: string;
+}
+
+/** GET `devices`; PATCH `devices/{id}` with a name; DELETE `devices/{id}` with step-up: its token dies. */
+export interface ServedDevice {
+  readonly id: string;
+  readonly name: string;
+  readonly certificate: string;
+  readonly added: string;
+  readonly lastSeen?: string | undefined;
+}
+
+/** GET `trash`; POST `trash/{id}/undelete`. */
+export interface TrashedSnapshot {
+  readonly id: string;
+  readonly source: string;
+  readonly startTime: string;
+  readonly deletedAt: string;
+  /** When the server may really delete it. */
+  readonly keptUntil: string;
+}
+
+/** POST `reset`: a new password without the old one, signed by the account with `sejf reset v1`. */
+export interface PasswordReset {
+  readonly account: string;
+  /** Signed line over `{"v":1,"account","login","delete"?,"keyringSha256","time"}`. */
+  readonly signed: string;
+  readonly keyring: VersionedDocument;
+}
