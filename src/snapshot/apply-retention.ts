@@ -30,16 +30,26 @@ export async function applyRetention(
   options: CallOptions & { readonly dryRun?: boolean | undefined } = {},
 ): Promise<readonly SnapshotManifest[]> {
   const { signal, dryRun = false } = options;
-  const snapshots = await listSnapshots(repository, { source, signal });
   if (isServersTask(repository, source)) {
+    const snapshots = await listSnapshots(repository, { source, signal });
     const ids = new Set(await repository.applyRetention(source.path, !dryRun, { signal }));
     return snapshots.filter(({ id }) => ids.has(id));
   }
-  const policy = await effectivePolicy(repository.manifests, source, { signal });
-  const reasons = retentionReasons(snapshots, policy.retention);
-  const expired = snapshots.filter(
-    (snapshot, index) => reasons[index]?.length === 0 && snapshot.pins.length === 0,
-  );
+  const expired = await expiredSnapshots(repository, source, { signal });
   if (!dryRun) for (const { id } of expired) await repository.manifests.delete(id, { signal });
   return expired;
+}
+
+/** The snapshots of the source that no rule and no pin keeps. @throws SEJF_CORRUPT. */
+export async function expiredSnapshots(
+  repository: Pick<Repository, "manifests">,
+  source: SnapshotSource,
+  options: CallOptions = {},
+): Promise<readonly SnapshotManifest[]> {
+  const snapshots = await listSnapshots(repository, { source, signal: options.signal });
+  const policy = await effectivePolicy(repository.manifests, source, options);
+  const reasons = retentionReasons(snapshots, policy.retention);
+  return snapshots.filter(
+    (snapshot, index) => reasons[index]?.length === 0 && snapshot.pins.length === 0,
+  );
 }

@@ -1,5 +1,5 @@
 /** Snapshots: trees of directories in objects, their manifests, policies, upload, retention and restore. */
-export { applyRetention } from "./apply-retention.ts";
+export { applyRetention, expiredSnapshots } from "./apply-retention.ts";
 export { compressorOfFile } from "./compression-choice.ts";
 export { createSnapshot, DEFAULT_CHECKPOINT_INTERVAL_MS } from "./create.ts";
 export type {

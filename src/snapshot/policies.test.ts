@@ -525,3 +525,15 @@ test("resolveObjectPath: snapshot IDs, object IDs and paths of sources, each wit
   const oldest = await resolveObjectPath(repository, "/data/sub/f", { order: "oldest" });
   assert.equal(oldest.snapshot?.startTimeNs, 10n);
 });
+
+test("effectivePolicy: what has more labels than its target is nobody's policy", async () => {
+  const { manifests } = memoryRepository();
+  const planted = { username: "mallory", hostname: "host" };
+  const data = { files: { ignore: ["*"] } };
+  await manifests.put({ type: "policy", policyType: "global", ...planted }, data);
+  await manifests.put({ type: "policy", policyType: "host", ...planted }, data);
+  const target = { username: "alice", hostname: "host", path: "/data" };
+  const { files } = await effectivePolicy(manifests, target);
+  assert.deepEqual(files.ignore ?? [], []);
+  assert.equal(await getPolicy(manifests, GLOBAL_TARGET), undefined);
+});

@@ -40,6 +40,20 @@ function labelsOf({ username, hostname, path }: PolicyTarget): Labels {
     : { type: TYPE, policyType: "host", hostname };
 }
 
+/**
+ * SECURITY: a search also finds what has more labels than were asked for. A client that may write its own policies could
+ * so put one into everybody's global policy; what counts has just the labels of its target.
+ */
+async function findExactly(
+  manifests: ManifestStore,
+  labels: Labels,
+  options: CallOptions,
+): Promise<readonly ManifestMetadata[]> {
+  const count = Object.keys(labels).length;
+  const found = await manifests.find(labels, options);
+  return found.filter((item) => Object.keys(item.labels).length === count);
+}
+
 async function load(
   manifests: ManifestStore,
   { id, labels }: ManifestMetadata,
@@ -60,7 +74,7 @@ export async function getPolicy(
   target: PolicyTarget,
   options: CallOptions = {},
 ): Promise<StoredPolicy | undefined> {
-  const newest = newestOf(await manifests.find(labelsOf(target), options));
+  const newest = newestOf(await findExactly(manifests, labelsOf(target), options));
   return newest === undefined ? undefined : load(manifests, newest, options);
 }
 
@@ -134,7 +148,7 @@ export async function policyLevels(
 ): Promise<readonly PolicyLevel[]> {
   const levels: PolicyLevel[] = [];
   for (const [index, level] of levelsOf(target).entries()) {
-    const found = await manifests.find(labelsOf(level), options);
+    const found = await findExactly(manifests, labelsOf(level), options);
     if (index === 0 && found.length === 0) levels.push({ target, policy: EMPTY_POLICY });
     for (const item of found) levels.push(await load(manifests, item, options));
   }

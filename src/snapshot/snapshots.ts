@@ -18,7 +18,7 @@ export interface ListSnapshotsOptions extends CallOptions {
 
 /** Complete and incomplete ones, by source, then oldest start first. @throws SEJF_CORRUPT, naming the manifest. */
 export async function listSnapshots(
-  repository: Repository,
+  repository: Pick<Repository, "manifests">,
   options: ListSnapshotsOptions = {},
 ): Promise<readonly SnapshotManifest[]> {
   const { username, hostname, path } = options.source ?? {};
