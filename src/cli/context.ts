@@ -121,6 +121,18 @@ export class CommandContext {
     return await openRepository({ ...(await this.#openOptions()), ...options });
   }
 
+  /** For a server: its limits can be changed while it is open. `signal` stops the opening only. */
+  async openServedRepository(
+    options: Pick<OpenRepositoryOptions, "readOnly" | "signal">,
+  ): Promise<DirectRepository> {
+    storageOf(await loadConfig(this.configFile, this.env), this.configFile);
+    return await openRepository({
+      ...(await this.#openOptions()),
+      adjustableLimits: true,
+      ...options,
+    });
+  }
+
   /** @throws SEJF_UNSUPPORTED for a direct connection. */
   async openServerRepository(options: CallOptions = {}): Promise<RemoteRepository> {
     return await this.#openServer({ ...(await this.#openOptions()), ...options });

@@ -33,7 +33,7 @@ export function parseCommand(
   }
   const given = parser.opts<Record<string, string | boolean | string[] | undefined>>();
   return {
-    globals: readAll(GLOBAL_FLAGS, given, env) as GlobalValues,
+    globals: readAll(withoutOverridden(command.flags), given, env) as GlobalValues,
     flags: readAll(command.flags, given, env),
     args: parser.args,
   };
@@ -132,6 +132,11 @@ function readAll(
     values[key] = flag.read(all, variable === undefined ? name : `$${variable}`);
   }
   return values;
+}
+
+/** A flag of the command takes the place of the global one of its name: there it is meant in another way. */
+function withoutOverridden(flags: Flags): Flags {
+  return Object.fromEntries(Object.entries(GLOBAL_FLAGS).filter(([key]) => !(key in flags)));
 }
 
 function asTexts(value: string | boolean | readonly string[] | undefined): readonly string[] {

@@ -34,6 +34,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   "repository throttle": "Commands to manipulate throttle configuration",
   repository: "Commands to manipulate repository",
   "server acl": "Manage entries of the server's access control list",
+  "server throttle": "Control throttling parameters for a running server",
   "server user": "Manage repository users",
   server: "Commands to control the repository server",
   "snapshot fix": "Commands to fix snapshot consistency issues",

@@ -22,3 +22,5 @@ export {
   parseAclTarget,
   type StoredAclEntry,
 } from "./authorize/index.ts";
+export { startServer } from "./start/index.ts";
+export type { RunningServer, StartServerOptions } from "./start/index.ts";

@@ -58,6 +58,12 @@ export class ConsoleLog implements Log {
     this.#log("error", message, fields);
   }
 
+  /** Not into the file: the line is kept elsewhere. */
+  consoleOnly(level: LogLevel, message: string): void {
+    if (RANK[level] >= RANK[this.#options.level])
+      this.#stream.write(`${this.#text(level, message, {})}\n`);
+  }
+
   /** Only into the file: the console has been told in another form. */
   fileOnly(level: LogLevel, message: string, fields: LogFields = {}): void {
     this.#file?.log(level, message, fields);
@@ -66,9 +72,11 @@ export class ConsoleLog implements Log {
   #log(level: LogLevel, message: string, fields: LogFields): void {
     this.#file?.log(level, message, fields);
     if (RANK[level] < RANK[this.#options.level]) return;
-    this.#stream.write(
-      `${this.#options.json ? this.#jsonLine(level, message, fields) : this.#line(level, message)}\n`,
-    );
+    this.#stream.write(`${this.#text(level, message, fields)}\n`);
+  }
+
+  #text(level: LogLevel, message: string, fields: LogFields): string {
+    return this.#options.json ? this.#jsonLine(level, message, fields) : this.#line(level, message);
   }
 
   #line(level: LogLevel, message: string): string {

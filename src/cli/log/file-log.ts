@@ -85,6 +85,7 @@ export class FileLog {
         mode: 0o600,
         sync: true,
         minLength: GATHER_BYTES,
+        maxWrite: 2 * GATHER_BYTES,
         periodicFlush: GATHER_MS,
       });
       this.#flush = () => destination.flushSync();

@@ -1,4 +1,5 @@
 /** Commands on the repository server. */
+import { SERVER_CONTROL_COMMANDS } from "./server-control.ts";
 import type { RegisteredCommand } from "./types.ts";
 
 const ACL_COMMANDS: readonly RegisteredCommand[] = [
@@ -64,4 +65,8 @@ const USER_COMMANDS: readonly RegisteredCommand[] = [
   },
 ];
 
-export const SERVER_COMMANDS: readonly RegisteredCommand[] = [...ACL_COMMANDS, ...USER_COMMANDS];
+export const SERVER_COMMANDS: readonly RegisteredCommand[] = [
+  ...ACL_COMMANDS,
+  ...SERVER_CONTROL_COMMANDS,
+  ...USER_COMMANDS,
+];

@@ -96,6 +96,8 @@ const OK = { status: "OK", message: "" } as const;
 class ServerCall implements GrpcServerCall {
   readonly path: string;
   readonly metadata: Metadata;
+  /** Taken at the beginning: a socket that was closed has no address any more. */
+  readonly peer: string;
   readonly signal: AbortSignal;
   readonly #stream: ServerHttp2Stream;
   readonly #channel: MessageChannel;
@@ -117,11 +119,8 @@ class ServerCall implements GrpcServerCall {
     this.#stream = stream;
     this.#channel = new MessageChannel(stream, options);
     this.#onTrust = options.onTrust;
-  }
-
-  get peer(): string {
-    const { remoteAddress, remotePort } = this.#stream.session?.socket ?? {};
-    return remoteAddress === undefined ? "a local socket" : `${remoteAddress}:${remotePort}`;
+    const { remoteAddress, remotePort } = stream.session?.socket ?? {};
+    this.peer = remoteAddress === undefined ? "a local socket" : `${remoteAddress}:${remotePort}`;
   }
 
   messages(): AsyncIterable<OwnedBytes> {

@@ -1,0 +1,75 @@
+/** Who can read and who can delete what the accounts store, in the words that the server says at its start. */
+import { errorFromUnknown } from "../../errors/index.ts";
+import type { DirectRepository } from "../../repository/index.ts";
+import type { StoredAccount } from "../accounts/index.ts";
+import type { HoldingMode } from "../holding/index.ts";
+import type { ServerLog } from "../types.ts";
+import type { ServedCore } from "./served-core.ts";
+
+export interface TrustFacts {
+  readonly repository: Pick<DirectRepository, "storage" | "access">;
+  readonly accounts: readonly StoredAccount[];
+  /** Entries of the access list decide instead of the built-in rules. */
+  readonly hasAcl: boolean;
+  readonly mode: HoldingMode;
+}
+
+const MAX_NAMES = 10;
+const DAY_NS = 86_400_000_000_000n;
+
+/** Two paragraphs, one line each. */
+export function trustLines({ repository, accounts, hasAcl, mode }: TrustFacts): readonly string[] {
+  const { storage, access } = repository;
+  const place = storage.displayName;
+  const own = hasAcl
+    ? "each account what the access list grants it (sejf server acl list)"
+    : "each account what it stored itself";
+  const others =
+    mode === "any"
+      ? ", and any content whose ID it knows, whoever stored it (--content-access=any)"
+      : "";
+  const ordinary = accounts.filter(({ appendOnly }) => !appendOnly);
+  const appendOnly = accounts.filter((account) => account.appendOnly);
+  const lock = access.retention;
+  const later =
+    lock === undefined
+      ? ""
+      : `, once the ${Number(lock.periodNs / DAY_NS)} days of object lock (${lock.mode}) are over`;
+  const may = hasAcl
+    ? "accounts as the access list says"
+    : `accounts their own snapshots (${names(ordinary)})`;
+  return [
+    `Who can read:   this server and whoever runs it, everybody with the repository password and ${place}; ${own}${others}.`,
+    `Who can delete: whoever runs this server or can write to ${place}${later}; ${may}; append-only accounts nothing, their retention is the server's (${names(appendOnly)}).`,
+  ];
+}
+
+function names(accounts: readonly StoredAccount[]): string {
+  if (accounts.length === 0) return "there are none";
+  const shown = accounts.slice(0, MAX_NAMES).map(({ name }) => name);
+  const more = accounts.length - shown.length;
+  return more > 0 ? `${shown.join(", ")} and ${more} more` : shown.join(", ");
+}
+
+export async function trustOf({
+  repository,
+  accounts,
+  holdings,
+}: Pick<ServedCore, "repository" | "accounts" | "holdings">): Promise<readonly string[]> {
+  const acl = await repository.manifests.find({ type: "acl" });
+  return trustLines({
+    repository,
+    accounts: await accounts.list(),
+    hasAcl: acl.length > 0,
+    mode: holdings.mode,
+  });
+}
+
+/** To the log. Never fails. */
+export async function tellTrust(core: ServedCore, log: ServerLog): Promise<void> {
+  try {
+    for (const line of await trustOf(core)) log.info({}, line);
+  } catch (error) {
+    log.warn({}, errorFromUnknown(error, "reading the accounts").message);
+  }
+}
