@@ -48,7 +48,8 @@ export async function runProgram(
   return { wallMs, cpuMs, peakBytes, stdout: Buffer.concat(out).toString() };
 }
 
-function readProcess(
+/** CPU time and peak memory of a process so far; `undefined` when it has ended. */
+export function readProcess(
   pid: number,
 ): { readonly cpuMs: number; readonly peakBytes: number } | undefined {
   try {

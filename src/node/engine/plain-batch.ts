@@ -72,30 +72,35 @@ export class PlainBatch {
 export interface BatchedContent {
   /** Hash in hexadecimal: the ID of a content without prefix. */
   readonly hash: string;
-  readonly data: Uint8Array;
+  /** In the batch's bytes. */
+  readonly offset: number;
+  readonly lengthBytes: number;
   /** 0: none. */
   readonly compressor: number;
 }
 
 /** The contents of a batch, in order. @throws SEJF_WORKER when the list does not fit the bytes. */
-export function* batchedContents(
+export function batchedContents(
   bytes: Uint8Array,
   list: OwnedBytes,
   hashBytes: number,
-): Generator<BatchedContent, void, void> {
+): readonly BatchedContent[] {
+  const contents: BatchedContent[] = [];
   const view = new DataView(list.buffer, list.byteOffset, list.byteLength);
   const hex = Buffer.from(list.buffer, list.byteOffset, list.byteLength).toString("hex");
   const recordBytes = HEAD_BYTES + hashBytes;
   let at = 0;
   for (let record = 0; record + recordBytes <= list.byteLength; record += recordBytes) {
-    const length = view.getUint32(record, true);
-    if (length > LONGEST_CONTENT_BYTES || at + length > bytes.byteLength)
+    const lengthBytes = view.getUint32(record, true);
+    if (lengthBytes > LONGEST_CONTENT_BYTES || at + lengthBytes > bytes.byteLength)
       throw new SejfError("SEJF_WORKER", `a batch of ${bytes.byteLength} bytes ends too early`);
-    yield {
+    contents.push({
       hash: hex.slice(2 * (record + HEAD_BYTES), 2 * (record + recordBytes)),
-      data: bytes.subarray(at, at + length),
+      offset: at,
+      lengthBytes,
       compressor: view.getUint32(record + 4, true),
-    };
-    at += length;
+    });
+    at += lengthBytes;
   }
+  return contents;
 }

@@ -29,10 +29,10 @@ export interface RemoteEngineConfig {
 /** Implemented by whoever owns the connection. All methods are called on the main thread. */
 export interface RemoteEngineHost {
   /**
-   * Takes over a batch, in order. `data` are views of shared memory, valid until the promise settles. A failure is the
-   * engine's end.
+   * Takes over a batch: contents back to back in `bytes`, a view of shared memory that is valid until the promise
+   * settles. A failure is the engine's end.
    */
-  send(contents: Iterable<BatchedContent>): Promise<void>;
+  send(bytes: Uint8Array, contents: readonly BatchedContent[]): Promise<void>;
   /** Makes everything sent so far durable; called with no upload under way. */
   commit(): Promise<void>;
   /** The plain bytes as they came, not hashed yet; a buffer of its own. @throws SEJF_CONTENT_NOT_FOUND and others. */
@@ -80,7 +80,8 @@ function remoteSides(host: RemoteEngineHost, config: RemoteEngineConfig): Engine
       }),
       // oxlint-disable-next-line require-await -- the interface is asynchronous
       openPack: async () => ({ packId: "" as BlobId }),
-      storePack: async (_, bytes, list) => await host.send(batchedContents(bytes, list, hashBytes)),
+      storePack: async (_, bytes, list) =>
+        await host.send(bytes, batchedContents(bytes, list, hashBytes)),
       commitIndex: () => host.commit(),
     },
     plan: fetchPlanner(host),

@@ -24,7 +24,7 @@ import type {
 } from "../../format/index.ts";
 import type { BatchedContent, BulkEngine } from "../../node/engine/index.ts";
 import { ReadAhead } from "./read-ahead.ts";
-import type { UnflushedWrites } from "./unflushed.ts";
+import type { BatchPart, UnflushedWrites } from "./unflushed.ts";
 
 /** Without threads. */
 const FILE_GROUPS_AT_ONCE = 4;
@@ -134,7 +134,7 @@ export class RemoteBulk implements AsyncDisposable {
     const { createRemoteEngine } = await import("../../node/engine/index.ts");
     const engine = createRemoteEngine(
       {
-        send: async (contents) => await this.#send(contents),
+        send: async (bytes, contents) => await this.#send(bytes, contents),
         commit: async () => await unflushed.flush(),
         fetch,
       },
@@ -151,17 +151,22 @@ export class RemoteBulk implements AsyncDisposable {
     return undefined;
   }
 
-  async #send(contents: Iterable<BatchedContent>): Promise<void> {
+  async #send(bytes: Uint8Array, contents: readonly BatchedContent[]): Promise<void> {
     const { unflushed, askFromBytes, isKnown } = this.#parts;
-    for (const { hash, data, compressor } of contents) {
+    const parts: BatchPart[] = [];
+    for (const { hash, compressor, offset, lengthBytes } of contents) {
       const id = hash as ContentId;
       if (isKnown(id)) continue;
-      await unflushed.write(id, data, {
+      parts.push({
+        id,
+        offset,
+        lengthBytes,
         prefix: "",
         compressor: compressor === 0 ? undefined : compressor,
-        asksFirst: data.byteLength >= askFromBytes,
+        asksFirst: lengthBytes >= askFromBytes,
       });
     }
+    if (parts.length > 0) await unflushed.writeBatch(bytes, parts);
   }
 
   async *#writePortably(

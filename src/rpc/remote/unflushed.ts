@@ -10,20 +10,22 @@ import { errorFromUnknown, isSejfError, SejfError } from "../../errors/index.ts"
 import type { ContentId, ContentPrefix } from "../../format/index.ts";
 import type { SessionClient } from "../session/session-client.ts";
 import type { SessionKeeper } from "./session-keeper.ts";
+import { type Slab, SlabPool } from "./slab-pool.ts";
 
 export interface UnflushedLimits {
-  /** Bytes on their way to the server; one content may go beyond. Default 32 MiB. */
+  /** Bytes on their way to the server; one batch may go beyond. Default 24 MiB. */
   readonly maxInFlightBytes?: number | undefined;
   /** Contents on their way. Default 4096. */
   readonly maxInFlight?: number | undefined;
-  /** Bytes of answered contents that are held for a broken session. Default 64 MiB. */
+  /** Bytes of answered contents that are held for a broken session. Default 32 MiB. */
   readonly maxHeldBytes?: number | undefined;
 }
 
-const DEFAULT_IN_FLIGHT_BYTES = 32 << 20;
+const DEFAULT_IN_FLIGHT_BYTES = 24 << 20;
 const DEFAULT_IN_FLIGHT = 4096;
-const DEFAULT_HELD_BYTES = 64 << 20;
+const DEFAULT_HELD_BYTES = 32 << 20;
 const AGAIN_AT_ONCE = 256;
+const FORGET_AFTER = 1024;
 
 /** How a content is written. */
 export interface WriteManner {
@@ -33,11 +35,20 @@ export interface WriteManner {
   readonly asksFirst?: boolean | undefined;
 }
 
+/** One content of a batch, and where its bytes are. */
+export interface BatchPart extends WriteManner {
+  readonly id: ContentId;
+  readonly offset: number;
+  readonly lengthBytes: number;
+}
+
 interface UnflushedContent extends WriteManner {
   readonly id: ContentId;
   readonly lengthBytes: number;
   /** `undefined`: answered, and not held any more. */
   data: OwnedBytes | undefined;
+  /** Where the bytes lie, when they share a buffer with others. */
+  slab: Slab | undefined;
   isAnswered: boolean;
 }
 
@@ -52,6 +63,10 @@ export class UnflushedWrites {
   /** Writers that wait for room. */
   readonly #waiting: (() => void)[] = [];
   #inFlightBytes = 0;
+  readonly #slabs = new SlabPool();
+  /** Answered contents in order; those before `#firstHeld` were let go. */
+  #held: UnflushedContent[] = [];
+  #firstHeld = 0;
   #heldBytes = 0;
   /** Manifests put or deleted, and answered. */
   #manifests = 0;
@@ -91,26 +106,32 @@ export class UnflushedWrites {
       id,
       lengthBytes: data.byteLength,
       data: copyBytes(data),
+      slab: undefined,
       isAnswered: false,
     };
     this.#contents.set(id, content);
     try {
-      while (!this.#hasRoom(content.lengthBytes)) {
-        await new Promise<void>((resolve) => this.#waiting.push(resolve));
-        options.signal?.throwIfAborted();
-        this.assertWhole();
-      }
+      await this.#room(content.lengthBytes, options);
     } catch (error) {
       this.#contents.delete(id);
       throw error;
     }
-    this.#inFlightBytes += content.lengthBytes;
-    const task: Promise<void> = this.#send(content).finally(() => {
-      this.#inFlightBytes -= content.lengthBytes;
-      this.#tasks.delete(task);
-      for (const wake of this.#waiting.splice(0)) wake();
-    });
-    this.#tasks.add(task);
+    this.#start(content);
+  }
+
+  /** As `write` for many, whose bytes lie in one piece of memory. Those that were written before are passed over. */
+  async writeBatch(bytes: Uint8Array, parts: readonly BatchPart[]): Promise<void> {
+    this.assertWhole();
+    await this.#room(bytes.byteLength, {});
+    const fresh = parts.filter(({ id }) => !this.#contents.has(id));
+    if (fresh.length === 0) return;
+    const slab = this.#slabs.copy(bytes, fresh.length);
+    for (const { id, offset, lengthBytes, ...how } of fresh) {
+      const data = slab.view(offset, lengthBytes);
+      const content = { ...how, id, lengthBytes, data, slab, isAnswered: false };
+      this.#contents.set(id, content);
+      this.#start(content);
+    }
   }
 
   /** Changes a manifest; counts until the next flush. */
@@ -139,14 +160,34 @@ export class UnflushedWrites {
     }, options);
     for (const content of answered) {
       this.#contents.delete(content.id);
-      if (content.data !== undefined) this.#heldBytes -= content.lengthBytes;
+      this.#letGo(content);
     }
+    this.#held = this.#held.slice(this.#firstHeld).filter(({ data }) => data !== undefined);
+    this.#firstHeld = 0;
     this.#manifests -= manifests;
   }
 
   /** @throws the failure that stands between everything and the next flush. */
   assertWhole(): void {
     if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  async #room(lengthBytes: number, options: CallOptions): Promise<void> {
+    while (!this.#hasRoom(lengthBytes)) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      options.signal?.throwIfAborted();
+      this.assertWhole();
+    }
+  }
+
+  #start(content: UnflushedContent): void {
+    this.#inFlightBytes += content.lengthBytes;
+    const task: Promise<void> = this.#send(content).finally(() => {
+      this.#inFlightBytes -= content.lengthBytes;
+      this.#tasks.delete(task);
+      for (const wake of this.#waiting.splice(0)) wake();
+    });
+    this.#tasks.add(task);
   }
 
   #hasRoom(lengthBytes: number): boolean {
@@ -166,11 +207,12 @@ export class UnflushedWrites {
         await sendContent(session, content);
         return false;
       });
-      if (isThere) this.#contents.delete(content.id);
-      else {
-        content.isAnswered = true;
-        this.#hold(content);
-      }
+      content.isAnswered = true;
+      this.#heldBytes += content.lengthBytes;
+      if (isThere) {
+        this.#contents.delete(content.id);
+        this.#letGo(content);
+      } else this.#hold(content);
     } catch (error) {
       this.#failure ??= errorFromUnknown(error, `writing content ${content.id}`);
     }
@@ -178,14 +220,24 @@ export class UnflushedWrites {
 
   /** Keeps the newest within the bound. */
   #hold(content: UnflushedContent): void {
-    this.#heldBytes += content.lengthBytes;
-    if (this.#heldBytes <= this.#maxHeldBytes) return;
-    for (const old of this.#contents.values()) {
-      if (old.data === undefined || !old.isAnswered) continue;
-      old.data = undefined;
-      this.#heldBytes -= old.lengthBytes;
-      if (this.#heldBytes <= this.#maxHeldBytes) return;
+    this.#held.push(content);
+    while (this.#heldBytes > this.#maxHeldBytes) {
+      const oldest = this.#held[this.#firstHeld++];
+      if (oldest === undefined) break;
+      this.#letGo(oldest);
     }
+    if (this.#firstHeld < FORGET_AFTER) return;
+    this.#held = this.#held.slice(this.#firstHeld);
+    this.#firstHeld = 0;
+  }
+
+  /** The bytes of an answered content are not needed any more. */
+  #letGo(content: UnflushedContent): void {
+    if (content.data === undefined) return;
+    content.data = undefined;
+    content.slab?.release();
+    content.slab = undefined;
+    this.#heldBytes -= content.lengthBytes;
   }
 
   /** What had no answer is sent again by whoever waits for it. */
