@@ -23,6 +23,7 @@ import {
   findSnapshots,
   formatPolicyTarget,
   getPolicy,
+  GLOBAL_TARGET,
   listPolicies,
   listSnapshots,
   parsePolicyTarget,

@@ -3,13 +3,20 @@
  * by the operator's policies, and only the server's own schedule deletes. The rule: docs/server.md.
  */
 import type { CallOptions, Clock } from "../../bytes/index.ts";
+import type { DirectContents } from "../../content/index.ts";
 import type { ManifestId, ManifestStore } from "../../manifest/index.ts";
-import type { DirectRepository } from "../../repository/index.ts";
 import type { SnapshotSource } from "../../snapshot/index.ts";
 import type { Account, AuditLog, ServerLog } from "../types.ts";
 
+/** What retention needs of a direct repository. */
+export interface RetainedRepository {
+  readonly manifests: ManifestStore;
+  readonly contents: Pick<DirectContents, "indexBlobs">;
+  flush(options?: CallOptions): Promise<void>;
+}
+
 export interface AccountRetentionOptions {
-  readonly repository: DirectRepository;
+  readonly repository: RetainedRepository;
   /** The account of `user@host`, as it is now; `undefined` when there is none. */
   readonly findAccount: (name: string, options?: CallOptions) => Promise<Account | undefined>;
   readonly clock: Clock;
