@@ -144,9 +144,9 @@ async function attach(
   { syncWaitTime }: ConnectRequest,
   open: () => Promise<DirectRepository>,
 ): Promise<Response> {
-  const change = switchOf(options);
   if (options.served() !== undefined)
     throw new ApiFailure("ALREADY_CONNECTED", "already connected");
+  const change = switchOf(options);
   const { id, done } = options.tasks.start("Repository", "Connect", async () => {
     await recorded(options, context, { action }, async () => await change.attach(await open()));
   });

@@ -123,7 +123,7 @@ export function parseRange(header: string | undefined, sizeBytes: number): ByteR
 export function disposition(name: string): string {
   const base = (name.split(/[/\\]/).at(-1) ?? "").slice(0, MAX_NAME).toWellFormed();
   if (base === "") return "attachment";
-  const plain = base.replaceAll(/[^ !#$&'()+,.0-9;=@A-Z[\]^_`a-z{}~-]/g, "_");
+  const plain = base.replaceAll(/[^ !#$&'()+,.0-9=@A-Z[\]^_`a-z{}~-]/g, "_");
   const exact = encodeURIComponent(base).replaceAll(
     /['()*]/g,
     (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,

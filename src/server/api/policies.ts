@@ -158,10 +158,20 @@ function problemOf(policy: Policy): string | undefined {
   }
 }
 
+/** Fields whose origin Kopia does not tell. */
+const UNTOLD: ReadonlySet<string> = new Set([
+  "scheduling.noParentTimeOfDay",
+  "compression.noParentOnlyCompress",
+  "compression.noParentNeverCompress",
+  "actions.beforeFolder",
+  "actions.afterFolder",
+]);
+
 /** Where each value comes from, in the shape of a policy. */
 function definitionJson(levels: readonly PolicyLevel[]): unknown {
   const root: Record<string, unknown> = {};
   for (const [field, target] of policyOrigins(levels)) {
+    if (UNTOLD.has(field)) continue;
     const path = field.split(".");
     const last = path.pop() ?? "";
     let group = root;

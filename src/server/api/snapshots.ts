@@ -127,7 +127,7 @@ async function deleteSnapshots(options: ApiOptions, context: ApiContext): Promis
   const action = all ? "source.delete" : "snapshot.delete";
   await recorded(options, context, { action, target }, async () => {
     await served.jobs.sources.list(source);
-    if (!served.jobs.sources.has(source)) throw new ApiFailure("NOT_FOUND", "unknown source");
+    if (!served.jobs.sources.has(source)) throw new ApiFailure("NOT_FOUND", "unknown source", 400);
     const ids = all
       ? await allOf(served, source)
       : await checkedIds(served, source, (request.snapshotManifestIds ?? []) as ManifestId[]);

@@ -14,15 +14,8 @@ import type {
   ManifestStore,
 } from "../../manifest/index.ts";
 import type { Repository } from "../../repository/index.ts";
+import { exactPolicyLabels } from "../authorize/label-sets.ts";
 import { encodePolicy, type Policy, type PolicyTarget } from "../../snapshot/index.ts";
-
-/** Labels beside `type` and `policyType`. */
-const LABELS_OF: Readonly<Record<string, readonly string[]>> = {
-  global: [],
-  host: ["hostname"],
-  user: ["username", "hostname"],
-  path: ["username", "hostname", "path"],
-};
 
 /** No manifest has it. */
 const OVERRIDE = "override" as ManifestId;
@@ -137,9 +130,6 @@ function policyLabels({ username, hostname, path }: PolicyTarget): Labels {
 
 /** `undefined` for labels that no policy has. */
 function keyOf(labels: Labels): string | undefined {
-  const { policyType = "" } = labels;
-  const names = Object.hasOwn(LABELS_OF, policyType) ? LABELS_OF[policyType] : undefined;
-  if (names === undefined || Object.keys(labels).length !== names.length + 2) return undefined;
-  const values = names.map((name) => labels[name] ?? "");
-  return values.includes("") ? undefined : JSON.stringify([policyType, ...values]);
+  if (!exactPolicyLabels(labels)) return undefined;
+  return JSON.stringify(Object.entries(labels).toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -41,7 +41,7 @@ class Task {
   endMs: number | undefined;
   progressInfo = "";
   error: unknown;
-  counters: TaskCounters = {};
+  counters: TaskCounters | null = null;
 
   constructor(id: string, kind: string, description: string, startMs: number) {
     this.id = id;

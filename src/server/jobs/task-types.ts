@@ -22,7 +22,8 @@ export interface TaskInfo {
   readonly status: TaskStatus;
   readonly progressInfo: string;
   readonly errorMessage?: string | undefined;
-  readonly counters: TaskCounters;
+  /** `null` before the first were told. */
+  readonly counters: TaskCounters | null;
 }
 
 export type TaskLogLevel = "debug" | "info" | "warn" | "error";
