@@ -38,7 +38,8 @@ export function createTarWriter(): ArchiveWriter {
     async file(path, entry, data) {
       const body = add({ ...headerOf(path, entry), type: "file", size: entry.sizeBytes });
       try {
-        for await (const bytes of data) await body.write(bytes);
+        for await (const bytes of data instanceof Uint8Array ? [data] : data)
+          await body.write(bytes);
         await body.close();
       } catch (error) {
         controller.error(error);

@@ -11,8 +11,8 @@ export interface ArchiveWriter {
   directory(path: string, entry: DirEntry): Promise<void>;
   /** `target` as the bytes that the system has. @throws SEJF_UNSUPPORTED where the format cannot hold them. */
   symlink(path: string, entry: DirEntry, target: Uint8Array): Promise<void>;
-  /** `data` has exactly the entry's size. */
-  file(path: string, entry: DirEntry, data: AsyncIterable<Uint8Array>): Promise<void>;
+  /** `data` has exactly the entry's size; small files come as they are, all at once. */
+  file(path: string, entry: DirEntry, data: Uint8Array | AsyncIterable<Uint8Array>): Promise<void>;
   finish(): Promise<void>;
   /** Ends `bytes` with this error. */
   abort(error: unknown): void;

@@ -3,20 +3,18 @@
  * symlinks, with Unix modes, owners and times (whole seconds) as Info-ZIP writes them.
  */
 import { Readable } from "node:stream";
-import { ZipArchiveEntry, ZipArchiveOutputStream } from "compress-commons";
+import { ZipArchiveEntry } from "compress-commons";
 import { concatBytes } from "../bytes/index.ts";
 import type { ArchiveWriter } from "./archive-types.ts";
 import type { DirEntry } from "./types.ts";
+import { CompactZipStream, DEFLATED, STORED } from "./zip-stream.ts";
 
 const TYPE_SYMLINK = 0o120000;
-const STORED = 0;
-const DEFLATED = 8;
-const LEVEL = 6;
 const NS_PER_S = 1_000_000_000n;
 const MAX_UNIX_S = 2n ** 31n - 1n;
 
 export function createZipWriter(options: { readonly compress: boolean }): ArchiveWriter {
-  const zip = new ZipArchiveOutputStream({ zlib: { level: LEVEL } });
+  const zip = new CompactZipStream();
   let failed: { readonly error: unknown } | undefined;
   let fail: (error: unknown) => void = () => {};
   const add = async (
@@ -31,8 +29,10 @@ export function createZipWriter(options: { readonly compress: boolean }): Archiv
       fail = reject;
       if (source instanceof Readable) source.once("error", reject);
       zip.entry(headerOf(path, entry, mode, method), source, (error) => {
-        if (error === null || error === undefined) resolve();
-        else reject(error);
+        if (error !== null && error !== undefined) reject(error);
+        // The library goes on however slowly the archive's bytes are taken.
+        else if (zip.writableNeedDrain) zip.once("drain", resolve);
+        else resolve();
       });
     });
   };
@@ -44,7 +44,10 @@ export function createZipWriter(options: { readonly compress: boolean }): Archiv
     symlink: (path, entry, target) =>
       add(path, entry, TYPE_SYMLINK | 0o777, STORED, Buffer.from(target)),
     file: (path, entry, data) => {
-      const source = Readable.from(data, { objectMode: true });
+      const source =
+        data instanceof Uint8Array
+          ? Buffer.from(data.buffer, data.byteOffset, data.length)
+          : Readable.from(data, { objectMode: true });
       return add(path, entry, entry.mode, options.compress ? DEFLATED : STORED, source);
     },
     // oxlint-disable-next-line require-await -- the interface is asynchronous

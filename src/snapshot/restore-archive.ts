@@ -55,11 +55,11 @@ async function createWriter(format: ArchiveFormat): Promise<ArchiveWriter> {
   return createZipWriter({ compress: format === "zip" });
 }
 
-/** A file with its bytes, or how to get them. */
+/** A file with its bytes, or with how to get them. */
 interface LoadedFile {
   readonly path: string;
   readonly entry: DirEntry;
-  readonly data: AsyncIterable<Uint8Array>;
+  readonly data: Uint8Array | AsyncIterable<Uint8Array>;
 }
 
 class ArchiveRestore {
@@ -206,7 +206,7 @@ class ArchiveRestore {
     if (sizeBytes <= SMALL_BYTES) {
       const data = await readObject(contents, object, SMALL_BYTES, { signal });
       if (data.length !== sizeBytes) throw wrongSize(path, data.length, sizeBytes);
-      return { path, entry, data: chunks([data]) };
+      return { path, entry, data };
     }
     const reader = await openObject(contents, object, { signal });
     if (reader.sizeBytes !== sizeBytes) throw wrongSize(path, reader.sizeBytes, sizeBytes);
@@ -244,11 +244,6 @@ class BrokenArchive extends Error {
   constructor(cause: SejfError) {
     super(cause.message, { cause });
   }
-}
-
-// oxlint-disable-next-line require-await -- what is at hand, as a stream
-async function* chunks(data: readonly Uint8Array[]): AsyncGenerator<Uint8Array, void, void> {
-  yield* data;
 }
 
 function wrongSize(path: string, found: number, expected: number): SejfError {
