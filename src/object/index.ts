@@ -19,6 +19,7 @@ export {
   readObject,
 } from "./read.ts";
 export { decodeSeekTable, encodeSeekTable, type SeekTableRow } from "./seek-table.ts";
+export { streamDocuments } from "./stream-documents.ts";
 export {
   type AssembleOptions,
   type ObjectFormat,

@@ -21,9 +21,9 @@ import {
   readObject,
   type SeekTableRow,
   tableOf,
+  streamDocuments,
 } from "../../object/index.ts";
 import { decodeDirectory, type DirEntry } from "../../snapshot/index.ts";
-import { streamDocuments } from "./json-stream.ts";
 
 /** Deeper than any file system goes, as for readers. */
 const MAX_DEPTH = 4096;

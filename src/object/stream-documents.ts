@@ -3,8 +3,8 @@
  * the last one none but what follows them. Every document goes to the decoder of its kind, so that a listing of a
  * gigabyte costs the memory of one entry more than a small one. Kopia writes these members in this order only.
  */
-import { bytesToUtf8, concatBytes, utf8ToBytes } from "../../bytes/index.ts";
-import { SejfError } from "../../errors/index.ts";
+import { bytesToUtf8, concatBytes, utf8ToBytes } from "../bytes/index.ts";
+import { SejfError } from "../errors/index.ts";
 
 /** So many bytes are looked at before others get their turn. */
 const STEP_BYTES = 256 << 10;

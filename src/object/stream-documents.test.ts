@@ -1,17 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { collect, utf8ToBytes } from "../../bytes/index.ts";
-import { isSejfError } from "../../errors/index.ts";
-import { decodeSeekTable, encodeSeekTable, type ObjectId } from "../../object/index.ts";
-import {
-  decodeDirectory,
-  type DirEntry,
-  encodeDirectory,
-  summaryOf,
-} from "../../snapshot/index.ts";
-import { numRuns } from "../../testkit/property.ts";
-import { streamDocuments } from "./json-stream.ts";
+import { collect, utf8ToBytes } from "../bytes/index.ts";
+import { isSejfError } from "../errors/index.ts";
+import { decodeSeekTable, encodeSeekTable, type ObjectId } from "./index.ts";
+import { decodeDirectory, type DirEntry, encodeDirectory, summaryOf } from "../snapshot/index.ts";
+import { numRuns } from "../testkit/property.ts";
+import { streamDocuments } from "./stream-documents.ts";
 
 const HASH = "0123456789abcdef0123456789abcdef" as ObjectId;
 
