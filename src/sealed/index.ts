@@ -77,6 +77,8 @@ export {
   deriveSplitterSecrets,
   type SplitterSecrets,
 } from "./sealed-splitter.ts";
+export { JsonShape } from "./json-shape.ts";
+export { parsePayload, payloadOf, signingPublicKey, signLine, verifyLine } from "./signed.ts";
 export { openSnapshotBody, sealSnapshotBody, type SnapshotBody } from "./snapshot-body.ts";
 export {
   authorizeOperation,

@@ -1,0 +1,104 @@
+/** The client's half of OPAQUE (RFC 9807), with what we give it instead of a password. Spec: sealed 3. */
+import * as opaque from "@serenity-kit/opaque";
+import type { CryptoEngine } from "../crypto/index.ts";
+import { SejfError } from "../errors/index.ts";
+import { loginInput } from "../sealed/index.ts";
+
+export type LoginPurpose = "login" | "delete";
+
+/** Of both programs: RFC 9807's ristretto255-SHA512 with Argon2id. */
+const KEY_STRETCHING = {
+  "argon2id-custom": { memory: 65_536, iterations: 3, parallelism: 4 },
+} as const;
+const SERVER_IDENTIFIER = "sejf server v1";
+
+export interface OpaqueAccount {
+  readonly engine: CryptoEngine;
+  /** `user@host`. */
+  readonly account: string;
+  readonly accountKey: Uint8Array;
+}
+
+/** One registration under way. */
+export interface StartedRegistration {
+  readonly request: string;
+  /** The record for the server, and the server's key, to be pinned. */
+  finish(response: string): { readonly record: string; readonly serverKey: string };
+}
+
+/** One login under way. */
+export interface StartedLogin {
+  readonly request: string;
+  /** @throws SEJF_INVALID_PASSWORD; SEJF_ACCESS_DENIED for a server with another key than the pinned one. */
+  finish(
+    response: string,
+    pinnedKey: string | undefined,
+  ): { readonly request: string; readonly sessionKey: string };
+}
+
+export async function startRegistration(
+  who: OpaqueAccount,
+  purpose: LoginPurpose,
+  password: string,
+): Promise<StartedRegistration> {
+  await opaque.ready;
+  const input = loginInput(who.engine, who.accountKey, password, purpose);
+  const { clientRegistrationState, registrationRequest } = opaque.client.startRegistration({
+    password: input,
+  });
+  return {
+    request: registrationRequest,
+    finish(registrationResponse) {
+      const { registrationRecord, serverStaticPublicKey } = opaque.client.finishRegistration({
+        password: input,
+        registrationResponse,
+        clientRegistrationState,
+        identifiers: identifiersOf(who.account, purpose),
+        keyStretching: KEY_STRETCHING,
+      });
+      return { record: registrationRecord, serverKey: serverStaticPublicKey };
+    },
+  };
+}
+
+export async function startLogin(
+  who: OpaqueAccount,
+  purpose: LoginPurpose,
+  password: string,
+): Promise<StartedLogin> {
+  await opaque.ready;
+  const input = loginInput(who.engine, who.accountKey, password, purpose);
+  const { clientLoginState, startLoginRequest } = opaque.client.startLogin({ password: input });
+  return {
+    request: startLoginRequest,
+    finish(loginResponse, pinnedKey) {
+      const done = opaque.client.finishLogin({
+        password: input,
+        loginResponse,
+        clientLoginState,
+        identifiers: identifiersOf(who.account, purpose),
+        keyStretching: KEY_STRETCHING,
+      });
+      if (done === undefined)
+        throw new SejfError("SEJF_INVALID_PASSWORD", `wrong password for ${who.account}`);
+      if (pinnedKey !== undefined && done.serverStaticPublicKey !== pinnedKey)
+        throw new SejfError(
+          "SEJF_ACCESS_DENIED",
+          "the server proves itself with another key than at enrollment",
+          { hint: "somebody may stand in its place: ask who runs it" },
+        );
+      return { request: done.finishLoginRequest, sessionKey: done.sessionKey };
+    },
+  };
+}
+
+/** What both sides bind the login to. */
+export function identifiersOf(
+  account: string,
+  purpose: LoginPurpose,
+): { readonly client: string; readonly server: string } {
+  return {
+    client: purpose === "delete" ? `${account}#delete` : account,
+    server: SERVER_IDENTIFIER,
+  };
+}
