@@ -23,7 +23,16 @@ export const absentOr = <T extends z.ZodType>(schema: T): z.ZodOptional<z.ZodNul
   schema.nullish();
 
 /** A source as the interface names it. */
-export const sourceSchema = z.object({ host: text, userName: text, path: text });
+export interface JsonSource {
+  readonly host: string;
+  readonly userName: string;
+  readonly path: string;
+}
+export const sourceSchema: z.ZodType<JsonSource> = z.object({
+  host: text,
+  userName: text,
+  path: text,
+});
 
 /** The body of a request, which was bounded before. Unknown members are ignored, as Kopia does. @throws ApiFailure. */
 export async function bodyOf<T>(context: ApiContext, schema: z.ZodType<T>): Promise<T> {
@@ -72,11 +81,7 @@ export function filterOf(context: ApiContext): SourceFilter {
   return sourceOf(context);
 }
 
-export function fromJsonSource({
-  host,
-  userName,
-  path,
-}: z.infer<typeof sourceSchema>): SnapshotSource {
+export function fromJsonSource({ host, userName, path }: JsonSource): SnapshotSource {
   return { hostname: host, username: userName, path };
 }
 

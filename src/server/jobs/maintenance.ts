@@ -46,6 +46,8 @@ class OwnMaintenance implements MaintenanceRunner {
 
   constructor(options: MaintenanceOptions) {
     this.#options = options;
+    // Where nobody does it, it is told once in an interval, and not at every start.
+    if (options.full === undefined) this.#fullMs = options.repository.clock.nowMs();
   }
 
   async nextMs(options: CallOptions = {}): Promise<number | undefined> {

@@ -107,8 +107,8 @@ export class Sources implements SourceManager, AsyncDisposable {
       );
     throw new SejfError("SEJF_ACCESS_DENIED", `the server may not read ${name} from its own disk`, {
       hint: this.#ownNameIsAccount
-        ? "an account has the server's own name, so that its clients could choose what is read: name the source when the server is started"
-        : "name the source when the server is started",
+        ? "an account has the server's own name, so that its clients could choose what is read: start the server with --snapshot-source naming the source"
+        : "start the server with --snapshot-source naming the source",
     });
   }
 
