@@ -12,6 +12,7 @@ import {
   contentPrefix,
   type ContentPrefix,
   type IndexEntry,
+  ivOfHash,
   type WriteContentOptions,
 } from "../format/index.ts";
 import { LIVE } from "../node/index/index.ts";
@@ -52,10 +53,12 @@ export interface Written {
   readonly isNew: boolean;
 }
 
-/** What a pack gets: bytes ready to be stored. */
+/** What a pack gets. */
 interface Stored {
   readonly id: ContentId;
-  readonly stored: Uint8Array;
+  readonly storedLength: number;
+  /** Writes the stored bytes into their place. */
+  readonly seal: (target: Uint8Array) => void;
   readonly originalLength: number;
   readonly compressionId: CompressorId;
   readonly timestampS: number;
@@ -87,15 +90,19 @@ export class SingleWriter {
     const key = contentIdToKey(id);
     const compressor = context.format.indexVersion === 1 ? undefined : options.compressor;
     if (this.#isKnown(id, key)) return this.#countKnown(id, data);
-    const { stored, compressionId } = context.codec.encodeContent(data, id, compressor);
+    const { codec } = context;
+    const { payload, compressionId } = codec.compressContent(data, compressor);
     const originalLength = data.byteLength;
+    const seal = (target: Uint8Array): void =>
+      codec.sealContentInto(payload, ivOfHash(key), target);
     return await this.#withPack(id, options, (pack) => {
       // Another write of the same bytes may have come before.
       if (this.#isKnown(id, key)) return this.#countKnown(id, data);
       claims()?.claim(key);
       this.#append(pack, {
         id,
-        stored,
+        storedLength: codec.sealedLength(payload.byteLength),
+        seal,
         originalLength,
         compressionId,
         timestampS: this.#nextTime(id),
@@ -141,6 +148,7 @@ export class SingleWriter {
         packs.submit(pack);
       } else {
         pending.dropPack(pack);
+        pack.done();
         sessions.indexed([pack.packId]);
       }
     }
@@ -163,7 +171,9 @@ export class SingleWriter {
       const timestampS = this.#nextTime(id);
       const live = this.#append(pack, {
         id,
-        ...made,
+        storedLength: made.stored.byteLength,
+        seal: (target) => target.set(made.stored),
+        compressionId: made.compressionId,
         originalLength: plain.byteLength,
         timestampS,
       });
@@ -219,8 +229,8 @@ export class SingleWriter {
 
   #append(pack: PackInProgress, content: Stored): IndexEntry {
     const { context, packs } = this.#parts;
-    const { id, stored, originalLength, compressionId, timestampS } = content;
-    const entry = pack.append(stored, {
+    const { id, storedLength, seal, originalLength, compressionId, timestampS } = content;
+    const entry = pack.append(storedLength, seal, {
       contentId: id,
       originalLength,
       timestampS,

@@ -1,4 +1,7 @@
-/** A pack that is being filled by single writes, or is on its way to the store: still readable, from memory. */
+/**
+ * A pack that is being filled by single writes, or is on its way to the store: still readable, from memory. Packs are
+ * built in buffers that are used again, so that memory is touched for the first time by the first packs only.
+ */
 import type { BlobId } from "../blob/index.ts";
 import {
   type AppendedContent,
@@ -15,21 +18,24 @@ import type { Session } from "./sessions.ts";
 
 export type PackPrefix = "p" | "q";
 
-interface Held {
-  readonly entry: IndexEntry;
-  readonly stored: Uint8Array;
-}
+/** Beside the pack's own size, room for its last content and its end; longer ones outgrow the buffer. */
+const SLACK_BYTES = 9 << 20;
+/** Buffers that wait for their next use. */
+const MAX_SPARE_BUFFERS = 2;
 
 export class PackInProgress {
   readonly packId: BlobId;
   readonly #builder: PackBuilder;
-  /** Bounded by the pack's size; the stored bytes are kept because the pack is sealed only at its end. */
-  readonly #contents = new Map<ContentId, Held>();
+  readonly #onDone: () => void;
+  /** Bounded by the pack's size; their bytes lie in the builder's buffer. */
+  readonly #contents = new Map<ContentId, IndexEntry>();
   #finished: FinishedPack | undefined;
 
-  constructor(packId: BlobId, builder: PackBuilder) {
+  /** `onDone`: the buffer is free again. */
+  constructor(packId: BlobId, builder: PackBuilder, onDone: () => void) {
     this.packId = packId;
     this.#builder = builder;
+    this.#onDone = onDone;
   }
 
   get lengthBytes(): number {
@@ -40,10 +46,21 @@ export class PackInProgress {
     return this.#contents.size;
   }
 
-  append(stored: Uint8Array, content: AppendedContent): IndexEntry {
-    const entry = this.#builder.append(stored, content);
-    this.#contents.set(content.contentId, { entry, stored });
+  /** `seal` writes that many stored bytes into the place it is given, at once. */
+  append(
+    storedLength: number,
+    seal: (target: Uint8Array) => void,
+    content: AppendedContent,
+  ): IndexEntry {
+    seal(this.#builder.reserve(storedLength));
+    const entry = this.#builder.commit(storedLength, content);
+    this.#contents.set(content.contentId, entry);
     return entry;
+  }
+
+  /** Nobody reads or stores it any more. */
+  done(): void {
+    this.#onDone();
   }
 
   /** A deletion, for the pack's local index only: a recovery from packs sees it. */
@@ -52,15 +69,17 @@ export class PackInProgress {
   }
 
   find(id: ContentId): IndexEntry | undefined {
-    return this.#contents.get(id)?.entry;
+    return this.#contents.get(id);
   }
 
+  /** A view, valid until the next await. */
   storedBytes(id: ContentId): Uint8Array | undefined {
-    return this.#contents.get(id)?.stored;
+    const entry = this.#contents.get(id);
+    return entry && this.#builder.stored(entry);
   }
 
-  *entries(): Iterable<IndexEntry> {
-    for (const { entry } of this.#contents.values()) yield entry;
+  entries(): Iterable<IndexEntry> {
+    return this.#contents.values();
   }
 
   /** The whole pack; the same bytes each time, so that storing can be tried again. */
@@ -74,6 +93,7 @@ export class PackInProgress {
 export class PackFactory {
   readonly #context: Context;
   readonly formatCopy: Uint8Array | undefined;
+  readonly #spare: Uint8Array[] = [];
 
   constructor(context: Context, engine: CryptoEngine, formatBlob: Uint8Array | undefined) {
     this.#context = context;
@@ -87,13 +107,23 @@ export class PackFactory {
 
   create(packId: BlobId): PackInProgress {
     const { codec, format, random } = this.#context;
+    const buffer = this.#spare.pop() ?? new Uint8Array(format.maxPackSize + SLACK_BYTES);
     const builder = new PackBuilder({
       codec,
       packId,
       indexVersion: format.indexVersion,
       formatCopy: this.formatCopy,
       random,
+      buffer,
+      mayOutgrow: true,
     });
-    return new PackInProgress(packId, builder);
+    return new PackInProgress(packId, builder, () => this.#takeBack(buffer));
+  }
+
+  /** Views of it may be in use until whoever runs now has finished. */
+  #takeBack(buffer: Uint8Array): void {
+    setImmediate(() => {
+      if (this.#spare.length < MAX_SPARE_BUFFERS) this.#spare.push(buffer);
+    });
   }
 }

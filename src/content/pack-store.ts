@@ -91,6 +91,7 @@ export class PackStore {
     this.#context.statistics.storedPacks++;
     this.#context.statistics.storedPackBytes += bytes.byteLength;
     this.#pending.addStored(packId, index, pack);
+    pack?.done();
     this.#onStored();
   }
 }

@@ -79,6 +79,21 @@ class DerivedKeyCipher implements ContentCipher {
     return encrypted;
   }
 
+  encryptInto(plaintext: Uint8Array, iv: Uint8Array, target: Uint8Array): number {
+    const length = plaintext.byteLength + AEAD_OVERHEAD_BYTES;
+    if (target.byteLength < length)
+      throw new RangeError(`target of ${target.byteLength} bytes, expected ${length} or more`);
+    if (this.#engine.sealInto === undefined) {
+      target.set(this.encrypt(plaintext, iv));
+      return length;
+    }
+    const nonce = this.#random.bytes(NONCE_BYTES);
+    target.set(nonce);
+    const sealed = target.subarray(NONCE_BYTES);
+    this.#engine.sealInto(this.#aead, this.#key(iv), nonce, plaintext, iv, sealed);
+    return length;
+  }
+
   decrypt(encrypted: Uint8Array, iv: Uint8Array): OwnedBytes {
     if (encrypted.byteLength < AEAD_OVERHEAD_BYTES) {
       throw new SejfError(

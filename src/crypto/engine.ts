@@ -29,6 +29,18 @@ export interface CryptoEngine {
     plaintext: Uint8Array,
     aad: Uint8Array,
   ): OwnedBytes;
+  /**
+   * As `seal`, into the beginning of `target`, which does not overlap; gives the length. Absent where an engine cannot
+   * save a copy by it. @throws RangeError when `target` is too short.
+   */
+  sealInto?(
+    cipher: AeadName,
+    key: Uint8Array,
+    nonce: Uint8Array,
+    plaintext: Uint8Array,
+    aad: Uint8Array,
+    target: Uint8Array,
+  ): number;
   /** @throws SEJF_CORRUPT with one message whatever the cause. */
   open(
     cipher: AeadName,
@@ -65,6 +77,11 @@ export interface ContentCipher {
   readonly overheadBytes: number;
   /** nonce, ciphertext, tag. */
   encrypt(plaintext: Uint8Array, iv: Uint8Array): OwnedBytes;
+  /**
+   * The same into the beginning of `target`, which does not overlap; gives the length, `overheadBytes` more than the
+   * plaintext's. @throws RangeError when `target` is too short.
+   */
+  encryptInto(plaintext: Uint8Array, iv: Uint8Array, target: Uint8Array): number;
   /** @throws SEJF_CORRUPT when the bytes do not authenticate under `iv`. */
   decrypt(encrypted: Uint8Array, iv: Uint8Array): OwnedBytes;
 }

@@ -51,10 +51,20 @@ export interface BlobCodec {
   decryptBlob(id: BlobId, data: Uint8Array): OwnedBytes;
   /** Encryption and error correction. `iv`: the last 16 bytes of the content's hash. */
   sealContent(payload: Uint8Array, iv: Uint8Array): OwnedBytes;
+  /** As `sealContent`, into exactly its place, which does not overlap. @throws RangeError for another length. */
+  sealContentInto(payload: Uint8Array, iv: Uint8Array, target: Uint8Array): void;
   /** Undoes `sealContent`. @throws SEJF_CORRUPT. */
   openContent(stored: Uint8Array, iv: Uint8Array): OwnedBytes;
   /** Bytes that `sealContent` makes of that many. */
   sealedLength(payloadLength: number): number;
+  /**
+   * What `encodeContent` seals: the data, or header and compressed stream where that saves a byte.
+   * @throws SEJF_UNSUPPORTED for an unknown compressor.
+   */
+  compressContent(
+    data: Uint8Array,
+    compressorId: CompressorId | undefined,
+  ): { readonly payload: Uint8Array; readonly compressionId: CompressorId };
   /**
    * What to store of a content. Compression is dropped where it does not save a byte, and in index version 1, which
    * cannot tell.
@@ -135,6 +145,13 @@ class DirectCodec implements BlobCodec {
     return this.#ecc === undefined ? encrypted : this.#ecc.encode(encrypted);
   }
 
+  sealContentInto(payload: Uint8Array, iv: Uint8Array, target: Uint8Array): void {
+    if (target.byteLength !== this.sealedLength(payload.byteLength))
+      throw new RangeError(`target of ${target.byteLength} bytes, which is not the sealed length`);
+    if (this.#ecc === undefined) this.#cipher.encryptInto(payload, iv, target);
+    else target.set(this.sealContent(payload, iv));
+  }
+
   openContent(stored: Uint8Array, iv: Uint8Array): OwnedBytes {
     return this.#cipher.decrypt(this.#ecc === undefined ? stored : this.#ecc.decode(stored), iv);
   }
@@ -149,11 +166,18 @@ class DirectCodec implements BlobCodec {
     contentId: ContentId,
     compressorId: CompressorId | undefined,
   ): { readonly stored: OwnedBytes; readonly compressionId: CompressorId } {
+    const { payload, compressionId } = this.compressContent(data, compressorId);
     const iv = ivOfHash(contentHashBytes(contentId));
+    return { stored: this.sealContent(payload, iv), compressionId };
+  }
+
+  compressContent(
+    data: Uint8Array,
+    compressorId: CompressorId | undefined,
+  ): { readonly payload: Uint8Array; readonly compressionId: CompressorId } {
     const compressed = this.#compressed(data, compressorId);
-    if (compressed === undefined)
-      return { stored: this.sealContent(data, iv), compressionId: NO_COMPRESSION };
-    return { stored: this.sealContent(compressed.payload, iv), compressionId: compressed.id };
+    if (compressed === undefined) return { payload: data, compressionId: NO_COMPRESSION };
+    return { payload: compressed.payload, compressionId: compressed.id };
   }
 
   #compressed(

@@ -23,6 +23,8 @@ export interface PackBuilderOptions {
   readonly random: Random;
   /** Where the pack is built; by default a growing buffer of its own. */
   readonly buffer?: Uint8Array | undefined;
+  /** What does not fit into the given buffer is built in a larger one instead. Default false. */
+  readonly mayOutgrow?: boolean | undefined;
 }
 
 /** What the entry of an appended content needs beside its place. */
@@ -77,7 +79,7 @@ export class PackBuilder {
     this.#codec = options.codec;
     this.#indexVersion = options.indexVersion;
     this.#random = options.random;
-    this.#fixed = options.buffer !== undefined;
+    this.#fixed = options.buffer !== undefined && options.mayOutgrow !== true;
     this.#buffer = options.buffer ?? new Uint8Array(FIRST_BUFFER_BYTES);
     if (options.formatCopy !== undefined) this.#write(options.formatCopy);
     this.#write(this.#random.bytes(PREAMBLE_BYTES));
@@ -156,6 +158,11 @@ export class PackBuilder {
     });
     this.#length += length;
     this.#contents++;
+  }
+
+  /** The stored bytes of a content of this pack: a view, valid until the next call here. */
+  stored(entry: Pick<IndexEntry, "packOffset" | "packedLength">): Uint8Array {
+    return this.#buffer.subarray(entry.packOffset, entry.packOffset + entry.packedLength);
   }
 
   /** An entry for the index only: a deletion, which keeps pointing at the old pack. */

@@ -19,14 +19,8 @@ import { nodeRandom } from "./node-random.ts";
 
 const KEY_BYTES = 32;
 
-/** A `ContentCipher` that also works in place of the caller's memory. Views may be of shared memory. */
+/** A `ContentCipher` that also decrypts into the caller's memory. Views may be of shared memory. */
 export interface NodeContentCipher extends ContentCipher {
-  /**
-   * Writes nonce, ciphertext and tag to the beginning of `target` and returns their length, 28 more than the
-   * plaintext's. The two must not overlap.
-   * @throws RangeError when `target` is too short.
-   */
-  encryptInto(plaintext: Uint8Array, iv: Uint8Array, target: Uint8Array): number;
   /**
    * Writes the plaintext to the beginning of `target` and returns its length, 28 less than `encrypted` has. The two
    * must not overlap.

@@ -76,6 +76,17 @@ export const nodeCryptoEngine: CryptoEngine = {
     return sealed;
   },
 
+  sealInto(
+    cipher: AeadName,
+    key: Uint8Array,
+    nonce: Uint8Array,
+    plaintext: Uint8Array,
+    aad: Uint8Array,
+    target: Uint8Array,
+  ): number {
+    return sealInto(cipher, key, nonce, plaintext, aad, target);
+  },
+
   open(
     cipher: AeadName,
     key: Uint8Array,
