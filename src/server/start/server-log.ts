@@ -45,11 +45,11 @@ export async function openServerLog(
   };
 }
 
-/** What fits on a line of the console: words and numbers. SECURITY: control characters of names do not reach the terminal. */
+/** The words among them, for a line of the console. SECURITY: control characters of names do not reach the terminal. */
 function shortFields(fields: object): string {
-  const shown = Object.entries(fields).filter(
-    ([, value]) => typeof value === "string" || typeof value === "number",
+  const words = Object.entries(fields).filter(
+    ([, value]) => typeof value === "string" && value !== "",
   );
-  const pairs = shown.map(([name, value]) => `${name} ${JSON.stringify(value)}`);
+  const pairs = words.map(([name, value]) => `${name} ${JSON.stringify(value)}`);
   return pairs.length === 0 ? "" : ` (${pairs.join(", ").slice(0, MAX_FIELDS)})`;
 }
