@@ -10,6 +10,7 @@ import { openStorage } from "../storage/index.ts";
 import { FakeClock } from "../testkit/clock.ts";
 import { FaultStorage } from "../testkit/fault-storage.ts";
 import { goldenRepository } from "../testkit/golden.ts";
+import { quickEngine } from "../testkit/quick-engine.ts";
 import { SeededRandom } from "../testkit/random.ts";
 import { temporaryDirectory } from "../testkit/temp.ts";
 import { createRepository, recoverFormatBlob } from "./index.ts";
@@ -18,15 +19,7 @@ import { assertNotLocked, guardStorage } from "./upgrade-guard.ts";
 
 const clock = new FakeClock();
 const tools = { engine: nodeCryptoEngine, clock, random: new SeededRandom() };
-
-/** Derives keys of the password without taking its time. */
-const quick: CryptoEngine = Object.create(nodeCryptoEngine, {
-  scrypt: {
-    value: (password: Uint8Array): Promise<Uint8Array> =>
-      Promise.resolve(nodeCryptoEngine.sha256(password)),
-  },
-}) as CryptoEngine;
-const quickTools = { ...tools, engine: quick };
+const quickTools = { ...tools, engine: quickEngine };
 
 async function made(): Promise<MemoryStorage> {
   const storage = new MemoryStorage();
@@ -84,7 +77,7 @@ test("changePassword: the new one opens, the old one does not, the keys of the d
 test("changePassword: stopped at any call, the old password opens the repository or the new one, and it can be changed again", async () => {
   for (let at = 1; at <= 3; at++) {
     const storage = new MemoryStorage();
-    await createRepository(storage, { password: "first", engine: quick });
+    await createRepository(storage, { password: "first", engine: quickEngine });
     const open = async (seen: BlobStorage, password: string): Promise<FormatAccess> =>
       await FormatAccess.open(seen, await readStoredFormat(seen), password, quickTools);
     const faulty = new FaultStorage(storage);

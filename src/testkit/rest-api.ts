@@ -3,7 +3,6 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Hono } from "hono";
 import { systemClock } from "../bytes/index.ts";
-import type { CryptoEngine } from "../crypto/index.ts";
 import { nodeCryptoEngine } from "../node/index.ts";
 import {
   connectRepository,
@@ -19,18 +18,11 @@ import { openJobs } from "../server/jobs/open-jobs.ts";
 import { TaskRegistry } from "../server/jobs/task-registry.ts";
 import type { ServerJobs } from "../server/jobs/types.ts";
 import { openStorage } from "../storage/index.ts";
+import { quickEngine } from "./quick-engine.ts";
 import { KeptAudit, KeptLog } from "./server-log.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "./temp.ts";
 
 export const REST_PASSWORD = "rest-pw";
-
-/** Derives keys of the password without taking its time. */
-const quick: CryptoEngine = Object.create(nodeCryptoEngine, {
-  scrypt: {
-    value: (password: Uint8Array): Promise<Uint8Array> =>
-      Promise.resolve(nodeCryptoEngine.sha256(password)),
-  },
-}) as CryptoEngine;
 
 export interface Reply {
   readonly status: number;
@@ -169,7 +161,7 @@ async function openedRepository(
 ): Promise<DirectRepository> {
   const path = existing?.path ?? join(folder.path, "repository");
   const password = existing?.password ?? REST_PASSWORD;
-  const engine = existing === undefined ? quick : nodeCryptoEngine;
+  const engine = existing === undefined ? quickEngine : nodeCryptoEngine;
   const isNew = existing === undefined;
   if (isNew) await mkdir(path);
   await using storage = await openStorage(

@@ -99,8 +99,8 @@ async function readOrTell(
     return await getPolicy(view, target);
   } catch (error) {
     if (!isSejfError(error)) throw error;
-    const source = formatPolicyTarget(target);
-    options.log.warn({ source }, `a policy cannot be read: ${error.message}`);
+    const owner = `${target.username}@${target.hostname}`;
+    options.log.warn({ owner, code: error.code }, "a policy cannot be read");
     return undefined;
   }
 }

@@ -2,6 +2,7 @@
 import type { Hono } from "hono";
 import { z } from "zod";
 import type { CallOptions } from "../../bytes/index.ts";
+import { errorFromUnknown } from "../../errors/index.ts";
 import type { ManifestId } from "../../manifest/index.ts";
 import {
   changePins,
@@ -90,7 +91,9 @@ async function reasonsOf(
     return retentionReasons(snapshots, retention);
   } catch (error) {
     callOptions.signal?.throwIfAborted();
-    options.log.warn({ source: formatSource(source), err: error }, "its policy cannot be read");
+    const owner = `${source.username}@${source.hostname}`;
+    const { code } = errorFromUnknown(error, "reading it");
+    options.log.warn({ owner, code }, "a policy cannot be used");
     return [];
   }
 }

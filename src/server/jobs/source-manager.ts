@@ -10,7 +10,6 @@ import type { CallOptions } from "../../bytes/index.ts";
 import { errorFromUnknown, SejfError } from "../../errors/index.ts";
 import {
   effectivePolicy,
-  formatPolicyTarget,
   formatSource,
   loadSnapshot,
   type Policy,
@@ -285,9 +284,10 @@ export class Sources implements SourceManager, AsyncDisposable {
       return await effectivePolicy(view, target, options);
     } catch (error) {
       options.signal?.throwIfAborted();
-      const source = formatPolicyTarget(target);
-      const { message } = errorFromUnknown(error, "reading it");
-      this.#options.log.error({ source }, `a policy is not usable: ${message}`);
+      // Without the path, and without the message, which has it: it may be of an account that hides its paths.
+      const owner = `${target.username}@${target.hostname}`;
+      const { code } = errorFromUnknown(error, "reading it");
+      this.#options.log.error({ owner, code }, "a policy cannot be used");
       return undefined;
     }
   }
