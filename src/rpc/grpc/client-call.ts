@@ -58,6 +58,15 @@ export class GrpcClientCall {
     }
   }
 
+  /** As `send` for many short messages, which are copied. */
+  async sendAll(messages: readonly MessageParts[]): Promise<void> {
+    try {
+      await this.#channel.sendAll(messages);
+    } catch (error) {
+      throw this.#failure() ?? error;
+    }
+  }
+
   /** No more messages will be sent. */
   halfClose(): void {
     this.#stream.end();

@@ -3,6 +3,7 @@
  * made when its length is known and allowed. Spec: gRPC over HTTP/2, "Length-Prefixed-Message".
  */
 import { type OwnedBytes, viewOf } from "../../bytes/index.ts";
+import { unfilled } from "./buffer-pool.ts";
 import { GrpcError } from "./status.ts";
 
 export const PREFIX_BYTES = 5;
@@ -30,13 +31,22 @@ export class FrameReader {
   #message: OwnedBytes | undefined;
   #messageFilled = 0;
   readonly #admit: ((lengthBytes: number) => boolean) | undefined;
+  readonly #take: (lengthBytes: number) => OwnedBytes;
   /** Behind a prefix whose message waits to be admitted. */
   #rest: Uint8Array | undefined;
 
-  /** `admit` is asked before memory is taken for a message; when it says no, `admitted` goes on. */
-  constructor(maxBytes: number = MAX_MESSAGE_BYTES, admit?: (lengthBytes: number) => boolean) {
+  /**
+   * `admit` is asked before memory is taken for a message; when it says no, `admitted` goes on. `take` gives memory of
+   * exactly that length, with any bytes in it.
+   */
+  constructor(
+    maxBytes: number = MAX_MESSAGE_BYTES,
+    admit?: (lengthBytes: number) => boolean,
+    take: (lengthBytes: number) => OwnedBytes = unfilled,
+  ) {
     this.#maxBytes = maxBytes;
     this.#admit = admit;
+    this.#take = take;
   }
 
   /** Length of the message that waits to be admitted. */
@@ -50,7 +60,7 @@ export class FrameReader {
     const lengthBytes = this.waitingBytes;
     if (rest === undefined || lengthBytes === undefined) return;
     this.#rest = undefined;
-    this.#message = unfilled(lengthBytes);
+    this.#message = this.#take(lengthBytes);
     this.#messageFilled = 0;
     yield* this.push(rest);
   }
@@ -98,17 +108,12 @@ export class FrameReader {
       const length = checkedLength(this.#prefix, this.#maxBytes);
       if (this.#admit?.(length) === false) this.#rest = chunk.subarray(0, 0);
       else {
-        this.#message = unfilled(length);
+        this.#message = this.#take(length);
         this.#messageFilled = 0;
       }
     }
     return count;
   }
-}
-
-/** Not zeroed: a message is handed out only when every byte of it was received. */
-function unfilled(length: number): OwnedBytes {
-  return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
 }
 
 function checkedLength(prefix: OwnedBytes, maxBytes: number): number {

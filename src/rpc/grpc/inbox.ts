@@ -15,6 +15,8 @@ export interface InboxOptions {
   readonly stallMs: number;
   /** Whether a message of this length may be made now. */
   readonly tryAdmit: (lengthBytes: number) => boolean;
+  /** Memory of exactly that length, with any bytes in it. */
+  readonly take?: ((lengthBytes: number) => OwnedBytes) | undefined;
   /** Resolves when it may. */
   readonly admit: (lengthBytes: number, options: CallOptions) => Promise<void>;
 }
@@ -36,7 +38,7 @@ export class Inbox {
   constructor(stream: Http2Stream, options: InboxOptions, signal: AbortSignal) {
     this.#stream = stream;
     this.#options = options;
-    this.#frames = new FrameReader(options.maxMessageBytes, options.tryAdmit);
+    this.#frames = new FrameReader(options.maxMessageBytes, options.tryAdmit, options.take);
     this.#signal = signal;
     this.#stall = new StallWatch(
       options.stallMs,

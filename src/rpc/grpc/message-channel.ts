@@ -6,6 +6,7 @@
 import type { Http2Stream } from "node:http2";
 import type { CallOptions, OwnedBytes } from "../../bytes/index.ts";
 import type { MessageParts } from "../wire/envelopes.ts";
+import type { BufferPool } from "./buffer-pool.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 import { framePrefix, MAX_MESSAGE_BYTES, PREFIX_BYTES } from "./frames.ts";
 import { Inbox, streamEnded } from "./inbox.ts";
@@ -21,6 +22,8 @@ export interface ChannelLimits {
   readonly stallMs?: number | undefined;
   /** Memory for received messages that all calls share. */
   readonly receiveBudget?: ByteBudget | undefined;
+  /** Where received messages lie; whoever has it must release them. Default: each in memory of its own. */
+  readonly buffers?: BufferPool | undefined;
   /** Memory for answers that all calls share. */
   readonly sendBudget?: ByteBudget | undefined;
 }
@@ -84,8 +87,9 @@ export class MessageChannel {
   }
 
   /** A received message is not used any more. */
-  release(message: Uint8Array): void {
+  release(message: OwnedBytes): void {
     const bytes = message.byteLength;
+    this.#limits.buffers?.give(message);
     if (bytes <= SMALL_BYTES || bytes > this.#receivedBytes) return;
     this.#receivedBytes -= bytes;
     this.#limits.receiveBudget?.give(this.#budgetKey, bytes);
@@ -140,17 +144,30 @@ export class MessageChannel {
     this.#write(prefix, parts, lengthBytes, done);
   }
 
+  /** As `send` for many short messages, in one piece. They are copied. */
+  async sendAll(messages: readonly MessageParts[]): Promise<void> {
+    const joined = joinFrames(messages, this.#maxMessageBytes);
+    await this.#queue(joined.byteLength);
+    if (!this.#isWritable) {
+      this.#sent(joined.byteLength);
+      throw streamEnded();
+    }
+    this.#stall.moved();
+    this.#stream.write(joined, () => this.#sent(joined.byteLength));
+  }
+
   /**
    * What the peer sends, until it half-closes; to be read once. Leaving early leaves the stream as it is, not read.
    * @throws GrpcError UNAVAILABLE when the stream breaks, what `FrameReader` refuses, the signal's reason.
    */
   async *messages(signal: AbortSignal): AsyncGenerator<OwnedBytes, void, void> {
-    const { receiveBudget, stallMs = 0 } = this.#limits;
+    const { receiveBudget, buffers, stallMs = 0 } = this.#limits;
     const inbox = new Inbox(
       this.#stream,
       {
         maxMessageBytes: this.#maxMessageBytes,
         stallMs,
+        take: buffers === undefined ? undefined : (bytes) => buffers.take(bytes),
         tryAdmit: (bytes) => {
           if (bytes <= SMALL_BYTES) return true;
           if (receiveBudget?.tryTake(this.#budgetKey, bytes) === false) return false;
@@ -192,14 +209,7 @@ export class MessageChannel {
 
   #write(prefix: OwnedBytes, parts: MessageParts, lengthBytes: number, done: () => void): void {
     if (lengthBytes <= JOIN_BYTES) {
-      const joined = new Uint8Array(PREFIX_BYTES + lengthBytes);
-      joined.set(prefix);
-      let at = PREFIX_BYTES;
-      for (const part of parts) {
-        joined.set(part, at);
-        at += part.byteLength;
-      }
-      this.#stream.write(joined, done);
+      this.#stream.write(joinFrames([parts], this.#maxMessageBytes), done);
       return;
     }
     this.#stream.cork();
@@ -220,4 +230,21 @@ export class MessageChannel {
       next.go();
     }
   }
+}
+
+/** @throws GrpcError RESOURCE_EXHAUSTED for a message that is too long. */
+function joinFrames(messages: readonly MessageParts[], maxBytes: number): OwnedBytes {
+  const lengths = messages.map((parts) => parts.reduce((sum, part) => sum + part.byteLength, 0));
+  const total = lengths.reduce((sum, length) => sum + PREFIX_BYTES + length, 0);
+  const joined = new Uint8Array(Buffer.allocUnsafeSlow(total).buffer);
+  let at = 0;
+  for (const [index, parts] of messages.entries()) {
+    joined.set(framePrefix(lengths[index] ?? 0, maxBytes), at);
+    at += PREFIX_BYTES;
+    for (const part of parts) {
+      joined.set(part, at);
+      at += part.byteLength;
+    }
+  }
+  return joined;
 }

@@ -24,8 +24,8 @@ export interface GrpcServerCall {
   readonly signal: AbortSignal;
   /** Until the client half-closes; to be read once. @throws GrpcError when the call broke instead. */
   messages(): AsyncIterable<OwnedBytes>;
-  /** A message from `messages` is not used any more: its memory counts no longer. At the latest when the call ends. */
-  release(message: Uint8Array): void;
+  /** A message from `messages`, and what was decoded as a view of it, is not used any more: its memory is used again. */
+  release(message: OwnedBytes): void;
   /** Resolves when the message stands in the call's bounded queue. @throws GrpcError when the call has ended. */
   send(parts: MessageParts, room?: SendRoom): Promise<void>;
   /**
@@ -133,7 +133,7 @@ class ServerCall implements GrpcServerCall {
     await this.#channel.send(parts, room);
   }
 
-  release(message: Uint8Array): void {
+  release(message: OwnedBytes): void {
     this.#channel.release(message);
   }
 

@@ -15,6 +15,7 @@ import {
 } from "node:http2";
 import type { IncomingMessage, ServerOptions, ServerResponse } from "node:http";
 import type { AddressInfo, ListenOptions, Socket } from "node:net";
+import { BufferPool } from "./buffer-pool.ts";
 import { ByteBudget } from "./byte-budget.ts";
 import type { ChannelLimits } from "./message-channel.ts";
 import { isGrpcContentType } from "./metadata.ts";
@@ -72,6 +73,8 @@ const WIDEST_WINDOW_BYTES = 16 << 20;
 const NARROWEST_WINDOW_BYTES = 256 << 10;
 const DEFAULT_MEMORY_BYTES = 128 << 20;
 const STRANGERS: StrangerLimits = { connections: 512, patienceMs: 30_000 };
+/** Of big messages, kept for the next ones. */
+const SPARE_BYTES = 64 << 20;
 /** A call whose other side stops in the middle is given up after so long. */
 const STALL_MS = 60_000;
 const MAX_FRAME_BYTES = 1 << 20;
@@ -101,6 +104,7 @@ export class RpcServer implements AsyncDisposable {
     const totalBytes = options.memoryBytes ?? DEFAULT_MEMORY_BYTES;
     this.#options = {
       stallMs: STALL_MS,
+      buffers: new BufferPool(SPARE_BYTES),
       receiveBudget: new ByteBudget({ totalBytes }),
       sendBudget: new ByteBudget({ totalBytes }),
       ...options,

@@ -37,21 +37,27 @@ export interface OpenSessionOptions extends CallOptions {
   readonly clientVersion?: string | undefined;
 }
 
+/** What waits for answers: one object for all requests of a piece. */
 interface Pending {
   readonly kind: RequestKind;
   /** Gets every response; `last` with the one that ends the request. */
-  readonly onBody: (body: unknown, last: boolean) => void;
+  readonly onBody: (id: number, body: unknown, last: boolean) => void;
+  /** Gets the server's refusal. */
+  readonly onError: (id: number, error: SejfError) => void;
+  /** There will be no answer. */
   readonly fail: (error: unknown) => void;
 }
 
+/** Requests that leave together. */
+const REQUESTS_IN_PIECE = 256;
 /** Responses that one request may have: pages of a search. */
 const MAX_PAGES = 100_000;
 
 export class SessionClient implements AsyncDisposable {
   readonly #call: GrpcClientCall;
-  readonly #pending = new Map<bigint, Pending>();
+  readonly #pending = new Map<number, Pending>();
   readonly #ended: Promise<void>;
-  #nextId = 1n;
+  #nextId = 1;
   #parameters: RepositoryParametersMessage | undefined;
   /** Why no request can be made any more. */
   #failure: Error | undefined;
@@ -88,6 +94,56 @@ export class SessionClient implements AsyncDisposable {
     });
     if (answer === undefined) throw new SejfError("SEJF_CORRUPT", `${kind}: the answer is empty`);
     return answer;
+  }
+
+  /**
+   * Many short requests of one kind in one piece, which costs far less for each. Every answer goes to `onAnswer` as it
+   * comes, with the place of its request; an error in place of an answer is a SejfError. Resolves with the last one.
+   * An abort ends the waiting only. @throws SEJF_CONNECTION when the session breaks; what `onAnswer` throws.
+   */
+  async requestMany<K extends Exclude<RequestKind, "findManifests">>(
+    kind: K,
+    bodies: readonly RequestBodies[K][],
+    onAnswer: (index: number, answer: ResponseBodies[K] | SejfError) => void,
+    options: CallOptions = {},
+  ): Promise<void> {
+    if (bodies.length === 0) return;
+    this.#assertOpen(options);
+    const { signal } = options;
+    const firstId = this.#nextId;
+    this.#nextId += bodies.length;
+    let open = bodies.length;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    // Whoever fails to send sees that failure, not the one of the answers.
+    promise.catch(() => {});
+    const settle = (id: number, answer: unknown): void => {
+      try {
+        onAnswer(id - firstId, answer as ResponseBodies[K] | SejfError);
+        if (--open === 0) resolve();
+      } catch (error) {
+        reject(error as Error);
+      }
+    };
+    const pending: Pending = { kind, onBody: settle, onError: settle, fail: reject };
+    for (let i = 0; i < bodies.length; i++) this.#pending.set(firstId + i, pending);
+    const onAbort = (): void => reject(signal?.reason as Error);
+    signal?.addEventListener("abort", onAbort);
+    try {
+      for (let at = 0; at < bodies.length; at += REQUESTS_IN_PIECE) {
+        const piece = bodies.slice(at, at + REQUESTS_IN_PIECE);
+        await this.#call.sendAll(
+          piece.map((body, i) =>
+            encodeRequest(BigInt(firstId + at + i), { kind, body } as AnyRequest),
+          ),
+        );
+      }
+      await promise;
+    } catch (error) {
+      throw signal?.aborted === true ? error : (this.#brokenBy() ?? error);
+    } finally {
+      signal?.removeEventListener("abort", onAbort);
+      if (open > 0) for (let i = 0; i < bodies.length; i++) this.#pending.delete(firstId + i);
+    }
   }
 
   /** The answers of a search, page by page, joined. */
@@ -133,18 +189,17 @@ export class SessionClient implements AsyncDisposable {
     options: CallOptions,
     onPart: (body: unknown) => void,
   ): Promise<void> {
+    this.#assertOpen(options);
     const { signal } = options;
-    signal?.throwIfAborted();
-    if (this.#failure !== undefined) throw this.#failure;
-    if (this.#closing !== "no") throw new SejfError("SEJF_CONNECTION", "the session was closed");
     const id = this.#nextId++;
     let onAbort = (): void => {};
     const answered = new Promise<void>((resolve, reject) => {
-      const onBody = (part: unknown, last: boolean): void => {
+      const onBody = (_: number, part: unknown, last: boolean): void => {
         onPart(part);
         if (last) resolve();
       };
-      this.#pending.set(id, { kind, onBody, fail: reject });
+      const onError = (_: number, error: SejfError): void => reject(error);
+      this.#pending.set(id, { kind, onBody, onError, fail: reject });
       onAbort = (): void => reject(signal?.reason as Error);
     });
     // Whoever fails to send sees that failure, not the one of the answer.
@@ -152,7 +207,7 @@ export class SessionClient implements AsyncDisposable {
     signal?.addEventListener("abort", onAbort);
     try {
       // The generic pair is one of the union's members; the compiler does not see it.
-      await this.#call.send(encodeRequest(id, { kind, body } as AnyRequest));
+      await this.#call.send(encodeRequest(BigInt(id), { kind, body } as AnyRequest));
       await answered;
     } catch (error) {
       throw signal?.aborted === true ? error : (this.#brokenBy() ?? error);
@@ -160,6 +215,12 @@ export class SessionClient implements AsyncDisposable {
       signal?.removeEventListener("abort", onAbort);
       this.#pending.delete(id);
     }
+  }
+
+  #assertOpen({ signal }: CallOptions): void {
+    signal?.throwIfAborted();
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#closing !== "no") throw new SejfError("SEJF_CONNECTION", "the session was closed");
   }
 
   #brokenBy(): Error | undefined {
@@ -184,10 +245,11 @@ export class SessionClient implements AsyncDisposable {
   }
 
   #dispatch({ requestId, hasMore, response }: SessionResponse): void {
-    const pending = this.#pending.get(requestId);
+    const id = Number(requestId);
+    const pending = this.#pending.get(id);
     if (pending === undefined) {
       // Of a request that was given up.
-      if (requestId > 0n && requestId < this.#nextId) return;
+      if (id > 0 && id < this.#nextId) return;
       throw new SejfError(
         "SEJF_CORRUPT",
         `the server answers request ${requestId}, which was never made`,
@@ -196,14 +258,14 @@ export class SessionClient implements AsyncDisposable {
     if (response === undefined)
       throw new SejfError("SEJF_CORRUPT", `${pending.kind}: the answer is of an unknown kind`);
     if (response.kind === "error") {
-      this.#pending.delete(requestId);
-      pending.fail(errorOfResponse(response.body, pending.kind));
+      this.#pending.delete(id);
+      pending.onError(id, errorOfResponse(response.body, pending.kind));
       return;
     }
     if (response.kind !== pending.kind)
       throw new SejfError("SEJF_CORRUPT", `${pending.kind}: the answer is one to ${response.kind}`);
-    if (!hasMore) this.#pending.delete(requestId);
-    pending.onBody(response.body, !hasMore);
+    if (!hasMore) this.#pending.delete(id);
+    pending.onBody(id, response.body, !hasMore);
   }
 
   #failPending(error: unknown): void {

@@ -3,6 +3,7 @@
  * How much one session may have under way is bounded; beyond that it is not read from. There is no policy here: who the
  * caller is was settled before, what he may do the handlers decide. Spec: kopia-server 3.
  */
+import type { OwnedBytes } from "../../bytes/index.ts";
 import { isSejfError } from "../../errors/index.ts";
 import type { SendRoom } from "../grpc/message-channel.ts";
 import type { GrpcServerCall } from "../grpc/server-call.ts";
@@ -33,7 +34,8 @@ export interface RequestContext {
 }
 
 /**
- * One handler a kind of request. What it throws is answered by the table of error codes. Bytes in `body` are its own.
+ * One handler a kind of request. What it throws is answered by the table of error codes. Bytes in `body` are valid
+ * until it is done.
  * `findManifests` gives all results; they are sent in pages of the size asked for.
  */
 export type SessionHandlers = {
@@ -104,7 +106,7 @@ class ServedSession {
   }
 
   /** Resolves when the request is under way. @throws SEJF_CORRUPT; GrpcError for a wrong first request. */
-  async accept(message: Uint8Array): Promise<void> {
+  async accept(message: OwnedBytes): Promise<void> {
     const request = decodeRequest(message);
     if (!this.#isInitialized) {
       if (request.request?.kind !== "initializeSession")
