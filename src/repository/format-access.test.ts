@@ -3,7 +3,6 @@ import { cp, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { type BlobStorage, MemoryStorage } from "../blob/index.ts";
-import type { CryptoEngine } from "../crypto/index.ts";
 import { BLOB_CONFIG_BLOB_ID, FORMAT_BLOB_ID } from "../format/index.ts";
 import { nodeCryptoEngine } from "../node/index.ts";
 import { openStorage } from "../storage/index.ts";
