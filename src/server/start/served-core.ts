@@ -3,7 +3,6 @@
  * repository is attached and taken down in the opposite order, after the sessions had their time to flush.
  */
 import type { ThrottledStorage } from "../../blob/index.ts";
-import type { CallOptions } from "../../bytes/index.ts";
 import { assert } from "../../errors/index.ts";
 import type { DirectRepository } from "../../repository/index.ts";
 import type { GrpcMethod } from "../../rpc/index.ts";
@@ -18,7 +17,7 @@ import {
   type SnapshotReport,
   type TaskRegistry,
 } from "../jobs/index.ts";
-import { createAccountRetention } from "./pending-retention.ts";
+import { type AccountRetention, createAccountRetention } from "../retention/index.ts";
 import {
   createNotifications,
   createSessionMethod,
@@ -47,106 +46,54 @@ export interface CoreOptions
 
 const QUIET = (): void => {};
 
-export class ServedCore implements ServedRepository {
-  readonly repository: DirectRepository;
+/** What has no life of its own: it works when it is asked. */
+interface Rooms {
   readonly accounts: AccountBook;
   readonly rules: AccessRules;
   readonly holdings: Holdings;
+  readonly retention: AccountRetention;
   readonly sessions: Sessions;
+  readonly flush: SharedFlush;
+}
+
+export class ServedCore implements ServedRepository {
+  readonly repository: DirectRepository;
   readonly jobs: ServerJobs;
-  readonly throttle: ThrottledStorage | undefined;
   /** Serves the sessions; absent when nobody could log in. */
   readonly sessionMethod: GrpcMethod | undefined;
-  readonly #flush: SharedFlush;
+  readonly #rooms: Rooms;
 
-  private constructor(parts: {
-    readonly repository: DirectRepository;
-    readonly accounts: AccountBook;
-    readonly rules: AccessRules;
-    readonly holdings: Holdings;
-    readonly sessions: Sessions;
-    readonly jobs: ServerJobs;
-    readonly flush: SharedFlush;
-    readonly sessionMethod: GrpcMethod | undefined;
-  }) {
-    this.repository = parts.repository;
-    this.accounts = parts.accounts;
-    this.rules = parts.rules;
-    this.holdings = parts.holdings;
-    this.sessions = parts.sessions;
-    this.jobs = parts.jobs;
-    this.sessionMethod = parts.sessionMethod;
-    this.#flush = parts.flush;
-    this.throttle = parts.repository.connection.throttle;
+  private constructor(options: CoreOptions, rooms: Rooms, jobs: ServerJobs) {
+    this.repository = options.repository;
+    this.jobs = jobs;
+    this.sessionMethod = sessionMethodOf(options, rooms);
+    this.#rooms = rooms;
   }
 
   /** Owns the repository from now on. */
   static async open(options: CoreOptions): Promise<ServedCore> {
-    const { repository, clock, random, audit, log, loginGate, htpasswd } = options;
-    const { manifests } = repository;
-    const accounts = openAccounts({ manifests, clock, random });
-    const rules = openAccessRules({ manifests, clock });
-    const holdings = openHoldings({ repository, mode: options.contentAccess, clock, log });
-    const findAccount = async (name: string, call?: CallOptions) => await accounts.find(name, call);
-    const retention = createAccountRetention({ repository, findAccount, clock, audit, log });
-    const flush = createSharedFlush(repository);
-    const sessions = createSessionRegistry();
-    const forget = async (): Promise<void> => {
-      accounts.refresh();
-      rules.refresh();
-      holdings.refresh();
-      await htpasswd?.refresh(log);
-    };
-    const jobs = await openJobs({
-      repository,
-      tasks: options.tasks,
-      log: options.jobs.logScheduler ? log : { ...log, debug: QUIET },
-      audit,
-      refreshIntervalMs: options.jobs.refreshIntervalMs,
-      minMaintenanceIntervalMs: options.jobs.minMaintenanceIntervalMs,
-      isAccount: async (name, call) =>
-        htpasswd?.hashOf(name) !== undefined || (await accounts.find(name, call)) !== undefined,
-      enabledSources: options.jobs.sources,
-      onRefresh: forget,
-      flush: async () => await flush.flush(),
-      retention: async (call) => (await retention.run(call)).expired.length,
-      maintenance: repository.readOnly
-        ? undefined
-        : ownMaintenance({ repository, log, exclusively: exclusively(flush) }),
-      onSnapshot: options.onSnapshot,
-    });
-    const sessionMethod =
-      loginGate === undefined
-        ? undefined
-        : createSessionMethod({
-            repository,
-            loginGate,
-            accessRules: rules,
-            manifestRules: createManifestRules({ manifests, clock }),
-            holdings,
-            retention,
-            notifications: options.notifications(createNotifications({ manifests, log })),
-            registry: sessions,
-            flush,
-            audit,
-            log,
-            clock,
-            maxConcurrency: options.maxConcurrency > 0 ? options.maxConcurrency : undefined,
-          });
-    return new ServedCore({
-      repository,
-      accounts,
-      rules,
-      holdings,
-      sessions,
-      jobs,
-      flush,
-      sessionMethod,
-    });
+    const rooms = roomsOf(options);
+    return new ServedCore(options, rooms, await openCoreJobs(options, rooms));
+  }
+
+  get accounts(): AccountBook {
+    return this.#rooms.accounts;
+  }
+
+  get holdings(): Holdings {
+    return this.#rooms.holdings;
+  }
+
+  get sessions(): Sessions {
+    return this.#rooms.sessions;
+  }
+
+  get throttle(): ThrottledStorage | undefined {
+    return this.repository.connection.throttle;
   }
 
   async flush(): Promise<void> {
-    await this.#flush.flush();
+    await this.#rooms.flush.flush();
   }
 
   /** Sessions get their time to flush; what they acknowledged is durable afterwards. */
@@ -154,11 +101,81 @@ export class ServedCore implements ServedRepository {
     try {
       await this.sessions.closeAll(graceMs);
       await this.jobs[Symbol.asyncDispose]();
-      if (!this.repository.readOnly) await this.#flush.flush();
+      if (!this.repository.readOnly) await this.#rooms.flush.flush();
     } finally {
       await this.repository[Symbol.asyncDispose]();
     }
   }
+}
+
+function roomsOf({ repository, contentAccess, clock, random, audit, log }: CoreOptions): Rooms {
+  const { manifests, contents } = repository;
+  const accounts = openAccounts({ manifests, clock, random });
+  const flush = createSharedFlush(repository);
+  return {
+    accounts,
+    flush,
+    rules: openAccessRules({ manifests, clock }),
+    holdings: openHoldings({ repository, mode: contentAccess, clock, log }),
+    sessions: createSessionRegistry(),
+    retention: createAccountRetention({
+      repository: { manifests, contents, flush: async () => await flush.flush() },
+      findAccount: async (name, options) => await accounts.find(name, options),
+      clock,
+      audit,
+      log,
+    }),
+  };
+}
+
+async function openCoreJobs(options: CoreOptions, rooms: Rooms): Promise<ServerJobs> {
+  const { repository, jobs, log, htpasswd } = options;
+  const { accounts, rules, holdings, retention, flush } = rooms;
+  const { readOnly } = repository;
+  return await openJobs({
+    repository,
+    tasks: options.tasks,
+    log: jobs.logScheduler ? log : { ...log, debug: QUIET },
+    audit: options.audit,
+    refreshIntervalMs: jobs.refreshIntervalMs,
+    minMaintenanceIntervalMs: jobs.minMaintenanceIntervalMs,
+    isAccount: async (name, call) =>
+      htpasswd?.hashOf(name) !== undefined || (await accounts.find(name, call)) !== undefined,
+    enabledSources: jobs.sources,
+    onRefresh: async () => {
+      accounts.refresh();
+      rules.refresh();
+      holdings.refresh();
+      await htpasswd?.refresh(log);
+    },
+    flush: async () => await flush.flush(),
+    retention: readOnly ? undefined : async (call) => (await retention.run(call)).expired.length,
+    maintenance: readOnly
+      ? undefined
+      : ownMaintenance({ repository, log, exclusively: exclusively(flush) }),
+    onSnapshot: options.onSnapshot,
+  });
+}
+
+function sessionMethodOf(options: CoreOptions, rooms: Rooms): GrpcMethod | undefined {
+  const { repository, loginGate, clock, audit, log, maxConcurrency } = options;
+  if (loginGate === undefined) return undefined;
+  const { manifests } = repository;
+  return createSessionMethod({
+    repository,
+    loginGate,
+    accessRules: rooms.rules,
+    manifestRules: createManifestRules({ manifests, clock }),
+    holdings: rooms.holdings,
+    retention: rooms.retention,
+    notifications: options.notifications(createNotifications({ manifests, log })),
+    registry: rooms.sessions,
+    flush: rooms.flush,
+    audit,
+    log,
+    clock,
+    maxConcurrency: maxConcurrency > 0 ? maxConcurrency : undefined,
+  });
 }
 
 /** Work in the place of a round of flushing: nobody else flushes meanwhile. */
