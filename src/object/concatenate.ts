@@ -2,7 +2,7 @@
 import { SejfError } from "../errors/index.ts";
 import type { ContentReader, ContentWriter } from "../format/index.ts";
 import { type ObjectId, parseObjectId, tableOf } from "./object-id.ts";
-import { openObject, readTable } from "./read.ts";
+import { openObject, tableRows } from "./read.ts";
 import type { SeekTableRow } from "./seek-table.ts";
 import { type AssembleOptions, writeTable } from "./write.ts";
 
@@ -21,22 +21,25 @@ export async function concatenateObjects(
   const rows: SeekTableRow[] = [];
   let startBytes = 0;
   for (const object of objects) {
-    const part =
+    const parts =
       parseObjectId(object).indirection > 0
-        ? await readTable(contents, tableOf(object), options)
-        : await singleRow(contents, object, options);
-    for (const row of part) rows.push({ ...row, startBytes: startBytes + row.startBytes });
-    const last = part.at(-1) as SeekTableRow;
-    startBytes += last.startBytes + last.lengthBytes;
+        ? tableRows(contents, tableOf(object), options)
+        : singleRow(contents, object, options);
+    const begin = startBytes;
+    for await (const part of parts)
+      for (const row of part) {
+        rows.push({ ...row, startBytes: begin + row.startBytes });
+        startBytes = begin + row.startBytes + row.lengthBytes;
+      }
   }
-  return writeTable(contents, rows, options);
+  return await writeTable(contents, rows, rows.length, options);
 }
 
-async function singleRow(
+async function* singleRow(
   contents: ContentReader,
   object: ObjectId,
   options: AssembleOptions,
-): Promise<readonly SeekTableRow[]> {
+): AsyncGenerator<readonly SeekTableRow[], void, void> {
   const { sizeBytes } = await openObject(contents, object, options);
-  return [{ startBytes: 0, lengthBytes: sizeBytes, object }];
+  yield [{ startBytes: 0, lengthBytes: sizeBytes, object }];
 }

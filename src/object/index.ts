@@ -18,13 +18,19 @@ export {
   openObject,
   readObject,
 } from "./read.ts";
-export { decodeSeekTable, encodeSeekTable, type SeekTableRow } from "./seek-table.ts";
+export {
+  decodeSeekTable,
+  encodeSeekTable,
+  seekTableChunks,
+  type SeekTableRow,
+} from "./seek-table.ts";
 export { streamDocuments } from "./stream-documents.ts";
 export {
   type AssembleOptions,
   type ObjectFormat,
   objectFromPieces,
   type ObjectSource,
+  pieceObject,
   type WriteObjectOptions,
   type WrittenObject,
   writeObject,

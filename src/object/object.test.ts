@@ -19,9 +19,11 @@ import {
   objectFromPieces,
   type ObjectId,
   objectPrefix,
+  objectPieces,
   openObject,
   parseObjectId,
   readObject,
+  seekTableChunks,
   toObjectId,
   writeObject,
 } from "./index.ts";
@@ -204,6 +206,30 @@ test("writeObject: tables keep the prefix, take the metadata compressor and may 
   assert.equal(new TextDecoder().decode(await readObject(contents, id, 1e6)), text);
   const all = (await collect(objectContents(contents, id))).flat();
   assert.equal(all.length, 4000 + contents.writes.length);
+});
+
+test("a table of very many rows is written and read in parts, and is the same as written whole", async () => {
+  const contents = new MemoryContents();
+  const zeros = { ref: contents.put(new Uint8Array(1000)), lengthBytes: 1000 };
+  const other = { ref: contents.put(new Uint8Array(10)), lengthBytes: 10 };
+  const pieces = [other, ...Array.from({ length: 150_000 }, () => zeros), other];
+  const id = await objectFromPieces(contents, pieces, { format, prefix: "" });
+  let startBytes = 0;
+  const rows = pieces.map(({ ref, lengthBytes }) => {
+    const row = { startBytes, lengthBytes, object: toObjectId(ref) };
+    startBytes += lengthBytes;
+    return row;
+  });
+  for (const chunk of seekTableChunks(rows)) assert.ok(chunk.length < 1 << 19);
+  const whole = encodeSeekTable(rows);
+  assert.ok(whole.length > 8 << 20);
+  const { id: table } = await writeObject(contents, whole, { format, prefix: "x" });
+  assert.equal(id, `I${table}`);
+  const found = await objectPieces(contents, id, startBytes);
+  assert.deepEqual(found.pieces, pieces);
+  assert.equal(found.pieces[1], found.pieces[150_000], "one object for all that are the same");
+  const reader = await openObject(contents, id);
+  assert.equal((await reader.readRange(startBytes - 15, 15)).length, 15);
 });
 
 test("index version 1: compressible data without a prefix becomes a Z object", async () => {

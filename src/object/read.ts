@@ -8,11 +8,14 @@ import { SejfError } from "../errors/index.ts";
 import type { ContentPiece, ContentReader, ContentRef } from "../format/index.ts";
 import { MAX_INDIRECTION, type ObjectId, parseObjectId, tableOf } from "./object-id.ts";
 import { decodeSeekTable, MAX_ROWS, type SeekTableRow } from "./seek-table.ts";
+import { streamDocuments } from "./stream-documents.ts";
 
 /** A content is never longer: the index has 28 bits for its length. */
 const MAX_CONTENT_BYTES = 2 ** 28 - 1;
-/** A seek table is held in memory as a whole; this is room for `MAX_ROWS` rows in text. */
-const MAX_TABLE_BYTES = 1 << 30;
+/** Room for more than `MAX_ROWS` rows in text. */
+const MAX_TABLE_BYTES = 2 ** 31;
+/** Longer seek tables are decoded in parts. */
+const WHOLE_TABLE_BYTES = 4 << 20;
 const DEFAULT_READ_AHEAD = 4;
 /** How many contents' references go to the caller at once. */
 const PAGE_LENGTH = 4096;
@@ -137,19 +140,30 @@ async function collectPieces(
     );
   const table = tableOf(id);
   if (tables !== undefined) await collectTableContents(contents, table, depth, tables, options);
-  for (const row of await readTable(contents, table, options, depth + 1)) {
+  let last: SeekTableRow | undefined;
+  for await (const rows of tableRows(contents, table, options, depth + 1)) {
     options.signal?.throwIfAborted();
-    const parsed = parseObjectId(row.object);
-    if (parsed.indirection === 0) {
-      pieces.push(pieceOf(parsed.content, row.lengthBytes, parsed.compressed));
-    } else {
-      const before = pieces.length;
-      await collectPieces(contents, row.object, depth + 1, pieces, tables, options);
-      const length = pieces.slice(before).reduce((sum, piece) => sum + piece.lengthBytes, 0);
-      if (length !== row.lengthBytes) throw wrongLength(row.object, length, row.lengthBytes);
+    for (const row of rows) {
+      const parsed = parseObjectId(row.object);
+      // The zeros of a sparse file, say, are one piece a hundred thousand times.
+      if (
+        row.object === last?.object &&
+        row.lengthBytes === last.lengthBytes &&
+        parsed.indirection === 0
+      )
+        pieces.push(pieces.at(-1) as ContentPiece);
+      else if (parsed.indirection === 0) {
+        pieces.push(pieceOf(parsed.content, row.lengthBytes, parsed.compressed));
+      } else {
+        const before = pieces.length;
+        await collectPieces(contents, row.object, depth + 1, pieces, tables, options);
+        const length = pieces.slice(before).reduce((sum, piece) => sum + piece.lengthBytes, 0);
+        if (length !== row.lengthBytes) throw wrongLength(row.object, length, row.lengthBytes);
+      }
+      last = row;
+      if (pieces.length > MAX_ROWS)
+        throw new SejfError("SEJF_CORRUPT", `object ${id} has more than ${MAX_ROWS} pieces`);
     }
-    if (pieces.length > MAX_ROWS)
-      throw new SejfError("SEJF_CORRUPT", `object ${id} has more than ${MAX_ROWS} pieces`);
   }
 }
 
@@ -169,23 +183,36 @@ async function collectTableContents(
   }
 }
 
-/** The rows of a table object, which may itself be indirect. */
-export async function readTable(
+/** The rows of a table object in parts; it may itself be indirect. */
+export async function* tableRows(
   contents: ContentReader,
   table: ObjectId,
   options: CallOptions,
   depth: number = 0,
-): Promise<readonly SeekTableRow[]> {
+): AsyncGenerator<readonly SeekTableRow[], void, void> {
   const parsed = parseObjectId(table);
-  if (parsed.indirection === 0)
-    return decodeSeekTable(
-      await readContent(contents, parsed.content, parsed.compressed, MAX_CONTENT_BYTES, options),
+  if (parsed.indirection === 0) {
+    const { content, compressed } = parsed;
+    yield decodeSeekTable(
+      await readContent(contents, content, compressed, MAX_CONTENT_BYTES, options),
     );
+    return;
+  }
   const pieces: ContentPiece[] = [];
   await collectPieces(contents, table, depth + 1, pieces, undefined, options);
   const reader = new PiecesReader(contents, table, pieces);
   if (reader.sizeBytes > MAX_TABLE_BYTES) throw tooLong(table, reader.sizeBytes, MAX_TABLE_BYTES);
-  return decodeSeekTable(await reader.readRange(0, reader.sizeBytes, options));
+  if (reader.sizeBytes <= WHOLE_TABLE_BYTES) {
+    yield decodeSeekTable(await reader.readRange(0, reader.sizeBytes, options));
+    return;
+  }
+  let end = 0;
+  for await (const document of streamDocuments("indirect", reader.stream(options))) {
+    const rows = decodeSeekTable(document, end);
+    const last = rows.at(-1) as SeekTableRow;
+    end = last.startBytes + last.lengthBytes;
+    yield rows;
+  }
 }
 
 function pieceOf(ref: ContentRef, lengthBytes: number, compressed: boolean): ContentPiece {

@@ -2,7 +2,7 @@
  * Seek tables: one line of JSON that says which object holds which range of a larger one.
  * Spec: kopia-snapshots 1.2. The bytes are hashed, so the encoder follows Go's to the letter.
  */
-import { bytesToUtf8, type OwnedBytes, utf8ToBytes } from "../bytes/index.ts";
+import { bytesToUtf8, concatBytes, type OwnedBytes, utf8ToBytes } from "../bytes/index.ts";
 import { SejfError } from "../errors/index.ts";
 import { isObjectId, type ObjectId } from "./object-id.ts";
 
@@ -16,14 +16,28 @@ export interface SeekTableRow {
 
 /** Rows that one object may have in all its tables: 32 TiB at the smallest usual mean of 2 MiB. */
 export const MAX_ROWS: number = 16 * 1024 * 1024;
+/** Rows are encoded in pieces of about this many characters. */
+const CHUNK_CHARACTERS = 1 << 18;
 
-export function encodeSeekTable(rows: readonly SeekTableRow[]): OwnedBytes {
-  const parts = rows.map((row) => {
-    const start = row.startBytes === 0 ? "" : `"s":${row.startBytes},`;
-    const length = row.lengthBytes === 0 ? "" : `"l":${row.lengthBytes},`;
-    return `{${start}${length}"o":"${row.object}"}`;
-  });
-  return utf8ToBytes(`{"stream":"kopia:indirect","entries":[${parts.join(",")}]}\n`);
+/** The bytes of a table, in pieces: a table of a large file is never held whole. */
+export function* seekTableChunks(rows: Iterable<SeekTableRow>): Generator<OwnedBytes, void, void> {
+  let text = `{"stream":"kopia:indirect","entries":`;
+  let separator = "[";
+  for (const { startBytes, lengthBytes, object } of rows) {
+    const start = startBytes === 0 ? "" : `"s":${startBytes},`;
+    const length = lengthBytes === 0 ? "" : `"l":${lengthBytes},`;
+    text += `${separator}{${start}${length}"o":"${object}"}`;
+    separator = ",";
+    if (text.length >= CHUNK_CHARACTERS) {
+      yield utf8ToBytes(text);
+      text = "";
+    }
+  }
+  yield utf8ToBytes(`${text}]}\n`);
+}
+
+export function encodeSeekTable(rows: Iterable<SeekTableRow>): OwnedBytes {
+  return concatBytes(...seekTableChunks(rows));
 }
 
 /** At least one row, contiguous from 0, or from where an earlier part of the table ended. @throws SEJF_CORRUPT. */

@@ -4,8 +4,11 @@ import { compressorById, type CompressorId } from "../compress/index.ts";
 import { assert } from "../errors/index.ts";
 import type { ContentPiece, ContentPrefix, ContentWriter } from "../format/index.ts";
 import { createSplitter, type Splitter, splitterSpec } from "../splitter/index.ts";
-import { formatObjectId, type ObjectId } from "./object-id.ts";
-import { encodeSeekTable, type SeekTableRow } from "./seek-table.ts";
+import type { ObjectId } from "./object-id.ts";
+import { encodeSeekTable, seekTableChunks, type SeekTableRow } from "./seek-table.ts";
+
+/** Larger tables are encoded piece by piece. */
+const SMALL_TABLE_ROWS = 1024;
 
 /** What the repository's format decides. A repository's `parameters` fit. */
 export interface ObjectFormat {
@@ -118,31 +121,38 @@ export async function objectFromPieces(
   pieces: readonly ContentPiece[],
   options: AssembleOptions,
 ): Promise<ObjectId> {
-  assert(pieces.length > 0, "an object has at least one piece");
-  const rows: SeekTableRow[] = [];
-  let startBytes = 0;
-  for (const piece of pieces) {
-    const object = formatObjectId({
-      indirection: 0,
-      compressed: piece.objectCompressed === true,
-      content: piece.ref,
-    });
-    rows.push({ startBytes, lengthBytes: piece.lengthBytes, object });
-    startBytes += piece.lengthBytes;
-  }
-  return writeTable(contents, rows, options);
+  const only = pieces[0];
+  assert(only !== undefined, "an object has at least one piece");
+  if (pieces.length === 1) return pieceObject(only);
+  return await writeTable(contents, rowsOf(pieces), pieces.length, options);
 }
 
-/** The table's object ID with one `I` more; no table for a single row. */
+/** One after the other: all rows of a large file would take far more memory than its pieces. */
+function* rowsOf(pieces: readonly ContentPiece[]): Generator<SeekTableRow, void, void> {
+  let startBytes = 0;
+  for (const piece of pieces) {
+    const { lengthBytes } = piece;
+    yield { startBytes, lengthBytes, object: pieceObject(piece) };
+    startBytes += lengthBytes;
+  }
+}
+
+/** The object that is one content. */
+export function pieceObject({ ref, objectCompressed }: ContentPiece): ObjectId {
+  return `${objectCompressed === true ? "Z" : ""}${ref}` as ObjectId;
+}
+
+/** The table's object ID with one `I` more, for two rows or more. */
 export async function writeTable(
   contents: ContentWriter,
-  rows: readonly SeekTableRow[],
+  rows: Iterable<SeekTableRow>,
+  count: number,
   options: AssembleOptions,
 ): Promise<ObjectId> {
-  if (rows.length === 1) return (rows[0] as SeekTableRow).object;
   const { format, metadataCompressor, signal } = options;
   const prefix = options.prefix === "" ? "x" : options.prefix;
-  const table = await writeObject(contents, encodeSeekTable(rows), {
+  const source = count <= SMALL_TABLE_ROWS ? encodeSeekTable(rows) : seekTableChunks(rows);
+  const table = await writeObject(contents, source, {
     format,
     prefix,
     compressor: metadataCompressor,

@@ -43,8 +43,3 @@ export function storePieces(
     metadataCompressor: metadataCompressor(policy),
   });
 }
-
-/** The object that is one content. */
-export function pieceObject({ ref, objectCompressed }: ContentPiece): ObjectId {
-  return `${objectCompressed === true ? "Z" : ""}${ref}` as ObjectId;
-}

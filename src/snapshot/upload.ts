@@ -7,7 +7,7 @@ import { utf8ToBytes } from "../bytes/index.ts";
 import { SejfError } from "../errors/index.ts";
 import type { FileBatch, FileResult } from "../format/index.ts";
 import { joinLocal, readLink } from "../node/index.ts";
-import { type ObjectId, writeObject } from "../object/index.ts";
+import { type ObjectId, pieceObject, writeObject } from "../object/index.ts";
 import { sortEntries } from "./directory.ts";
 import { loadPrevious, type PreviousDirectory } from "./previous.ts";
 import { TaskSet } from "./task-set.ts";
@@ -25,7 +25,7 @@ import {
   startingWith,
 } from "./upload-files.ts";
 import type { DirectoryNode } from "./upload-node.ts";
-import { pieceObject, storeDirectory, storePieces } from "./upload-objects.ts";
+import { storeDirectory, storePieces } from "./upload-objects.ts";
 import type { UploadSettings } from "./upload-settings.ts";
 import {
   enterNode,
