@@ -10,7 +10,9 @@ export const ACCOUNT_SERVICE_PATH = "/api/sejf/v1";
 export type TokenScope =
   /** Adds contents and snapshots, lists own heads and documents; reads no content, deletes nothing. Unattended. */
   | "device"
-  /** Reads too, and changes documents; short-lived. */
+  /** A device whose user chose to keep the key on it: reads too. */
+  | "reader"
+  /** Reads, deletes what the account may, changes documents; short-lived. */
   | "session";
 
 /** Tokens begin so, which no password may. */
@@ -56,6 +58,8 @@ export interface RegistrationFinish {
   /** Signed certificate of this device, newline included. */
   readonly certificate: string;
   readonly deviceName: string;
+  /** The device keeps the account's key: a `reader`. */
+  readonly reads: boolean;
   /** The first keyring file; its version is 1. */
   readonly keyring: string;
 }
@@ -77,8 +81,14 @@ export interface LoginStarted {
 export interface LoginFinish {
   readonly loginId: string;
   readonly finishLoginRequest: string;
-  /** With a certificate: a token for that new device. */
-  readonly device?: { readonly certificate: string; readonly name: string } | undefined;
+}
+
+/** POST `devices`, with a session token: the token of a further device. Answered by `TokenIssued`. */
+export interface NewDevice {
+  /** Signed by the account, newline included. */
+  readonly certificate: string;
+  readonly name: string;
+  readonly reads: boolean;
 }
 
 export interface TokenIssued {
