@@ -6,7 +6,7 @@
 import type { BlobId } from "../../blob/index.ts";
 import { type CallOptions, mapUnordered, type OwnedBytes } from "../../bytes/index.ts";
 import { hashAlgorithm } from "../../crypto/index.ts";
-import { assert, errorFromUnknown, SejfError } from "../../errors/index.ts";
+import { assert, SejfError } from "../../errors/index.ts";
 import type { ContentPiece, ContentRef, ContentRequest, VerifyResult } from "../../format/index.ts";
 import { type EngineSides, ThreadEngine } from "./bulk-engine.ts";
 import { ByteGate } from "./byte-gate.ts";
@@ -35,8 +35,11 @@ export interface RemoteEngineHost {
   send(bytes: Uint8Array, contents: readonly BatchedContent[]): Promise<void>;
   /** Makes everything sent so far durable; called with no upload under way. */
   commit(): Promise<void>;
-  /** The plain bytes as they came, not hashed yet; a buffer of its own. @throws SEJF_CONTENT_NOT_FOUND and others. */
-  fetch(ref: ContentRef, options: CallOptions): Promise<OwnedBytes>;
+  /** In the order asked: plain bytes as they came, not hashed yet, each in a buffer of its own; or why there are none. */
+  fetch(
+    refs: readonly ContentRef[],
+    options: CallOptions,
+  ): Promise<readonly (OwnedBytes | SejfError)[]>;
 }
 
 /** A batch leaves its thread when it has reached this many bytes. */
@@ -98,13 +101,13 @@ function fetchPlanner(host: RemoteEngineHost): PlanPieces {
     for (const { lengthBytes } of wanted.values()) bytes += lengthBytes;
     const release = await gate.acquire(bytes, signal);
     try {
-      const fetched = new Map<string, OwnedBytes | SejfError>();
-      await Promise.all(
-        Array.from(wanted.values(), async (piece) => {
-          fetched.set(piece.ref, await fetchPiece(host, piece, signal));
-        }),
+      const asked = [...wanted.values()];
+      const answers = await host.fetch(
+        asked.map(({ ref }) => ref),
+        { signal },
       );
-      signal.throwIfAborted();
+      const fetched = new Map<string, OwnedBytes | SejfError>();
+      asked.forEach((piece, i) => fetched.set(piece.ref, checked(piece, answers[i])));
       return { ...joinFetched(pieces, fetched), release };
     } catch (error) {
       release();
@@ -114,23 +117,22 @@ function fetchPlanner(host: RemoteEngineHost): PlanPieces {
 }
 
 /** A server that answers with more than it was asked for is not believed, and the answer is not kept. */
-async function fetchPiece(
-  host: RemoteEngineHost,
+function checked(
   { ref, lengthBytes, objectCompressed }: ContentPiece,
-  signal: AbortSignal,
-): Promise<OwnedBytes | SejfError> {
-  try {
-    const data = await host.fetch(ref, { signal });
-    const isRight =
-      objectCompressed === true ? data.byteLength <= lengthBytes : data.byteLength === lengthBytes;
-    if (isRight) return data;
-    return new SejfError(
-      "SEJF_CORRUPT",
-      `content ${ref} from the server is ${data.byteLength} bytes, expected ${lengthBytes}`,
-    );
-  } catch (error) {
-    return errorFromUnknown(error, `reading content ${ref}`);
-  }
+  data: OwnedBytes | SejfError | undefined,
+): OwnedBytes | SejfError {
+  if (data === undefined || data instanceof SejfError) return data ?? notAnswered(ref);
+  const isRight =
+    objectCompressed === true ? data.byteLength <= lengthBytes : data.byteLength === lengthBytes;
+  if (isRight) return data;
+  return new SejfError(
+    "SEJF_CORRUPT",
+    `content ${ref} from the server is ${data.byteLength} bytes, expected ${lengthBytes}`,
+  );
+}
+
+function notAnswered(ref: ContentRef): SejfError {
+  return new SejfError("SEJF_CONTENT_NOT_FOUND", `content ${ref} was not answered`);
 }
 
 async function verifyFetched(
@@ -140,14 +142,9 @@ async function verifyFetched(
   signal: AbortSignal,
 ): Promise<readonly VerifyResult[]> {
   const verifyOne = async ({ job, ref }: ContentRequest): Promise<VerifyResult> => {
-    let data: OwnedBytes;
-    try {
-      data = await host.fetch(ref, { signal });
-    } catch (error) {
-      signal.throwIfAborted();
-      const { code, message } = errorFromUnknown(error, `reading content ${ref}`);
-      return { job, ok: false, code, message };
-    }
+    const [data = notAnswered(ref)] = await host.fetch([ref], { signal });
+    if (data instanceof SejfError)
+      return { job, ok: false, code: data.code, message: data.message };
     const originalLength = data.byteLength;
     const piece: ContentPiece = { ref, lengthBytes: originalLength };
     const plan = joinFetched([piece], new Map([[ref, data]]));

@@ -79,7 +79,11 @@ export async function connectServer(
   options: ConnectServerOptions,
 ): Promise<string> {
   const prepared = await prepareServerConnection(server, options);
-  await using _tried = await openServer({ ...prepared.config, caching: undefined }, server, options);
+  await using _tried = await openServer(
+    { ...prepared.config, caching: undefined },
+    server,
+    options,
+  );
   await prepared.save();
   return prepared.configFile;
 }

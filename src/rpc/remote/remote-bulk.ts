@@ -2,17 +2,10 @@
  * The bulk paths behind a server: the thread engine, started by the first call, or the portable path where there are no
  * threads. Bytes that threads have named go to the server through `UnflushedWrites`, as single writes do.
  */
-import {
-  type CallOptions,
-  collect,
-  copyBytes,
-  mapUnordered,
-  type OwnedBytes,
-} from "../../bytes/index.ts";
+import { type CallOptions, collect, copyBytes, mapUnordered } from "../../bytes/index.ts";
 import { PortableBulk, type PortableParts } from "../../content/index.ts";
 import type {
   ContentId,
-  ContentRef,
   ContentRequest,
   FileBatch,
   FileResult,
@@ -22,7 +15,7 @@ import type {
   VerifyResult,
   WriteFilesOptions,
 } from "../../format/index.ts";
-import type { BatchedContent, BulkEngine } from "../../node/engine/index.ts";
+import type { BatchedContent, BulkEngine, RemoteEngineHost } from "../../node/engine/index.ts";
 import { ReadAhead } from "./read-ahead.ts";
 import type { BatchPart, UnflushedWrites } from "./unflushed.ts";
 
@@ -40,8 +33,7 @@ export interface RemoteBulkParts {
   /** A content from which on it pays to ask before it is sent. */
   readonly askFromBytes: number;
   readonly isKnown: (id: ContentId) => boolean;
-  /** Not hashed. */
-  readonly fetch: (ref: ContentRef, options: CallOptions) => Promise<OwnedBytes>;
+  readonly fetch: RemoteEngineHost["fetch"];
   readonly assertWritable: () => void;
 }
 

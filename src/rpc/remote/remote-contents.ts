@@ -92,7 +92,7 @@ export class RemoteContents implements ContentStore, AsyncDisposable {
       unflushed,
       askFromBytes: ASK_FROM_BYTES,
       isKnown: (id) => this.#isKnown(id),
-      fetch: async (ref, call) => await this.#fetch(parseContentId(ref), call),
+      fetch: async (refs, call) => await this.#fetchAll(refs.map(parseContentId), call),
       assertWritable: () => this.#assertWritable(),
     });
   }
@@ -124,7 +124,8 @@ export class RemoteContents implements ContentStore, AsyncDisposable {
     const { unflushed, cache } = this.#options;
     const own = unflushed.dataOf(id) ?? (await this.#cached(id));
     if (own !== undefined) return own;
-    const data = await this.#fetch(id, options);
+    const [data = notAnswered(id)] = await this.#fetchAll([id], options);
+    if (data instanceof SejfError) throw data;
     if (this.#idOf(data, contentPrefix(id)) !== id)
       throw new SejfError(
         "SEJF_CORRUPT",
@@ -208,16 +209,25 @@ export class RemoteContents implements ContentStore, AsyncDisposable {
     return undefined;
   }
 
-  /** As the server sends it, not hashed yet; in a buffer of its own. */
-  async #fetch(id: ContentId, options: CallOptions): Promise<OwnedBytes> {
+  /** As the server sends them, not hashed yet, each in a buffer of its own. */
+  async #fetchAll(
+    ids: readonly ContentId[],
+    options: CallOptions,
+  ): Promise<readonly (OwnedBytes | SejfError)[]> {
     const { keeper, unflushed } = this.#options;
-    const own = unflushed.dataOf(id);
-    if (own !== undefined) return own;
-    const { data } = await keeper.retrying(
-      async (session) => await session.request("getContent", { contentId: id }, options),
-      options,
-    );
-    return data.buffer instanceof ArrayBuffer ? (data as OwnedBytes) : copyBytes(data);
+    const found: (OwnedBytes | SejfError | undefined)[] = ids.map((id) => unflushed.dataOf(id));
+    await keeper.retrying(async (session) => {
+      const open = [...ids.keys()].filter((at) => found[at] === undefined);
+      await session.requestMany(
+        "getContent",
+        open.map((at) => ({ contentId: ids[at] ?? "" })),
+        (index, answer) => {
+          found[open[index] ?? 0] = answer instanceof SejfError ? answer : ownBytes(answer.data);
+        },
+        options,
+      );
+    }, options);
+    return ids.map((id, at) => found[at] ?? notAnswered(id));
   }
 
   /** For the portable bulk path: says whether the server had it. */
@@ -293,4 +303,12 @@ export class RemoteContents implements ContentStore, AsyncDisposable {
 /** In a repository that is not sealed, what stands in directories is the content's ID. */
 function toRef(id: ContentId): ContentRef {
   return id as string as ContentRef;
+}
+
+function ownBytes(data: Uint8Array): OwnedBytes {
+  return data.buffer instanceof ArrayBuffer ? (data as OwnedBytes) : copyBytes(data);
+}
+
+function notAnswered(id: ContentId): SejfError {
+  return new SejfError("SEJF_CONTENT_NOT_FOUND", `content ${id} was not answered`);
 }

@@ -1,27 +1,21 @@
 /**
- * Buffers for bytes on their way to a server, used again and again: fresh memory for each would cost more than the
- * copying. One slab holds the contents of a batch and is free again when the last of them has been let go.
+ * Bytes on their way to a server in buffers that are used again: one slab holds the contents of a batch, and is free
+ * when the last of them has been let go.
  */
 import type { OwnedBytes } from "../../bytes/index.ts";
+import { BufferPool } from "../grpc/buffer-pool.ts";
 
-/** Slabs have a multiple of this, so that one fits the next batch too. */
-const UNIT_BYTES: number = 4 << 20;
-/** Free buffers that are kept. */
-const MAX_FREE = 8;
+/** Of slabs that wait for their next use. */
+const SPARE_BYTES: number = 32 << 20;
 
 export class SlabPool {
-  readonly #free: OwnedBytes[] = [];
+  readonly #buffers = new BufferPool(SPARE_BYTES);
 
   /** A slab with a copy of the bytes, for so many users. */
   copy(bytes: Uint8Array, users: number): Slab {
-    const length = Math.max(1, Math.ceil(bytes.byteLength / UNIT_BYTES)) * UNIT_BYTES;
-    const at = this.#free.findLastIndex((buffer) => buffer.byteLength >= length);
-    const [found] = at < 0 ? [] : this.#free.splice(at, 1);
-    const buffer = found ?? new Uint8Array(length);
+    const buffer = this.#buffers.take(bytes.byteLength);
     buffer.set(bytes);
-    return new Slab(buffer, users, () => {
-      if (this.#free.length < MAX_FREE) this.#free.push(buffer);
-    });
+    return new Slab(buffer, users, () => this.#buffers.give(buffer));
   }
 }
 

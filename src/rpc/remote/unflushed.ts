@@ -9,6 +9,7 @@ import type { CompressorId } from "../../compress/index.ts";
 import { errorFromUnknown, isSejfError, SejfError } from "../../errors/index.ts";
 import type { ContentId, ContentPrefix } from "../../format/index.ts";
 import type { SessionClient } from "../session/session-client.ts";
+import type { WriteContentRequest } from "../wire/messages.ts";
 import type { SessionKeeper } from "./session-keeper.ts";
 import { type Slab, SlabPool } from "./slab-pool.ts";
 
@@ -63,6 +64,7 @@ export class UnflushedWrites {
   /** Writers that wait for room. */
   readonly #waiting: (() => void)[] = [];
   #inFlightBytes = 0;
+  #inFlight = 0;
   readonly #slabs = new SlabPool();
   /** Answered contents in order; those before `#firstHeld` were let go. */
   #held: UnflushedContent[] = [];
@@ -116,7 +118,7 @@ export class UnflushedWrites {
       this.#contents.delete(id);
       throw error;
     }
-    this.#start(content);
+    this.#start([content]);
   }
 
   /** As `write` for many, whose bytes lie in one piece of memory. Those that were written before are passed over. */
@@ -126,12 +128,15 @@ export class UnflushedWrites {
     const fresh = parts.filter(({ id }) => !this.#contents.has(id));
     if (fresh.length === 0) return;
     const slab = this.#slabs.copy(bytes, fresh.length);
+    const short: UnflushedContent[] = [];
     for (const { id, offset, lengthBytes, ...how } of fresh) {
       const data = slab.view(offset, lengthBytes);
       const content = { ...how, id, lengthBytes, data, slab, isAnswered: false };
       this.#contents.set(id, content);
-      this.#start(content);
+      if (content.asksFirst === true) this.#start([content]);
+      else short.push(content);
     }
+    if (short.length > 0) this.#start(short);
   }
 
   /** Changes a manifest; counts until the next flush. */
@@ -180,10 +185,14 @@ export class UnflushedWrites {
     }
   }
 
-  #start(content: UnflushedContent): void {
-    this.#inFlightBytes += content.lengthBytes;
-    const task: Promise<void> = this.#send(content).finally(() => {
-      this.#inFlightBytes -= content.lengthBytes;
+  /** A group is sent and answered as one. */
+  #start(group: readonly UnflushedContent[]): void {
+    const bytes = group.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
+    this.#inFlightBytes += bytes;
+    this.#inFlight += group.length;
+    const task: Promise<void> = this.#send(group).finally(() => {
+      this.#inFlightBytes -= bytes;
+      this.#inFlight -= group.length;
       this.#tasks.delete(task);
       for (const wake of this.#waiting.splice(0)) wake();
     });
@@ -193,29 +202,42 @@ export class UnflushedWrites {
   #hasRoom(lengthBytes: number): boolean {
     return (
       this.#tasks.size === 0 ||
-      (this.#tasks.size < this.#maxInFlight &&
+      (this.#inFlight < this.#maxInFlight &&
         this.#inFlightBytes + lengthBytes <= this.#maxInFlightBytes)
     );
   }
 
-  /** Never fails: a failure is everybody's. */
-  async #send(content: UnflushedContent): Promise<void> {
+  /** Never fails: a failure is everybody's. What was answered before a break is not sent by this again. */
+  async #send(group: readonly UnflushedContent[]): Promise<void> {
     try {
-      const isThere = await this.#keeper.retrying(async (session) => {
+      await this.#keeper.retrying(async (session) => {
         this.assertWhole();
-        if (content.asksFirst === true && (await hasContent(session, content))) return true;
-        await sendContent(session, content);
-        return false;
+        const open = group.filter(({ isAnswered }) => !isAnswered);
+        const [only] = open;
+        if (open.length === 1 && only !== undefined) await this.#sendOne(session, only);
+        else await sendAll(session, open, (content) => this.#answered(content));
       });
-      content.isAnswered = true;
-      this.#heldBytes += content.lengthBytes;
-      if (isThere) {
-        this.#contents.delete(content.id);
-        this.#letGo(content);
-      } else this.#hold(content);
     } catch (error) {
-      this.#failure ??= errorFromUnknown(error, `writing content ${content.id}`);
+      this.#failure ??= errorFromUnknown(error, "writing contents");
     }
+  }
+
+  async #sendOne(session: SessionClient, content: UnflushedContent): Promise<void> {
+    if (content.asksFirst === true && (await hasContent(session, content))) {
+      this.#heldBytes += content.lengthBytes;
+      content.isAnswered = true;
+      this.#contents.delete(content.id);
+      this.#letGo(content);
+      return;
+    }
+    await sendContent(session, content);
+    this.#answered(content);
+  }
+
+  #answered(content: UnflushedContent): void {
+    content.isAnswered = true;
+    this.#heldBytes += content.lengthBytes;
+    this.#hold(content);
   }
 
   /** Keeps the newest within the bound. */
@@ -284,13 +306,34 @@ export async function lengthOnServer(
 }
 
 async function sendContent(session: SessionClient, content: UnflushedContent): Promise<void> {
-  const { id, prefix, data, compressor } = content;
+  const { contentId } = await session.request("writeContent", bodyOf(content));
+  assertSameName(content, contentId);
+}
+
+/** `onAnswer` gets each content when the server has named it rightly. */
+async function sendAll(
+  session: SessionClient,
+  contents: readonly UnflushedContent[],
+  onAnswer: (content: UnflushedContent) => void,
+): Promise<void> {
+  await session.requestMany("writeContent", contents.map(bodyOf), (index, answer) => {
+    const content = contents[index];
+    if (answer instanceof SejfError) throw answer;
+    if (content === undefined) return;
+    assertSameName(content, answer.contentId);
+    onAnswer(content);
+  });
+}
+
+function bodyOf({ id, prefix, data, compressor }: UnflushedContent): WriteContentRequest {
   if (data === undefined) throw new TypeError(`the bytes of content ${id} are not held`);
-  const body = { prefix, data, compression: compressor ?? 0 };
-  const { contentId } = await session.request("writeContent", body);
-  if (contentId !== id)
-    throw new SejfError(
-      "SEJF_CORRUPT",
-      `the server names a content ${JSON.stringify(contentId.slice(0, 80))}, it is ${id}`,
-    );
+  return { prefix, data, compression: compressor ?? 0 };
+}
+
+function assertSameName({ id }: UnflushedContent, answered: string): void {
+  if (answered === id) return;
+  throw new SejfError(
+    "SEJF_CORRUPT",
+    `the server names a content ${JSON.stringify(answered.slice(0, 80))}, it is ${id}`,
+  );
 }
