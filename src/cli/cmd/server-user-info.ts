@@ -13,7 +13,7 @@ export const command: Command = defineCommand({
     const accounts = accountsOf(context, repository);
     const account = await accounts.find(name, { signal: context.signal });
     if (account === undefined) throw userNotFound(name);
-    context.out.line(jsonText(userJson(account), { json: true, jsonIndent: true }));
+    context.out.write(jsonText(userJson(account), { json: true, jsonIndent: true }));
     return 0;
   },
 });

@@ -24,16 +24,19 @@ test("openHtpasswd: bcrypt and SHA-crypt lines match their password and no other
     file,
     `# users\n\nkopia:${BCRYPT}\r\na@b:${SHA_256}\nc@d:${SHA_512}\nlong@d:${SHA_512_OF_64}\n`,
   );
-  const { hashOf, matches } = await openHtpasswd(file);
-  assert.equal(hashOf("nobody"), undefined);
-  assert.equal(await matches("myPassword", hashOf("kopia") ?? ""), true);
-  assert.equal(await matches("mypassword", hashOf("kopia") ?? ""), false);
-  assert.equal(await matches("secret", hashOf("a@b") ?? ""), true);
-  assert.equal(await matches("secret", hashOf("c@d") ?? ""), true);
-  assert.equal(await matches("Secret", hashOf("c@d") ?? ""), false);
+  const htpasswd = await openHtpasswd(file);
+  assert.equal(htpasswd.hashOf("nobody"), undefined);
+  assert.equal(await htpasswd.matches("myPassword", htpasswd.hashOf("kopia") ?? ""), true);
+  assert.equal(await htpasswd.matches("mypassword", htpasswd.hashOf("kopia") ?? ""), false);
+  assert.equal(await htpasswd.matches("secret", htpasswd.hashOf("a@b") ?? ""), true);
+  assert.equal(await htpasswd.matches("secret", htpasswd.hashOf("c@d") ?? ""), true);
+  assert.equal(await htpasswd.matches("Secret", htpasswd.hashOf("c@d") ?? ""), false);
   // What cannot be checked right never matches.
-  assert.equal(await matches("a".repeat(64), hashOf("long@d") ?? ""), false);
-  assert.equal(await matches(`myPassword${"x".repeat(80)}`, hashOf("kopia") ?? ""), false);
+  assert.equal(await htpasswd.matches("a".repeat(64), htpasswd.hashOf("long@d") ?? ""), false);
+  assert.equal(
+    await htpasswd.matches(`myPassword${"x".repeat(80)}`, htpasswd.hashOf("kopia") ?? ""),
+    false,
+  );
 });
 
 test("openHtpasswd: weak lines are refused, each named, none repeated", async () => {
