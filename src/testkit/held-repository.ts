@@ -94,7 +94,10 @@ export async function takeIn(
 ): Promise<SnapshotManifest> {
   await holdings.acceptSnapshot(account, manifestJson(account, root));
   const { username, hostname } = account;
-  return await storeSnapshot(repository, root, { ...options, source: { username, hostname } });
+  const source = { username, hostname };
+  const snapshot = await storeSnapshot(repository, root, { ...options, source });
+  holdings.refresh();
+  return snapshot;
 }
 
 export function manifestJson(account: Account, rootEntry: DirEntry): unknown {

@@ -7,6 +7,7 @@ import { decodeSnapshot } from "../../snapshot/index.ts";
 import type { Account } from "../types.ts";
 import { ForeignSnapshots, mayRead } from "./foreign-snapshots.ts";
 import { SentContents } from "./sent-contents.ts";
+import { SnapshotSources } from "./snapshot-sources.ts";
 import type {
   HoldingCallOptions,
   Holdings,
@@ -60,6 +61,7 @@ class AccountHoldings implements Holdings {
   readonly #options: HoldingsOptions;
   readonly #memoryBytes: number;
   readonly #sentLifeMs: number;
+  readonly #sources: SnapshotSources;
   /** The one used longest ago comes first. */
   readonly #accounts = new Map<string, AccountState>();
   /** Grows whenever snapshots may have come or gone. */
@@ -68,6 +70,7 @@ class AccountHoldings implements Holdings {
 
   constructor(options: HoldingsOptions) {
     this.#options = options;
+    this.#sources = new SnapshotSources(options.repository.manifests);
     this.#memoryBytes = options.memoryBytes ?? DEFAULT_MEMORY_BYTES;
     this.#sentLifeMs = options.sentLifeMs ?? DEFAULT_SENT_LIFE_MS;
   }
@@ -136,22 +139,18 @@ class AccountHoldings implements Holdings {
     const state = known ?? {
       sent: new SentContents(this.#sentLifeMs, this.#nowMs()),
       own: undefined,
-      foreign: this.#foreign(),
+      foreign: new ForeignSnapshots((find) => this.#view(find)),
     };
     this.#accounts.set(name, state);
     return state;
   }
 
   #ownView({ username, hostname }: Account): View {
-    return this.#view(async (options) => {
-      const { manifests } = this.#options.repository;
-      return await manifests.find({ type: "snapshot", username, hostname }, options);
-    });
-  }
-
-  #foreign(): ForeignSnapshots {
-    const { manifests } = this.#options.repository;
-    return new ForeignSnapshots(manifests, (find) => this.#view(find));
+    return this.#view(async () =>
+      (await this.#sources.at(this.#generation))
+        .filter((source) => source.username === username && source.hostname === hostname)
+        .flatMap(({ snapshots }) => snapshots),
+    );
   }
 
   #view(find: ViewOptions["find"]): View {
@@ -176,10 +175,11 @@ class AccountHoldings implements Holdings {
     id: ContentId,
     options: HoldingCallOptions,
   ): Promise<boolean> {
-    const { rights, signal } = options;
+    const { rights } = options;
     if (rights === undefined) return false;
     if (mayRead(rights, ANY_SNAPSHOT)) return true;
-    const view = await state.foreign.viewFor(account, rights, this.#generation, { signal });
+    const sources = await this.#sources.at(this.#generation);
+    const view = state.foreign.viewFor(account, rights, sources);
     if (view === undefined) return false;
     await this.#catchUp(account.name, view, options);
     return view.has(id);

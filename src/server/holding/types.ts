@@ -52,7 +52,7 @@ export interface Holdings {
   acceptSnapshot(account: Account, json: unknown, options?: HoldingCallOptions): Promise<void>;
   /** The account is gone, or another one has its name: also what it sent is forgotten. */
   forget(name: string): void;
-  /** To be called after each `repository.refresh()`: snapshots and contents may have come or gone. */
+  /** To be called after each `repository.refresh()`, and after snapshots were put or deleted here: some may have come or gone. */
   refresh(): void;
   /** For metrics. */
   statistics(): HoldingsStatistics;

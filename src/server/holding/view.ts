@@ -14,7 +14,7 @@ import type { HeldRepository } from "./types.ts";
 export interface ViewOptions {
   readonly repository: HeldRepository;
   /** The snapshots that count; called once for each generation. */
-  readonly find: (options: CallOptions) => Promise<readonly ManifestMetadata[]>;
+  readonly find: () => Promise<readonly ManifestMetadata[]>;
   /** A snapshot, or something in it, that cannot be read; the others count all the same. */
   readonly onBroken: (id: ManifestId, error: SejfError) => void;
 }
@@ -93,7 +93,7 @@ export class View {
   async #catchUp(generation: number, options: CallOptions): Promise<void> {
     if (this.isFresh(generation)) return;
     this.#forgetWhatMayBeGone();
-    const found = await this.#options.find(options);
+    const found = await this.#options.find();
     const present = new Set(found.map(({ id }) => id));
     // The newest first: what is asked for next is most likely there.
     for (const { id } of found.toReversed()) {
@@ -166,7 +166,14 @@ export class View {
     if ((await this.#contents.stat(ref, options)) !== undefined) return true;
     const id = ref as string as ContentId;
     if ((await this.#contents.info(id, options)) === undefined) return false;
-    await this.#contents.undelete(id, options);
-    return true;
+    try {
+      await this.#contents.undelete(id, options);
+      return true;
+    } catch (error) {
+      // Its pack was removed already, or is damaged: it has to be sent again.
+      if (isSejfError(error, "SEJF_BLOB_NOT_FOUND") || isSejfError(error, "SEJF_CORRUPT"))
+        return false;
+      throw error;
+    }
   }
 }

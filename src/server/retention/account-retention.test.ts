@@ -25,7 +25,7 @@ class Scene {
   /** Of the process, which runs all the time. */
   readonly #startMs = this.clock.nowMs();
 
-  retention(minimumAgeDays?: number): AccountRetention {
+  retention(minimumAgeDays?: number, mayDelete?: boolean): AccountRetention {
     const { manifests } = this.repository;
     const line = (_: object, text: string): void => void this.lines.push(text);
     const log = { debug: line, info: line, warn: line, error: line };
@@ -42,6 +42,7 @@ class Scene {
       audit: { record: (event) => void this.events.push(event) },
       log,
       minimumAgeDays,
+      mayDelete: mayDelete === undefined ? undefined : async () => await Promise.resolve(mayDelete),
     });
   }
 
@@ -223,4 +224,15 @@ test("the operator's policies count, those of user and path only where they keep
     Object.keys(none).every((name) => (all[name] ?? 0) === 0),
     "everything is kept",
   );
+});
+
+test("an account that may not delete its snapshots by the access rules is treated as append-only", async () => {
+  const scene = new Scene();
+  await scene.daily(ordinary, 60);
+  await scene.policy(GLOBAL_TARGET, { keepLatest: 1 });
+  const retention = scene.retention(30, false);
+  assert.deepEqual(await retention.apply(ordinary, "/data", { reallyDelete: true }), []);
+  const { expired } = await retention.run();
+  assert.ok(expired.length > 0 && (await scene.count(ordinary)) >= 30);
+  assert.deepEqual((await scene.retention(30, true).run()).expired, []);
 });

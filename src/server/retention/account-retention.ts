@@ -50,7 +50,7 @@ class ServerRetention implements AccountRetention {
     const { signal, reallyDelete, manifests = this.#options.repository.manifests } = options;
     const { username, hostname } = account;
     const source = { username, hostname, path };
-    if (account.appendOnly) {
+    if (await this.#isAppendOnly(account, source, { signal })) {
       return reallyDelete ? [] : await this.#expiredByReceipt(manifests, source, { signal });
     }
     const expired = await expiredSnapshots({ manifests }, source, { signal });
@@ -114,15 +114,26 @@ class ServerRetention implements AccountRetention {
       if (username === undefined || hostname === undefined || path === undefined) continue;
       sources.set(JSON.stringify([username, hostname, path]), { username, hostname, path });
     }
-    const accounts = new Map<string, boolean>();
-    for (const { username, hostname } of sources.values()) {
-      const name = `${username}@${hostname}`;
-      if (accounts.has(name)) continue;
-      accounts.set(name, (await this.#options.findAccount(name, call))?.appendOnly === true);
+    const accounts = new Map<string, Account | undefined>();
+    const found: SnapshotSource[] = [];
+    for (const source of sources.values()) {
+      const name = `${source.username}@${source.hostname}`;
+      if (!accounts.has(name)) accounts.set(name, await this.#options.findAccount(name, call));
+      const account = accounts.get(name);
+      if (account !== undefined && (await this.#isAppendOnly(account, source, call)))
+        found.push(source);
     }
-    return [...sources.values()].filter(
-      ({ username, hostname }) => accounts.get(`${username}@${hostname}`) === true,
-    );
+    return found;
+  }
+
+  async #isAppendOnly(
+    account: Account,
+    source: SnapshotSource,
+    call: CallOptions,
+  ): Promise<boolean> {
+    const { mayDelete } = this.#options;
+    if (account.appendOnly || mayDelete === undefined) return account.appendOnly;
+    return !(await mayDelete(account, { ...SNAPSHOT, ...source }, call));
   }
 
   /** A snapshot that cannot be read stays and counts for nothing. @throws SEJF_CORRUPT for a policy. */

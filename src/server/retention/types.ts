@@ -4,7 +4,7 @@
  */
 import type { CallOptions, Clock } from "../../bytes/index.ts";
 import type { DirectContents } from "../../content/index.ts";
-import type { ManifestId, ManifestStore } from "../../manifest/index.ts";
+import type { Labels, ManifestId, ManifestStore } from "../../manifest/index.ts";
 import type { SnapshotSource } from "../../snapshot/index.ts";
 import type { Account, AuditLog, ServerLog } from "../types.ts";
 
@@ -22,6 +22,13 @@ export interface AccountRetentionOptions {
   readonly clock: Clock;
   readonly audit: AuditLog;
   readonly log: ServerLog;
+  /**
+   * Whether the account may delete snapshots with these labels. One that may not is treated as append-only: by Kopia's
+   * access rules alone a client could let retention delete for it. Default: only what the account's own setting says.
+   */
+  readonly mayDelete?:
+    | ((account: Account, labels: Labels, options?: CallOptions) => Promise<boolean>)
+    | undefined;
   /** Milliseconds that only go forward, whatever is done to the clock. Default: the process's own. */
   readonly monotonicMs?: (() => number) | undefined;
   /** Days that any snapshot of an append-only account stays. Default 30. */
@@ -37,8 +44,8 @@ export interface ApplyRetentionOptions extends CallOptions {
 
 export interface AccountRetention {
   /**
-   * For a client's request about its own source. Gives what expired, by Kopia's rule. For an append-only account nothing
-   * is deleted: with `reallyDelete` it gives nothing, without it what the schedule would delete now.
+   * For a client's request about its own source. Gives what expired, by Kopia's rule. For an append-only account, and one
+   * that may not delete these snapshots, nothing is deleted: with `reallyDelete` it gives nothing, without it what the schedule would delete now.
    */
   apply(
     account: Account,
