@@ -4,12 +4,34 @@
  */
 import { formatTimestamp, goJsonString } from "../bytes/index.ts";
 import { isObjectId } from "../object/index.ts";
-import { asArray, asCount, asObject, asText, asTime, corrupt, shown } from "./json-fields.ts";
+import {
+  asArray,
+  asCount,
+  asObject,
+  asText,
+  asTime,
+  corrupt,
+  shown,
+  unknownMembers,
+  unknownText,
+} from "./json-fields.ts";
 import { formatMode, parseMode } from "./mode.ts";
 import { isEntryName } from "./names.ts";
 import type { DirectorySummary, DirEntry, FailedEntry } from "./types.ts";
 
 const MAX_ID = 2 ** 32 - 1;
+const ENTRY_MEMBERS = ["name", "type", "mode", "size", "mtime", "uid", "gid", "obj", "summ"];
+const SUMMARY_MEMBERS = [
+  "size",
+  "files",
+  "symlinks",
+  "dirs",
+  "maxTime",
+  "incomplete",
+  "numFailed",
+  "numIgnoredErrors",
+  "errors",
+];
 
 /** One entry, compact. */
 export function entryText(entry: DirEntry): string {
@@ -23,7 +45,8 @@ export function entryText(entry: DirEntry): string {
   if (entry.uid !== 0) text += `"uid":${entry.uid},`;
   if (entry.gid !== 0) text += `"gid":${entry.gid},`;
   text += `"obj":"${entry.object}"`;
-  return entry.summary === undefined ? `${text}}` : `${text},"summ":${summaryText(entry.summary)}}`;
+  if (entry.summary !== undefined) text += `,"summ":${summaryText(entry.summary)}`;
+  return entry.unknown === undefined ? `${text}}` : `${text}${unknownText(entry.unknown)}}`;
 }
 
 export function summaryText(summary: DirectorySummary): string {
@@ -44,7 +67,7 @@ export function summaryText(summary: DirectorySummary): string {
   text += `,"numFailed":${failed}`;
   if (ignoredErrors !== 0) text += `,"numIgnoredErrors":${ignoredErrors}`;
   if (errors.length > 0) text += `,"errors":[${errors.map(failureText).join(",")}]`;
-  return `${text}}`;
+  return `${text}${unknownText(summary.unknown)}}`;
 }
 
 function failureText({ path, error }: FailedEntry): string {
@@ -74,9 +97,12 @@ export function decodeRootEntry(value: unknown, what: string): DirEntry {
     gid: asOwner(json["gid"], what),
     object,
   };
-  return json["summ"] === undefined || json["summ"] === null
-    ? entry
-    : { ...entry, summary: decodeSummary(json["summ"], what) };
+  const unknown = unknownMembers(json, ENTRY_MEMBERS);
+  const known =
+    json["summ"] === undefined || json["summ"] === null
+      ? entry
+      : { ...entry, summary: decodeSummary(json["summ"], what) };
+  return unknown === undefined ? known : { ...known, unknown };
 }
 
 function asOwner(value: unknown, what: string): number {
@@ -99,7 +125,9 @@ export function decodeSummary(value: unknown, what: string): DirectorySummary {
     ignoredErrors: asCount(json["numIgnoredErrors"], what),
     errors: asArray(json["errors"], what).map((failure) => decodeFailure(failure, what)),
   };
-  return incomplete === "" ? summary : { ...summary, incomplete };
+  const known = incomplete === "" ? summary : { ...summary, incomplete };
+  const unknown = unknownMembers(json, SUMMARY_MEMBERS);
+  return unknown === undefined ? known : { ...known, unknown };
 }
 
 function decodeFailure(value: unknown, what: string): FailedEntry {

@@ -50,6 +50,16 @@ test("directories of the vectors survive decoding and encoding byte for byte", (
   }
 });
 
+test("decodeDirectory: members that nobody knows survive decoding and encoding, wherever they are", () => {
+  const text =
+    `{"stream":"kopia:directory","entries":[` +
+    `{"name":"d","type":"d","obj":"k${OBJECT}","summ":{"size":0,"files":0,"symlinks":0,"dirs":1,` +
+    `"maxTime":"1970-01-01T00:00:00Z","numFailed":0,"blocks":[1,{"a":"\\u003c"}]}},` +
+    `{"name":"a","type":"f","mode":"0644","size":1,"obj":"${OBJECT}","xattr":{"user.x":"AA=="},"btime":null,"__proto__":7}` +
+    `],"summary":null,"future":"yes"}\n`;
+  assert.equal(bytesToUtf8(encodeDirectory(decodeDirectory(utf8ToBytes(text)))), text);
+});
+
 test("all directories of the golden repositories, made from their entries alone, have the bytes that kopia wrote", () => {
   let count = 0;
   for (const { name, expected } of goldenRepositories()) {

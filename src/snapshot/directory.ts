@@ -2,13 +2,12 @@
 import { bytesToUtf8, concatBytes, type OwnedBytes, utf8ToBytes } from "../bytes/index.ts";
 import { SejfError } from "../errors/index.ts";
 import { decodeEntry, decodeSummary, entryText, summaryText } from "./dir-entry.ts";
-import { asArray, asObject, corrupt, shown } from "./json-fields.ts";
+import { asArray, asObject, corrupt, shown, unknownMembers, unknownText } from "./json-fields.ts";
 import { sortByName } from "./names.ts";
 import type { Directory, DirEntry } from "./types.ts";
 
 const STREAM = "kopia:directory";
-/** Longest text that JavaScript holds, with some room. About 2.5 million entries. */
-export const MAX_DIRECTORY_BYTES: number = 2 ** 29 - 2 ** 16;
+const MEMBERS = ["stream", "entries", "summary"];
 /** Entries are encoded in pieces of about this many characters. */
 const CHUNK_CHARACTERS = 1 << 20;
 
@@ -21,7 +20,7 @@ export function sortEntries(entries: DirEntry[]): DirEntry[] {
 
 /** The bytes of a directory object in pieces. Entries are written in the order given: see `sortEntries`. */
 export function* directoryChunks(directory: Directory): Generator<OwnedBytes, void, void> {
-  const { entries, summary } = directory;
+  const { entries, summary, unknown } = directory;
   let text = `{"stream":"${STREAM}","entries":`;
   let separator = "[";
   for (const entry of entries) {
@@ -34,7 +33,7 @@ export function* directoryChunks(directory: Directory): Generator<OwnedBytes, vo
   }
   text += entries.length === 0 ? "null" : "]";
   yield utf8ToBytes(
-    `${text},"summary":${summary === undefined ? "null" : summaryText(summary)}}\n`,
+    `${text},"summary":${summary === undefined ? "null" : summaryText(summary)}${unknownText(unknown)}}\n`,
   );
 }
 
@@ -55,16 +54,16 @@ export function decodeDirectory(bytes: Uint8Array): Directory {
     decodeEntry(entry, `directory entry ${index}`),
   );
   const summary = json["summary"];
-  return {
+  const directory = {
     entries,
     summary:
       summary === undefined || summary === null ? undefined : decodeSummary(summary, "directory"),
   };
+  const unknown = unknownMembers(json, MEMBERS);
+  return unknown === undefined ? directory : { ...directory, unknown };
 }
 
 function parse(bytes: Uint8Array): unknown {
-  if (bytes.length > MAX_DIRECTORY_BYTES)
-    throw corrupt(`directory is ${bytes.length} bytes, expected at most ${MAX_DIRECTORY_BYTES}`);
   try {
     return JSON.parse(bytesToUtf8(bytes)) as unknown;
   } catch (error) {

@@ -15,12 +15,14 @@ import {
   type TreeModel,
 } from "../testkit/stored-tree.ts";
 import { treeModels } from "../testkit/tree-arbitrary.ts";
+import { directory, file } from "../testkit/tree-builder.ts";
 import { compileGlob } from "./fix-glob.ts";
 import {
   brokenEntries,
   changePins,
   copyHistory,
   type DirEntry,
+  encodeDirectory,
   type FixedSnapshot,
   type FixRules,
   fixSnapshots,
@@ -86,6 +88,28 @@ test("fixSnapshots: exactly what was asked for is removed, and the tree is the o
     }),
     { numRuns: numRuns() },
   );
+});
+
+test("fixSnapshots: members of entries and listings that nobody knows survive", async () => {
+  const repository = memoryRepository();
+  const inner = { ...(await file(repository, "b", "2")), unknown: { xattr: ["x"] } };
+  const listing = {
+    entries: [await file(repository, "a", "1"), inner],
+    summary: summaryOf([inner], 0n),
+    unknown: { future: 1 },
+  };
+  const json = new TextDecoder().decode(encodeDirectory(listing));
+  const sub = { ...(await directory(repository, "sub", [], json)), unknown: { acl: "rwx" } };
+  const root = { ...(await directory(repository, "root", [sub])), unknown: { label: "top" } };
+  const snapshot = await storeSnapshot(repository, root);
+  const [fixed] = await fix(repository, [snapshot], removing(["a"]));
+  assert.deepEqual(fixed?.rootEntry?.unknown, { label: "top" });
+  const top = await listDirectory(repository, fixed.rootEntry.object);
+  assert.deepEqual(top.entries[0]?.unknown, { acl: "rwx" });
+  const below = await listDirectory(repository, top.entries[0]?.object as DirEntry["object"]);
+  assert.deepEqual([below.entries, below.unknown], [[inner], { future: 1 }]);
+  const stored = await repository.manifests.get(fixed.id);
+  assert.match(stored.text, /"rootEntry":\{.*"label":"top"/);
 });
 
 test("fixSnapshots: a changed snapshot has a new ID and keeps all that its manifest said; others are left alone", async () => {

@@ -1,5 +1,5 @@
 /** Checked access to parsed JSON from a repository: every field has the type it should have, or the data is corrupt. */
-import { parseTimestamp, type TimestampNs } from "../bytes/index.ts";
+import { goJson, goJsonString, parseTimestamp, type TimestampNs } from "../bytes/index.ts";
 import { SejfError } from "../errors/index.ts";
 
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -9,6 +9,26 @@ export function asObject(value: unknown, what: string): JsonObject {
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw corrupt(`${what} is not an object`);
   return value as JsonObject;
+}
+
+/**
+ * The members that are none of the `known`; `undefined` where there are none. Nearly always so: it costs little more than
+ * counting.
+ */
+export function unknownMembers(json: JsonObject, known: readonly string[]): JsonObject | undefined {
+  let count = 0;
+  for (const _ in json) count++;
+  for (const key of known) if (json[key] !== undefined) count--;
+  if (count === 0) return undefined;
+  return Object.fromEntries(Object.entries(json).filter(([key]) => !known.includes(key)));
+}
+
+/** Such members behind others of an object: `,"key":value` for each. */
+export function unknownText(unknown: JsonObject | undefined): string {
+  if (unknown === undefined) return "";
+  return Object.entries(unknown)
+    .map(([key, value]) => `,${goJsonString(key)}:${goJson(value)}`)
+    .join("");
 }
 
 /** An array; `null` and absence are an empty one, as Go has it. */

@@ -137,7 +137,7 @@ export class TreeCopy {
     const built = builder.build(entry.mtimeNs, listing.summary?.incomplete);
     const summary = withOwnFailures(built, listing);
     const compressor = metadataCompressor(at.policy.policy);
-    const chunks = directoryChunks({ entries: sortEntries(entries), summary });
+    const chunks = directoryChunks({ ...listing, entries: sortEntries(entries), summary });
     const { id } = await writeObject(this.#to.contents, chunks, {
       format: this.#to.parameters,
       prefix: "k",

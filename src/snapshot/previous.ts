@@ -3,8 +3,8 @@ import type { CallOptions } from "../bytes/index.ts";
 import { type ErrorCode, SejfError } from "../errors/index.ts";
 import type { ContentReader } from "../format/index.ts";
 import type { EntryStat } from "../node/index.ts";
-import { type ObjectId, readObject } from "../object/index.ts";
-import { decodeDirectory, MAX_DIRECTORY_BYTES } from "./directory.ts";
+import type { ObjectId } from "../object/index.ts";
+import { readDirectory } from "./read-directory.ts";
 import type { DirectorySummary, DirEntry } from "./types.ts";
 
 /** What makes an earlier directory useless, but not the upload: it is then read anew. */
@@ -13,6 +13,7 @@ const UNREADABLE: ReadonlySet<ErrorCode> = new Set([
   "SEJF_BLOB_NOT_FOUND",
   "SEJF_CORRUPT",
   "SEJF_INVALID_ID",
+  "SEJF_UNSUPPORTED",
 ]);
 
 export interface PreviousDirectory {
@@ -28,9 +29,7 @@ export async function loadPrevious(
   options: CallOptions,
 ): Promise<PreviousDirectory | SejfError> {
   try {
-    const directory = decodeDirectory(
-      await readObject(contents, object, MAX_DIRECTORY_BYTES, options),
-    );
+    const directory = await readDirectory(contents, object, options);
     return {
       object,
       entries: new Map(directory.entries.map((entry) => [entry.name, entry])),

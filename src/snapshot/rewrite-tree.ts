@@ -114,7 +114,7 @@ export class TreeRewriter {
   async #write(entry: DirEntry, before: Directory, entries: DirEntry[]): Promise<Rewritten> {
     const { metadataCompressor } = this.#rules;
     const summary = newSummary(entry, before, entries);
-    const directory = { entries: sortEntries(entries), summary };
+    const directory = { ...before, entries: sortEntries(entries), summary };
     const { id } = await writeObject(this.#repository.contents, directoryChunks(directory), {
       format: this.#repository.parameters,
       prefix: "k",

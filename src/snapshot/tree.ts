@@ -1,10 +1,10 @@
 /** Reading trees from a repository: one directory, or everything below an entry. */
 import type { CallOptions } from "../bytes/index.ts";
 import { SejfError } from "../errors/index.ts";
-import { type ObjectId, objectPrefix, readObject } from "../object/index.ts";
+import { type ObjectId, objectPrefix } from "../object/index.ts";
 import type { Repository } from "../repository/index.ts";
-import { decodeDirectory, MAX_DIRECTORY_BYTES } from "./directory.ts";
 import { joinPath } from "./names.ts";
+import { readDirectory } from "./read-directory.ts";
 import type { Directory, DirEntry } from "./types.ts";
 
 /** Directories fetched before they are asked for. */
@@ -21,11 +21,10 @@ export async function listDirectory(
 ): Promise<Directory> {
   if (objectPrefix(object) !== "k")
     throw new SejfError("SEJF_NOT_FOUND", `object ${object} is not a directory`);
-  const bytes = await readObject(repository.contents, object, MAX_DIRECTORY_BYTES, options);
   try {
-    return decodeDirectory(bytes);
+    return await readDirectory(repository.contents, object, options);
   } catch (error) {
-    if (!(error instanceof SejfError)) throw error;
+    if (!(error instanceof SejfError) || error.code !== "SEJF_CORRUPT") throw error;
     throw new SejfError(error.code, `directory ${object} cannot be read: ${error.message}`, {
       cause: error,
     });

@@ -6,6 +6,9 @@ import type { ObjectId } from "../object/index.ts";
 /** `f` file, `d` directory, `s` symlink; others are kept when read and refused when used. */
 export type EntryType = "f" | "d" | "s" | (string & { readonly __other?: never });
 
+/** Parsed JSON by key, written back behind what is known. */
+export type UnknownMembers = Readonly<Record<string, unknown>>;
+
 export interface FailedEntry {
   /** Below the snapshot's root, with `/`. */
   readonly path: string;
@@ -27,6 +30,8 @@ export interface DirectorySummary {
   readonly failed: number;
   readonly ignoredErrors: number;
   readonly errors: readonly FailedEntry[];
+  /** Members that this program does not know, as read; a summary that is made anew has none. */
+  readonly unknown?: UnknownMembers | undefined;
 }
 
 export interface DirEntry {
@@ -42,6 +47,8 @@ export interface DirEntry {
   readonly object: ObjectId;
   /** Of a directory, and of the root of a single-file snapshot. */
   readonly summary?: DirectorySummary | undefined;
+  /** Members that this program does not know, as read. */
+  readonly unknown?: UnknownMembers | undefined;
 }
 
 /** A directory object. */
@@ -49,6 +56,8 @@ export interface Directory {
   /** Directories first, then all others, each by the bytes of their names. */
   readonly entries: readonly DirEntry[];
   readonly summary: DirectorySummary | undefined;
+  /** Members that this program does not know, as read. */
+  readonly unknown?: UnknownMembers | undefined;
 }
 
 /** Whose tree it is: `user@host:/path`. */
