@@ -174,3 +174,12 @@ export interface PasswordReset {
   readonly signed: string;
   readonly keyring: VersionedDocument;
 }
+
+/** GET `heads`: of every source the newest complete snapshot of each device, for devices that read no contents. */
+export interface ServedHead {
+  readonly manifestId: string;
+  /** `user@host:/sealed/…`. */
+  readonly source: string;
+  /** `head.json` as stored. */
+  readonly head: string;
+}

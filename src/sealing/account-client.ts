@@ -13,6 +13,7 @@ import {
   type RegistrationStart,
   type RegistrationStarted,
   type ServedDevice,
+  type ServedHead,
   type StepUpProof,
   type StepUpReady,
   type StoredGroup,
@@ -32,12 +33,13 @@ export interface AccountCallOptions extends CallOptions {
 
 export class AccountClient {
   readonly server: HttpsServer;
-  readonly #token: string | undefined;
+  /** SECURITY: stands for a password. */
+  readonly token: string | undefined;
 
   /** `token`: of a device or of a session. */
   constructor(server: HttpsServer, token?: string) {
     this.server = server;
-    this.#token = token;
+    this.token = token;
   }
 
   /** The same server with another token. */
@@ -157,6 +159,16 @@ export class AccountClient {
     }));
   }
 
+  /** The newest head of each source and device, which need no reading of contents. */
+  async heads(options?: CallOptions): Promise<readonly ServedHead[]> {
+    const answer = await this.#call("GET", "heads", undefined, options);
+    return answer.objects("heads").map((one) => ({
+      manifestId: one.text("manifestId"),
+      source: one.text("source"),
+      head: one.text("head"),
+    }));
+  }
+
   async devices(options?: CallOptions): Promise<readonly ServedDevice[]> {
     const answer = await this.#call("GET", "devices", undefined, options);
     return answer.objects("devices").map((device) => ({
@@ -209,7 +221,7 @@ export class AccountClient {
       method,
       path: `${ACCOUNT_SERVICE_PATH}/${path}`,
       body,
-      token: this.#token,
+      token: this.token,
       signal,
       headers:
         stepUp === undefined

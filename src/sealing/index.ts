@@ -1,12 +1,50 @@
-/** The repository that seals: over a folder, a server, any other repository. */
+/** The repository that seals: over a folder, a server, any other repository; its account, devices and documents. */
 export {
   type AccountOpener,
   type DeviceGroup,
   type DeviceSecrets,
   splitAccount,
 } from "./account.ts";
+export { AccountClient, needsSejfServer } from "./account-client.ts";
+export { nodeArgon2id } from "./argon2.ts";
+export {
+  deviceFileOf,
+  type DeviceState,
+  lastSnapshots,
+  loadDevice,
+  removeDevice,
+  saveDevice,
+} from "./device-file.ts";
 export { type DocumentName, type DocumentStore, SnapshotDocuments } from "./documents.ts";
+export {
+  addDevice,
+  enrollInRepository,
+  type Enrolled,
+  enrollOnServer,
+  type EnrollOptions,
+  type EnrollTools,
+  type NewDeviceOptions,
+  storeKeyring,
+} from "./enroll.ts";
 export { assertDeviceMaySign, HeadMemory, type SeenHead } from "./head-memory.ts";
+export type { HttpsServer } from "./https-json.ts";
+export { identifiersOf, type LoginPurpose } from "./opaque-client.ts";
+export {
+  documentsIn,
+  type OpenedBelow,
+  openSealed,
+  type OpenSealed,
+  type OpenSealedOptions,
+} from "./open.ts";
+export { parseRecoveryKit, recoveryKitText, type RecoveryKitParts } from "./recovery-kit.ts";
 export { isSealedPath } from "./sealed-manifests.ts";
 export { SealedRepository, type SealedRepositoryOptions } from "./sealed-repository.ts";
 export type { LastSnapshot, LastSnapshots } from "./sealed-snapshots.ts";
+export {
+  logIn,
+  logInToDelete,
+  PasswordOpener,
+  unlockAccount,
+  type UnlockedAccount,
+  type UnlockOptions,
+} from "./unlock.ts";

@@ -23,6 +23,8 @@ export interface SealedManifestsOptions {
   readonly snapshots: SealedSnapshots;
   readonly policies: SealedPolicies;
   readonly account: string;
+  /** A device that does not ask for the password sees the last snapshot of each source only. */
+  readonly onlyKept: boolean;
 }
 
 export class SealedManifests implements ManifestStore {
@@ -78,7 +80,7 @@ export class SealedManifests implements ManifestStore {
 
   /** By place without opening anything; by tags with. */
   async #find(labels: Labels, options?: CallOptions): Promise<readonly ManifestMetadata[]> {
-    const { inner, snapshots, account } = this.#options;
+    const { inner, snapshots, account, onlyKept } = this.#options;
     const [username, hostname] = splitAccount(account);
     if ((labels["username"] ?? username) !== username) return [];
     if ((labels["hostname"] ?? hostname) !== hostname) return [];
@@ -89,10 +91,11 @@ export class SealedManifests implements ManifestStore {
       hostname,
       ...(path === undefined ? {} : { path: snapshots.blind(path) }),
     };
-    const found = (await inner.find(place, options)).filter(({ labels: { path: blinded = "" } }) =>
+    const all = (await inner.find(place, options)).filter(({ labels: { path: blinded = "" } }) =>
       /^\/sealed\/[a-z2-7]{20}$/.test(blinded),
     );
-    await snapshots.checkNewest(found, options);
+    await snapshots.checkNewest(all, options);
+    const found = onlyKept ? all.filter((one) => snapshots.isKept(one)) : all;
     const tags = Object.entries(labels).filter(([name]) => !PLACE_LABELS.has(name));
     if (tags.length === 0)
       return path === undefined

@@ -49,7 +49,7 @@ export interface SealedPoliciesOptions {
   readonly blind: (path: string) => string;
   /** The newest version that this device has seen. */
   readonly highestVersion: number;
-  readonly onVersion: (version: number) => void;
+  readonly onVersion: (version: number) => Promise<void>;
 }
 
 /** One target with everything that is stored for it. */
@@ -144,7 +144,7 @@ export class SealedPolicies {
     this.#document = next;
     this.#isChanged = false;
     this.#highest = next.version;
-    onVersion(next.version);
+    await onVersion(next.version);
   }
 
   async #load(options: CallOptions): Promise<PolicyDocument> {
@@ -161,7 +161,7 @@ export class SealedPolicies {
     }
     const keys = { signingPublicKey: secrets.accountSigningKey, policyKey: this.#policyKey };
     const document = openPolicies(keys, text, this.#highest);
-    if (document.version > this.#highest) onVersion(document.version);
+    if (document.version > this.#highest) await onVersion(document.version);
     this.#highest = document.version;
     this.#document = document;
     return document;

@@ -5,6 +5,7 @@
 import type { CallOptions, Clock, Random } from "../bytes/index.ts";
 import type { ContentHash, CryptoEngine } from "../crypto/index.ts";
 import type { ClientIdentity, Repository, RepositoryParameters } from "../repository/index.ts";
+import type { ServedHead } from "../sealed/index.ts";
 import { type AccountOpener, type DeviceSecrets, splitAccount } from "./account.ts";
 import type { DocumentStore } from "./documents.ts";
 import type { HeadMemory } from "./head-memory.ts";
@@ -25,8 +26,11 @@ export interface SealedRepositoryOptions {
   readonly heads: HeadMemory;
   readonly last: LastSnapshots;
   readonly policyVersion: number;
+  /** A device that does not ask for the password: it sees the last snapshot of each source only. */
+  readonly onlyKept?: boolean | undefined;
+  readonly servedHeads?: (() => Promise<readonly ServedHead[]>) | undefined;
   /** What the device has to remember changed: heads, versions, last snapshots. */
-  readonly onChange: (change: { readonly policyVersion?: number | undefined }) => void;
+  readonly onChange: (change: { readonly policyVersion?: number | undefined }) => Promise<void>;
 }
 
 export class SealedRepository implements Repository {
@@ -64,6 +68,7 @@ export class SealedRepository implements Repository {
       heads,
       hash: { name: hash.idHash.algorithm, secret: hash.secret },
       last,
+      servedHeads: options.servedHeads,
     });
     const policies = new SealedPolicies({
       manifests: inner.manifests,
@@ -81,6 +86,7 @@ export class SealedRepository implements Repository {
       snapshots: this.#snapshots,
       policies,
       account: secrets.account,
+      onlyKept: options.onlyKept ?? false,
     });
     // Compression and naming are done before the repository below sees a byte: its own version does not matter.
     this.parameters = { ...inner.parameters, splitter, indexVersion: 2 };
@@ -95,7 +101,7 @@ export class SealedRepository implements Repository {
     await this.manifests.flush(options);
     await this.#options.inner.flush(options);
     this.#snapshots.flushed();
-    this.#options.onChange({});
+    await this.#options.onChange({});
   }
 
   async refresh(options?: CallOptions): Promise<void> {

@@ -25,6 +25,7 @@ import {
   openSnapshotBody,
   parseReference,
   sealSnapshotBody,
+  type ServedHead,
   signHead,
   type StoredDirectory,
 } from "../sealed/index.ts";
@@ -63,6 +64,8 @@ export interface SealedSnapshotsOptions {
   readonly hash: { readonly name: string; readonly secret: Uint8Array };
   /** The last snapshot of each source by its blinded path: what a device that cannot read compares with. */
   readonly last: LastSnapshots;
+  /** Heads for a device that reads no contents; absent: they are read from the snapshots. */
+  readonly servedHeads?: (() => Promise<readonly ServedHead[]>) | undefined;
 }
 
 /** Where the last plain manifest of each source is kept on this device; older ones are erased with their keys. */
@@ -141,6 +144,11 @@ export class SealedSnapshots {
     return id;
   }
 
+  /** Whether it opens without the account's key: the last one of its source does. */
+  isKept({ id, labels }: ManifestMetadata): boolean {
+    return this.#options.last.get(String(labels["path"]))?.id === id;
+  }
+
   /** What was put is durable: the next head follows it. */
   flushed(): void {
     for (const [chain, seen] of this.#pending) this.#options.heads.advance(chain, seen);
@@ -204,7 +212,7 @@ export class SealedSnapshots {
     }
     const opened = openHead(engine, secrets.accountSigningKey, parts.head);
     const { head } = opened;
-    const source = `${outer.labels["username"]}@${outer.labels["hostname"]}:${outer.labels["path"]}`;
+    const source = sourceOf(outer.labels);
     if (head.source !== source) throw altered(outer.id, `has the head of ${head.source}`);
     if (head.body !== bytesToHex(engine.sha256(parts.body)))
       throw altered(outer.id, "has another body than its head says");
@@ -287,6 +295,11 @@ export class SealedSnapshots {
       );
     return manifest;
   }
+}
+
+/** `user@host:/sealed/…`. */
+function sourceOf(labels: Labels): string {
+  return `${labels["username"]}@${labels["hostname"]}:${labels["path"]}`;
 }
 
 function withoutPins(data: unknown): unknown {

@@ -91,7 +91,8 @@ export function sealOver(inner: DirectRepository, account: TestSealedAccount): S
     heads: account.heads,
     last: account.last,
     policyVersion: account.policyVersion,
-    onChange: ({ policyVersion }) => {
+    // oxlint-disable-next-line require-await
+    onChange: async ({ policyVersion }): Promise<void> => {
       if (policyVersion !== undefined) account.policyVersion = policyVersion;
     },
   });

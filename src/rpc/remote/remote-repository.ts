@@ -77,6 +77,11 @@ export class RemoteRepository implements Repository {
     this.description = options.description ?? `API Server: ${options.url}`;
   }
 
+  /** SECURITY: the key of content IDs, the same for all users of the repository. */
+  get contentSecret(): Uint8Array {
+    return this.#keeper.parameters.hmacSecret;
+  }
+
   async flush(options?: CallOptions): Promise<void> {
     await this.contents.flush(options);
   }
