@@ -166,7 +166,11 @@ export class AccountSession implements RegisteredSession {
   }
 
   async #apply(changes: readonly ManifestChange[]): Promise<void> {
-    await this.#options.repository.manifests.apply(changes);
+    const { repository, holdings } = this.#options;
+    await repository.manifests.apply(changes);
     this.manifests.drop(changes.length);
+    const isSnapshot = (change: ManifestChange): boolean =>
+      change.kind === "delete" || change.labels["type"] === "snapshot";
+    if (changes.some(isSnapshot)) holdings.refresh();
   }
 }

@@ -73,6 +73,8 @@ function readingHandlers(session: AccountSession, parts: SessionParts): ReadingH
       session.assertContents("READ");
       const info = await mustSee(session, parts, parseContentId(contentId), context);
       const isOpen = holdings.mode === "any";
+      // Its pack may be removed at any time: a client that is told of it would not send it again.
+      if (info.deleted && !isOpen) throw contentNotFound();
       return {
         info: {
           id: info.id,
@@ -138,8 +140,12 @@ async function mustSee(
   context: RequestContext,
 ): Promise<ContentInfo> {
   const info = await see(session, parts, id, context);
-  if (info === undefined) throw new SejfError("SEJF_CONTENT_NOT_FOUND", "content not found");
+  if (info === undefined) throw contentNotFound();
   return info;
+}
+
+function contentNotFound(): SejfError {
+  return new SejfError("SEJF_CONTENT_NOT_FOUND", "content not found");
 }
 
 /** Reading brings them into the cache; best effort. Grouped by pack, in parts. */
