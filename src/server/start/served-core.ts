@@ -112,15 +112,18 @@ function roomsOf({ repository, contentAccess, clock, random, audit, log }: CoreO
   const { manifests, contents } = repository;
   const accounts = openAccounts({ manifests, clock, random });
   const flush = createSharedFlush(repository);
+  const rules = openAccessRules({ manifests, clock });
   return {
     accounts,
     flush,
-    rules: openAccessRules({ manifests, clock }),
+    rules,
     holdings: openHoldings({ repository, mode: contentAccess, clock, log }),
     sessions: createSessionRegistry(),
     retention: createAccountRetention({
       repository: { manifests, contents, flush: async () => await flush.flush() },
       findAccount: async (name, options) => await accounts.find(name, options),
+      mayDelete: async (account, labels, options) =>
+        (await rules.rightsOf(account, options)).manifest(labels) === "FULL",
       clock,
       audit,
       log,
