@@ -60,6 +60,8 @@ export function userCommand(isNew: boolean, summary: string): Command {
       const { problem, appendOnly } = await accounts.settingsOf(name);
       if (isNew && settings.appendOnly === undefined && problem === undefined && appendOnly)
         context.log.info(`${name} was append-only before and stays so; --no-append-only ends it`);
+      if (settings.quotaBytes !== undefined && settings.quotaBytes !== null)
+        context.log.warn("the quota is recorded with the account; servers do not enforce it yet");
       const change = { ...settings, ...(await passwordOf(context, flags, name, isNew)) };
       if (Object.values(change).every((value) => value === undefined))
         throw new SejfError("SEJF_INVALID_ARGUMENT", "no change", {
