@@ -1,5 +1,5 @@
 /** Accounts, their passwords, and the gate that checks them. */
-export { isAccountName, parseAccountName, partsOfName } from "./account-name.ts";
+export { isAccountName, parseAccountName } from "./account-name.ts";
 export { openAccounts } from "./account-book.ts";
 export type { ServerLogin } from "./authenticators.ts";
 export { type HtpasswdFile, openHtpasswd } from "./htpasswd.ts";

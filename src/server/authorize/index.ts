@@ -12,8 +12,6 @@ export {
   type AclEntry,
   encodeAclEntry,
   formatAclTarget,
-  levelRank,
   parseAclTarget,
 } from "./acl-entry.ts";
-export { exactPolicyLabels, kindOfLabels, type ManifestKind } from "./label-sets.ts";
 export { createManifestRules, type ManifestRulesOptions } from "./manifest-rules.ts";
