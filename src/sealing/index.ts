@@ -48,3 +48,4 @@ export {
   type UnlockedAccount,
   type UnlockOptions,
 } from "./unlock.ts";
+export { openRestoredFolder, type RestoredFolder, type UnsealTools } from "./unseal.ts";

@@ -4,9 +4,14 @@ import { readFileSync, mkdirSync, symlinkSync, writeFileSync, readdirSync } from
 import { join } from "node:path";
 import { test } from "node:test";
 import { compareTrees } from "../../scripts/compare-trees.ts";
+import { systemClock, systemRandom } from "../../src/bytes/index.ts";
+import type { ManifestId } from "../../src/manifest/index.ts";
+import { nodeCompressionEngine, nodeCryptoEngine } from "../../src/node/index.ts";
+import { openRestoredFolder } from "../../src/sealing/index.ts";
 import { openRepository, type DirectRepository } from "../../src/repository/index.ts";
 import {
   createSnapshot,
+  decodeSnapshot,
   DEFAULT_POLICY,
   EMPTY_POLICY,
   effectivePolicy,
@@ -97,7 +102,7 @@ test("a sealed account: back up, list, restore, back up again without anything n
   assert.deepEqual(compareTrees(home.tree, target).differences, []);
 });
 
-test("what the operator sees: no name, no path, no text, and a snapshot that verifies without a key", async () => {
+test("what the operator sees: no name, no path, no text; a snapshot that verifies without a key and unseals with it", async () => {
   await using home = await newHome();
   const alice = await sealedAccount("alice@laptop");
   const source = { username: "alice", hostname: "laptop", path: home.tree };
@@ -121,6 +126,22 @@ test("what the operator sees: no name, no path, no text, and a snapshot that ver
   await restoreTree(operator, snapshot.rootEntry, target);
   const found: string[] = readdirSync(target, { recursive: true, encoding: "utf8" });
   const seen = found.join("\n") + found.map((name) => textOf(join(target, name))).join("\n");
+  const restored = await openRestoredFolder(
+    {
+      engine: nodeCryptoEngine,
+      compression: nodeCompressionEngine,
+      clock: systemClock,
+      random: systemRandom,
+    },
+    target,
+    alice.identity,
+  );
+  assert.ok(restored.isSigned);
+  const plain = decodeSnapshot("" as ManifestId, restored.manifest);
+  assert.ok(plain.rootEntry);
+  const unsealed = home.restored();
+  await restoreTree(restored.repository, plain.rootEntry, unsealed);
+  assert.deepEqual(compareTrees(home.tree, unsealed).differences, []);
   for (const hidden of [MARKER, "secret-", "small-", home.tree, "secret-description"])
     assert.equal(seen.includes(hidden), false, hidden);
   const manifests = await operator.manifests.find({});
