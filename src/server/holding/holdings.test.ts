@@ -207,6 +207,20 @@ test("acceptSnapshot: after the storage was rolled back nothing is believed, and
   await holdings.acceptSnapshot(alice, manifestJson(alice, root));
 });
 
+test("acceptSnapshot: looks at the storage anew, so that a rollback is noticed before anybody refreshes", async () => {
+  const repository = heldRepository();
+  const holdings = open(repository);
+  const root = await sending(repository, holdings, alice, () => storeTree(repository, TREE));
+  await takeIn(repository, holdings, alice, root);
+  const { contents } = repository;
+  contents.lose(id(await child(repository, root, "a.txt")));
+  // oxlint-disable-next-line require-await
+  contents.refresh = async (): Promise<void> => void contents.losses++;
+  await assert.rejects(holdings.acceptSnapshot(alice, manifestJson(alice, root)), {
+    code: "SEJF_CONTENT_NOT_FOUND",
+  });
+});
+
 test("acceptSnapshot: a content that is marked as deleted becomes live", async () => {
   const repository = heldRepository();
   const holdings = open(repository);

@@ -13,7 +13,8 @@ export type HoldingMode = "holding" | "any";
 
 /** What holdings need of a direct repository. */
 export interface HeldRepository {
-  readonly contents: ContentReader & Pick<DirectContents, "losses" | "info" | "undelete">;
+  readonly contents: ContentReader &
+    Pick<DirectContents, "losses" | "info" | "undelete" | "refresh">;
   readonly manifests: Pick<ManifestStore, "find" | "get">;
 }
 

@@ -81,6 +81,8 @@ export class View {
     await this.#turns.run(async () => {
       const take = async (ref: ContentRef): Promise<boolean> =>
         (await mayTake(ref as string as ContentId)) && (await this.#isThere(ref, options));
+      // SECURITY: a storage that was put back under a running server is noticed here, or the snapshot would name what is gone.
+      await this.#contents.refresh(options);
       await this.#catchUp(generation, options);
       await this.#walk(root, { take }, options);
     });
