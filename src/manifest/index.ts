@@ -6,6 +6,7 @@ export type {
   Labels,
   Manifest,
   ManifestChange,
+  ManifestDamage,
   ManifestId,
   ManifestMetadata,
   ManifestStore,

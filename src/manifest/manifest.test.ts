@@ -10,7 +10,13 @@ import { numRuns } from "../testkit/property.ts";
 import { SeededRandom } from "../testkit/random.ts";
 import { decodeEntries, deletionEntry, encodeEntries, itemEntry } from "./entries.ts";
 import { arrayElements, objectMembers } from "./json-spans.ts";
-import { type CompactingManifestStore, type ManifestId, newestOf, openManifests } from "./index.ts";
+import {
+  type CompactingManifestStore,
+  type ManifestDamage,
+  type ManifestId,
+  newestOf,
+  openManifests,
+} from "./index.ts";
 
 const compression = portableCompressionEngine;
 const DAY_MS = 86_400_000;
@@ -26,6 +32,7 @@ function client(
   contents: MemoryContents,
   clock: FakeClock = new FakeClock(),
   readOnly = false,
+  onDamage?: (damage: ManifestDamage) => void,
 ): Client {
   const store = openManifests({
     contents,
@@ -34,6 +41,7 @@ function client(
     random: new SeededRandom(seed++),
     compression,
     readOnly,
+    onDamage,
   });
   return { store, clock };
 }
@@ -127,13 +135,52 @@ test("a content that vanishes while loading starts the load over", async () => {
   );
 });
 
-test("a broken content is named and stops everything that needs it", async () => {
+test("a content that is lost or broken is told of once, and the items in others stay", async () => {
   const contents = new MemoryContents();
-  const ref = contents.put(utf8ToBytes("no gzip"), "m");
-  await assert.rejects(
-    client(contents).store.find({}),
-    (error) => isSejfError(error, "SEJF_CORRUPT") && error.message.includes(ref),
+  const writer = client(contents).store;
+  const ids: ManifestId[] = [];
+  for (const type of ["snapshot", "policy", "user"]) {
+    ids.push(await writer.put({ type }, 1));
+    await writer.flush();
+  }
+  const broken = contents.put(utf8ToBytes("no gzip"), "m");
+  const lost = contents.put(utf8ToBytes("also"), "m");
+  contents.onRead = (ref) => {
+    if (ref === lost) throw new SejfError("SEJF_BLOB_NOT_FOUND", "no pack");
+  };
+  const told: ManifestDamage[] = [];
+  const { store } = client(contents, new FakeClock(), false, (damage) => told.push(damage));
+  const found = await store.find({});
+  assert.deepEqual(found.map(({ id }) => id).toSorted(), ids.toSorted());
+  assert.equal((await store.find({ type: "snapshot" })).length, 1);
+  assert.equal((await store.get(ids[1] as ManifestId)).data, 1);
+  store.invalidate();
+  assert.deepEqual(await store.damage?.(), told);
+  assert.deepEqual(
+    told.map(({ content, code }) => [content, code]).toSorted(),
+    [
+      [broken, "SEJF_CORRUPT"],
+      [lost, "SEJF_BLOB_NOT_FOUND"],
+    ].toSorted(),
   );
+  for (const { content, message } of told) assert.ok(message.includes(content), message);
+  // Who may do what is not to be judged by a part; and joining contents would seal the loss.
+  const code = "SEJF_CORRUPT";
+  await assert.rejects(store.find({ type: "user" }), { code });
+  await assert.rejects(store.get(ids[2] as ManifestId), { code });
+  await assert.rejects(store.compact(), { code });
+  assert.equal([...contents.stored.keys()].filter((ref) => ref.startsWith("m")).length, 5);
+});
+
+test("a failure that says nothing about a content fails the load", async () => {
+  const contents = new MemoryContents();
+  const writer = client(contents).store;
+  await writer.put({ type: "snapshot" }, 1);
+  await writer.flush();
+  contents.onRead = () => {
+    throw new SejfError("SEJF_IO", "the disk is away");
+  };
+  await assert.rejects(client(contents).store.find({}), { code: "SEJF_IO" });
 });
 
 test("invalidate: sees what others wrote and keeps what is pending", async () => {

@@ -6,54 +6,41 @@ import {
   bytesToHex,
   type CallOptions,
   goJson,
-  mapUnordered,
   type TimestampNs,
   utf8ToBytes,
 } from "../bytes/index.ts";
-import { isSejfError, SejfError } from "../errors/index.ts";
-import type { ContentId, ContentRef } from "../format/index.ts";
-import {
-  decodeEntries,
-  deletionEntry,
-  encodeEntries,
-  itemEntry,
-  type StoredEntry,
-} from "./entries.ts";
+import { SejfError } from "../errors/index.ts";
+import type { ContentRef } from "../format/index.ts";
+import { deletionEntry, encodeEntries, itemEntry, type StoredEntry } from "./entries.ts";
+import { MANIFEST_PREFIX, ManifestLoader } from "./loader.ts";
 import type {
   CompactingManifestStore,
   Labels,
   Manifest,
   ManifestChange,
+  ManifestDamage,
   ManifestId,
   ManifestMetadata,
   ManifestStoreOptions,
 } from "./types.ts";
 
-const PREFIX = "m";
 /** zstd-fastest, always; index version 1 cannot record it and stores the gzip stream as it is. */
 const CONTENT_COMPRESSOR = 0x1101;
-const READS_AT_ONCE = 8;
-/** How often a load begins again because another client's compaction took a content away. */
-const LOAD_ATTEMPTS = 5;
 const ID_BYTES = 16;
 const KEEP_DELETIONS_NS = 7n * 86_400n * 1_000_000_000n;
 /** Characters of entries in one content; more are spread over several. */
 const MAX_CONTENT_CHARACTERS = 16 * 1024 * 1024;
+/** Types of which those that can be read are of use. Of all others, as of who may do what, a part is not the truth. */
+const USEFUL_IN_PART: ReadonlySet<string> = new Set(["snapshot", "policy"]);
 
 /** Costs nothing until the first item is asked for. */
 export function openManifests(options: ManifestStoreOptions): CompactingManifestStore {
   return new ContentManifestStore(options);
 }
 
-interface LoadedContent {
-  readonly id: ContentId;
-  readonly entries: readonly StoredEntry[];
-}
-
 class ContentManifestStore implements CompactingManifestStore {
   readonly #options: ManifestStoreOptions;
-  /** Decoded contents, so that a reload reads only new ones. */
-  #contents: Map<ContentRef, LoadedContent> = new Map();
+  readonly #loader: ManifestLoader;
   /** The winning entry of each item, deletions included; `undefined` before the first load. */
   #committed: Map<ManifestId, StoredEntry> | undefined;
   #loading: Promise<Map<ManifestId, StoredEntry>> | undefined;
@@ -63,6 +50,7 @@ class ContentManifestStore implements CompactingManifestStore {
 
   constructor(options: ManifestStoreOptions) {
     this.#options = options;
+    this.#loader = new ManifestLoader(options);
   }
 
   // Asynchronous for stores behind a server; here a put only waits for its turn.
@@ -100,12 +88,14 @@ class ContentManifestStore implements CompactingManifestStore {
     const entry = this.#pending.get(id) ?? (await this.#load(options)).get(id);
     if (entry === undefined || entry.deleted)
       throw new SejfError("SEJF_MANIFEST_NOT_FOUND", `there is no manifest ${id}`);
+    this.#assertUseful(entry.labels["type"]);
     return { ...metadataOf(entry), data: JSON.parse(entry.data) as unknown, text: entry.data };
   }
 
   async find(labels: Labels, options: CallOptions = {}): Promise<readonly ManifestMetadata[]> {
     const wanted = Object.entries(labels);
     const committed = await this.#load(options);
+    this.#assertUseful(labels["type"]);
     const found: StoredEntry[] = [];
     const consider = (entry: StoredEntry): void => {
       if (
@@ -134,6 +124,11 @@ class ContentManifestStore implements CompactingManifestStore {
     await turn;
   }
 
+  async damage(options: CallOptions = {}): Promise<readonly ManifestDamage[]> {
+    await this.#load(options);
+    return this.#loader.damage;
+  }
+
   invalidate(): void {
     this.#committed = undefined;
     this.#loading = undefined;
@@ -141,7 +136,10 @@ class ContentManifestStore implements CompactingManifestStore {
 
   async contentCount(options: CallOptions = {}): Promise<number> {
     let count = 0;
-    for await (const page of this.#options.contentList.list({ ...options, prefix: PREFIX }))
+    for await (const page of this.#options.contentList.list({
+      ...options,
+      prefix: MANIFEST_PREFIX,
+    }))
       count += page.length;
     return count;
   }
@@ -152,7 +150,8 @@ class ContentManifestStore implements CompactingManifestStore {
     await contentList.refresh(options);
     this.invalidate();
     const merged = new Map(await this.#load(options));
-    const old = [...this.#contents];
+    this.#assertWhole();
+    const old = [...this.#loader.contents];
     if (old.length <= 1) {
       await this.flush(options);
       await contents.flush(options);
@@ -180,6 +179,16 @@ class ContentManifestStore implements CompactingManifestStore {
         "SEJF_READ_ONLY",
         "manifests of a read-only repository cannot be changed",
       );
+  }
+
+  #assertUseful(type: string | undefined): void {
+    if (type !== undefined && !USEFUL_IN_PART.has(type)) this.#assertWhole();
+  }
+
+  /** @throws SEJF_CORRUPT. */
+  #assertWhole(): void {
+    const [first] = this.#loader.damage;
+    if (first !== undefined) throw new SejfError("SEJF_CORRUPT", first.message);
   }
 
   /** Later than everything before in this session and than `after`, so that the change wins. */
@@ -213,7 +222,7 @@ class ContentManifestStore implements CompactingManifestStore {
       const payload = encodeEntries(group, compression);
       refs.add(
         await contents.write(payload, {
-          prefix: PREFIX,
+          prefix: MANIFEST_PREFIX,
           compressor: CONTENT_COMPRESSOR,
           signal: options.signal,
         }),
@@ -232,7 +241,7 @@ class ContentManifestStore implements CompactingManifestStore {
 
   async #load(options: CallOptions): Promise<Map<ManifestId, StoredEntry>> {
     if (this.#committed !== undefined) return this.#committed;
-    const loading = (this.#loading ??= this.#loadAll(options));
+    const loading = (this.#loading ??= this.#loader.load(options));
     try {
       const committed = await loading;
       if (this.#loading === loading) this.#committed = committed;
@@ -241,70 +250,12 @@ class ContentManifestStore implements CompactingManifestStore {
       if (this.#loading === loading) this.#loading = undefined;
     }
   }
-
-  async #loadAll(options: CallOptions): Promise<Map<ManifestId, StoredEntry>> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        this.#contents = await this.#readContents(options);
-        return mergeEntries([...this.#contents.values()].flatMap((content) => content.entries));
-      } catch (error) {
-        if (!isSejfError(error, "SEJF_CONTENT_NOT_FOUND") || attempt === LOAD_ATTEMPTS) throw error;
-        await this.#options.contentList.refresh(options);
-      }
-    }
-  }
-
-  async #readContents(options: CallOptions): Promise<Map<ContentRef, LoadedContent>> {
-    const loaded = new Map<ContentRef, LoadedContent>();
-    const missing: { readonly id: ContentId; readonly ref: ContentRef }[] = [];
-    for await (const page of this.#options.contentList.list({ ...options, prefix: PREFIX })) {
-      for (const content of page) {
-        const known = this.#contents.get(content.ref);
-        if (known === undefined) missing.push(content);
-        else loaded.set(content.ref, known);
-      }
-    }
-    const read = async (
-      { id, ref }: { readonly id: ContentId; readonly ref: ContentRef },
-      signal: AbortSignal,
-    ): Promise<void> => {
-      loaded.set(ref, { id, entries: await this.#readContent(ref, signal) });
-    };
-    for await (const _ of mapUnordered(missing, READS_AT_ONCE, read, options.signal));
-    return loaded;
-  }
-
-  async #readContent(ref: ContentRef, signal: AbortSignal): Promise<readonly StoredEntry[]> {
-    const payload = await this.#options.contents.read(ref, { signal });
-    try {
-      return decodeEntries(payload, this.#options.compression);
-    } catch (error) {
-      if (!isSejfError(error)) throw error;
-      throw new SejfError(error.code, `manifest content ${ref} cannot be read: ${error.message}`, {
-        cause: error,
-      });
-    }
-  }
 }
 
 /** @throws SEJF_INVALID_ARGUMENT. */
 function assertTyped(labels: Labels): void {
   if (labels["type"] === undefined || labels["type"] === "")
     throw new SejfError("SEJF_INVALID_ARGUMENT", "a manifest needs a label `type`");
-}
-
-/** The latest entry of each item; of equal times a deletion, so that the order of contents does not matter. */
-function mergeEntries(entries: readonly StoredEntry[]): Map<ManifestId, StoredEntry> {
-  const merged = new Map<ManifestId, StoredEntry>();
-  for (const entry of entries) {
-    const other = merged.get(entry.id);
-    const wins =
-      other === undefined ||
-      entry.modified > other.modified ||
-      (entry.modified === other.modified && entry.deleted);
-    if (wins) merged.set(entry.id, entry);
-  }
-  return merged;
 }
 
 function byTime(a: StoredEntry, b: StoredEntry): number {

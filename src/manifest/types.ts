@@ -1,6 +1,7 @@
 /** Labelled JSON items: snapshots, policies, users. Spec: kopia-snapshots 2. */
 import type { CallOptions, Clock, Random, TimestampNs } from "../bytes/index.ts";
 import type { CompressionEngine } from "../compress/index.ts";
+import type { ErrorCode } from "../errors/index.ts";
 import type { ContentId, ContentReader, ContentRef, ContentWriter } from "../format/index.ts";
 
 /** 32 lower-case hex digits, never reused. */
@@ -23,6 +24,13 @@ export interface Manifest extends ManifestMetadata {
   readonly text: string;
 }
 
+/** A content with items that is missing or damaged. */
+export interface ManifestDamage {
+  readonly content: ContentRef;
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
 /** Labelled items; a put never replaces, an update is a new item and a deletion. */
 export interface ManifestStore {
   /** `labels` holds a non-empty `type`. Visible at once here, durable after `flush`. */
@@ -31,6 +39,12 @@ export interface ManifestStore {
   get(id: ManifestId, options?: CallOptions): Promise<Manifest>;
   /** All whose labels contain every pair, oldest modification first. */
   find(labels: Labels, options?: CallOptions): Promise<readonly ManifestMetadata[]>;
+  /**
+   * Contents with items that cannot be read: the items in them are missing from what `find` and `get` give, and deleted
+   * ones may be back. Whoever deletes what nothing seems to need must not go on then. Absent where a server looks after
+   * it.
+   */
+  damage?(options?: CallOptions): Promise<readonly ManifestDamage[]>;
   /** Deleting an unknown item does nothing. */
   delete(id: ManifestId, options?: CallOptions): Promise<void>;
   /** Hands pending items to the contents; the contents' own flush makes them durable. */
@@ -66,6 +80,8 @@ export interface ManifestStoreOptions {
   readonly random: Random;
   /** For the gzip inside. */
   readonly compression: CompressionEngine;
+  /** Told of each content that cannot be read, once. */
+  readonly onDamage?: ((damage: ManifestDamage) => void) | undefined;
   /** Puts and deletes fail with SEJF_READ_ONLY. */
   readonly readOnly?: boolean | undefined;
 }
@@ -85,7 +101,8 @@ export interface CompactingManifestStore extends ManifestStore {
   contentCount(options?: CallOptions): Promise<number>;
   /**
    * Joins all contents into one and flushes, pending items included. Refreshes the contents first. Deletions younger
-   * than 7 days are kept, so that another client's compaction of an old view does not bring items back.
+   * than 7 days are kept, so that another client's compaction of an old view does not bring items back. @throws
+   * SEJF_CORRUPT while a content cannot be read.
    * Nobody else may flush meanwhile. Gives how many contents were replaced, 0 when there was nothing to do.
    */
   compact(options?: CallOptions): Promise<number>;

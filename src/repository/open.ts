@@ -34,6 +34,11 @@ export async function openRepository(options: OpenRepositoryOptions): Promise<Di
       random,
       compression,
       readOnly,
+      onDamage: ({ message }) =>
+        options.log?.(
+          "warn",
+          `${message}; snapshots and policies in it are missing, and nothing is expired until \`snapshot verify\` finds no damage`,
+        ),
     });
     return new DirectRepository(connection, contents, manifests);
   } catch (error) {

@@ -4,6 +4,7 @@ import type { Repository } from "../repository/index.ts";
 import { effectivePolicy } from "./policies.ts";
 import { retentionReasons } from "./retention.ts";
 import { listSnapshots } from "./snapshots.ts";
+import { manifestDamage } from "./verify-roots.ts";
 import type { SnapshotManifest, SnapshotSource } from "./types.ts";
 
 /** A repository whose server applies retention. */
@@ -40,12 +41,16 @@ export async function applyRetention(
   return expired;
 }
 
-/** The snapshots of the source that no rule and no pin keeps. @throws SEJF_CORRUPT. */
+/**
+ * The snapshots of the source that no rule and no pin keeps; none while the repository has manifests that cannot be
+ * read, among which may be newer snapshots or the policy. @throws SEJF_CORRUPT.
+ */
 export async function expiredSnapshots(
   repository: Pick<Repository, "manifests">,
   source: SnapshotSource,
   options: CallOptions = {},
 ): Promise<readonly SnapshotManifest[]> {
+  if ((await manifestDamage(repository, options)).length > 0) return [];
   const snapshots = await listSnapshots(repository, { source, signal: options.signal });
   const policy = await effectivePolicy(repository.manifests, source, options);
   const reasons = retentionReasons(snapshots, policy.retention);

@@ -7,7 +7,7 @@ import { effectivePolicy } from "./policies.ts";
 import { retentionReasons } from "./retention.ts";
 import { formatSource } from "./source.ts";
 import type { SnapshotManifest, SnapshotSource } from "./types.ts";
-import { loadSnapshots } from "./verify-roots.ts";
+import { loadSnapshots, manifestDamage } from "./verify-roots.ts";
 
 export interface RetentionDecision {
   readonly snapshot: SnapshotManifest;
@@ -42,7 +42,8 @@ export async function retentionDecisions(
 
 /**
  * As `retentionDecisions`, and deletes what expires unless `dryRun`, pending until the repository is flushed. Of the
- * client's own source behind a server it is the server that decides and deletes.
+ * client's own source behind a server it is the server that decides and deletes. @throws SEJF_CORRUPT, before anything
+ * is deleted, also while manifests cannot be read.
  */
 export async function expireSnapshots(
   repository: Repository,
@@ -51,6 +52,12 @@ export async function expireSnapshots(
 ): Promise<readonly RetentionDecision[]> {
   const { signal, dryRun = false } = options;
   const decisions = await retentionDecisions(repository, source, { signal });
+  const [damage] = dryRun ? [] : await manifestDamage(repository, { signal });
+  if (damage !== undefined) {
+    throw new SejfError("SEJF_CORRUPT", damage.message, {
+      hint: "nothing was expired: newer snapshots or the policy may be among what is lost",
+    });
+  }
   if (isServersTask(repository, source)) {
     const ids = new Set(await repository.applyRetention(source.path, !dryRun, { signal }));
     return decisions.map(({ snapshot, reasons }) => ({

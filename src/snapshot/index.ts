@@ -139,7 +139,12 @@ export { changePins } from "./pin.ts";
 export { editSnapshot, type SnapshotChanges } from "./manifest-edit.ts";
 export { type RewriteRules, TreeRewriter } from "./rewrite-tree.ts";
 export { verifyTrees } from "./verify.ts";
-export { type LoadedSnapshots, loadSnapshots, type UnreadableSnapshot } from "./verify-roots.ts";
+export {
+  type LoadedSnapshots,
+  loadSnapshots,
+  manifestDamage,
+  type UnreadableSnapshot,
+} from "./verify-roots.ts";
 export type {
   HurtRoot,
   VerifyCounters,

@@ -1,7 +1,7 @@
 /** The snapshots that a command works on. One that cannot be read is told of, never left out silently. */
 import type { CallOptions } from "../bytes/index.ts";
 import { errorFromUnknown } from "../errors/index.ts";
-import type { Labels, ManifestId } from "../manifest/index.ts";
+import type { Labels, ManifestDamage, ManifestId } from "../manifest/index.ts";
 import type { Repository } from "../repository/index.ts";
 import { decodeSnapshot } from "./manifest-json.ts";
 import { bySourceAndTime } from "./snapshot-order.ts";
@@ -45,4 +45,12 @@ export async function loadSnapshots(
     }
   }
   return { snapshots: snapshots.toSorted(bySourceAndTime), unreadable };
+}
+
+/** Contents with manifests that cannot be read: whatever is in them is missing from every list of snapshots. */
+export async function manifestDamage(
+  { manifests }: Pick<Repository, "manifests">,
+  options: CallOptions = {},
+): Promise<readonly ManifestDamage[]> {
+  return (await manifests.damage?.(options)) ?? [];
 }

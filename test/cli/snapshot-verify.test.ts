@@ -250,3 +250,35 @@ test("snapshot verify: IDs, sources, directories and files limit what is looked 
   const nonsense = await copy.sejf.run(["snapshot", "verify", "--verify-files-percent=101"]);
   assert.equal(nonsense.exitCode, 2);
 });
+
+test("snapshot verify: a flipped byte in manifests is named; other snapshots stay listed and nothing is expired", async () => {
+  const manifests = contents().filter(
+    ({ contentID, deleted }) => contentID.startsWith("m") && !deleted,
+  );
+  assert.ok(manifests.length > 1);
+  const all = snapshots().map(({ id }) => id);
+  const lost = new Set<string>();
+  for (const { contentID, packFile, packOffset, length } of manifests) {
+    await using copy = await GoldenCopy.open(NAME);
+    await copy.damage(packFile, packOffset + Math.floor(length / 2));
+    const { exitCode, stderr, result } = await verify(copy);
+    assert.deepEqual([exitCode, result?.errorCount], [1, 1]);
+    const [text = ""] = result?.errorStrings ?? [];
+    assert.ok(text.includes(contentID) && text.includes(packFile), text);
+    assert.match(stderr, /snapshots and policies in it are missing/);
+    assert.match(stderr, new RegExp(`hint: .*content delete ${contentID}`));
+    const listed = await copy.sejf.json<readonly { readonly id: string }[]>([
+      "snapshot",
+      "list",
+      "--json",
+    ]);
+    for (const id of all) if (!listed.some((one) => one.id === id)) lost.add(id);
+    assert.ok(listed.length > 0);
+    const expired = await copy.sejf.run(["snapshot", "expire", "--all", "--delete"]);
+    assert.equal(expired.exitCode, 1);
+    assert.match(expired.stderr, /nothing was expired/);
+    await copy.sejf.ok(["content", "delete", contentID]);
+    assert.equal((await verify(copy)).exitCode, 0);
+  }
+  assert.deepEqual([...lost].toSorted(), all.toSorted(), "each is in one of them");
+});

@@ -5,6 +5,7 @@ import {
   findSnapshots,
   formatSource,
   loadSnapshots,
+  manifestDamage,
   parsePartialSource,
   resolveObjectPath,
   type SnapshotManifest,
@@ -48,6 +49,8 @@ interface EarlyError {
 interface Roots {
   readonly roots: VerifyRoot[];
   readonly errors: EarlyError[];
+  /** Contents with manifests that cannot be read. */
+  readonly lostManifests: string[];
 }
 
 export const command: Command = defineCommand({
@@ -60,7 +63,7 @@ export const command: Command = defineCommand({
     checkValues(values);
     if (values.allSources) context.log.warn("--all-sources is the default and has no effect");
     await using repository = await context.openRepository();
-    const { roots, errors } = await findRoots(context, repository, values, args);
+    const { roots, errors, lostManifests } = await findRoots(context, repository, values, args);
     for (const { path, message } of errors)
       context.log.error(`error processing ${path}: ${message}`);
     const result = await verify(context, repository, roots, values);
@@ -73,10 +76,16 @@ export const command: Command = defineCommand({
     throw new SejfError(
       "SEJF_CORRUPT",
       count === 1 ? (messages[0] ?? "") : `encountered ${count} errors`,
-      { hint: "`snapshot fix invalid-files` takes what is lost out of the snapshots" },
+      { hint: hintFor(lostManifests) },
     );
   },
 });
+
+function hintFor([lost]: readonly string[]): string {
+  return lost === undefined
+    ? "`snapshot fix invalid-files` takes what is lost out of the snapshots"
+    : `put the pack back from a copy of the repository, or give up the snapshots and policies in it: \`content delete ${lost}\``;
+}
 
 function checkValues(values: Values): void {
   const { verifyFilesPercent: percent, parallel, fileParallelism } = values;
@@ -94,7 +103,7 @@ async function findRoots(
   ids: readonly string[],
 ): Promise<Roots> {
   const { signal } = context;
-  const found: Roots = { roots: [], errors: [] };
+  const found: Roots = { roots: [], errors: [], lostManifests: [] };
   const everything =
     ids.length + values.sources.length + values.directoryId.length + values.fileId.length === 0;
   const filters = everything
@@ -105,6 +114,10 @@ async function findRoots(
     addSnapshots(context, found, snapshots);
     for (const { id, message } of unreadable)
       found.errors.push({ path: `snapshot ${id}`, message });
+  }
+  for (const { content, message } of await manifestDamage(repository, { signal })) {
+    found.errors.push({ path: `manifests in ${content}`, message });
+    found.lostManifests.push(content);
   }
   const attempt = async (text: string, add: () => Promise<void>): Promise<void> => {
     try {
