@@ -277,7 +277,7 @@ test("snapshot verify: a flipped byte in manifests is named; other snapshots sta
     const expired = await copy.sejf.run(["snapshot", "expire", "--all", "--delete"]);
     assert.equal(expired.exitCode, 1);
     assert.match(expired.stderr, /nothing was expired/);
-    await copy.sejf.ok(["content", "delete", contentID]);
+    await copy.sejf.ok(["content", "delete", contentID, "--dangerous-commands=enabled"]);
     assert.equal((await verify(copy)).exitCode, 0);
   }
   assert.deepEqual([...lost].toSorted(), all.toSorted(), "each is in one of them");

@@ -84,7 +84,7 @@ export const command: Command = defineCommand({
 function hintFor([lost]: readonly string[]): string {
   return lost === undefined
     ? "`snapshot fix invalid-files` takes what is lost out of the snapshots"
-    : `put the pack back from a copy of the repository, or give up the snapshots and policies in it: \`content delete ${lost}\``;
+    : `put the pack back from a copy of the repository, or give up the snapshots and policies in it: \`content delete ${lost} --dangerous-commands=enabled\``;
 }
 
 function checkValues(values: Values): void {
