@@ -23,10 +23,13 @@ export function serverOf(config: ConnectionConfig, configFile: string): ApiServe
   return apiServerOf(config.apiServer, `the connection file ${configFile}`);
 }
 
-/** The connection's own limits, else those inside of the storage's configuration. */
-export function throttlingOf(config: ConnectionConfig): ThrottlingLimits {
+/**
+ * The connection's own limits, else those inside of the storage's configuration. @throws SEJF_UNSUPPORTED for a
+ * connection to a server, which never touches a storage.
+ */
+export function throttlingOf(config: ConnectionConfig, configFile: string): ThrottlingLimits {
+  const inside = storageOf(config, configFile).config;
   if (config.client.throttling !== undefined) return config.client.throttling;
-  const inside = config.storage?.config ?? {};
   const pairs = THROTTLING_NAMES.map((name) => [name, inside[name]] as const);
   return Object.fromEntries(pairs.filter(([, value]) => typeof value === "number"));
 }

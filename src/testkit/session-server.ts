@@ -13,6 +13,7 @@ import {
   type ManifestEntryMetadata,
   type RequestKind,
   RpcServer,
+  type SendNotificationRequest,
   serveSession,
   type ServeSessionOptions,
   SESSION_PATH,
@@ -42,6 +43,12 @@ export class TestSessionServer implements AsyncDisposable {
   readonly purposes: string[] = [];
   /** Changes what a read gives: a server that lies. */
   tamper: ((data: OwnedBytes) => OwnedBytes) | undefined;
+  /** Changes the ID with which a manifest is answered. */
+  tamperId: ((id: string) => string) | undefined;
+  /** What was sent to the notification profiles. */
+  readonly notifications: SendNotificationRequest[] = [];
+  /** Paths of sources whose retention was asked for, and whether to delete; all but the newest snapshot expire. */
+  readonly retentions: { readonly path: string; readonly reallyDelete: boolean }[] = [];
   /** Runs before each request; throws to refuse it, waits to delay it. */
   onRequest: ((kind: RequestKind) => void | Promise<void>) | undefined;
   secret: OwnedBytes = new SeededRandom(11).bytes(32);
@@ -182,7 +189,13 @@ export class TestSessionServer implements AsyncDisposable {
         this.#publish(own);
         return {};
       },
-      getManifest: async ({ manifestId }) => manifestOf(own, manifestId),
+      getManifest: async ({ manifestId }) => {
+        const { jsonData, metadata } = manifestOf(own, manifestId);
+        return {
+          jsonData,
+          metadata: { ...metadata, id: this.tamperId?.(metadata.id) ?? metadata.id },
+        };
+      },
       putManifest: async ({ labels, jsonData }) => {
         const id = bytesToHex(this.#random.bytes(16));
         const data = copyBytes(jsonData);
@@ -206,8 +219,20 @@ export class TestSessionServer implements AsyncDisposable {
       prefetchContents: async ({ contentIds }) => ({
         contentIds: contentIds.filter((id) => own.contents.has(id)),
       }),
-      applyRetentionPolicy: async () => ({ manifestIds: [] }),
-      sendNotification: async () => ({}),
+      applyRetentionPolicy: async ({ sourcePath, reallyDelete }) => {
+        this.retentions.push({ path: sourcePath, reallyDelete });
+        const ids = [...own.manifests.values()]
+          .filter(({ metadata: { labels } }) => labels["path"] === sourcePath)
+          .filter(({ metadata: { labels } }) => labels["type"] === "snapshot")
+          .map(({ metadata }) => metadata.id)
+          .slice(0, -1);
+        if (reallyDelete) for (const id of ids) own.manifests.delete(id);
+        return { manifestIds: ids };
+      },
+      sendNotification: async (notification) => {
+        this.notifications.push(notification);
+        return {};
+      },
       getCapacity: async () => ({ capacity: { sizeBytes: 100n, freeBytes: 60n } }),
     };
   }

@@ -8,7 +8,11 @@ export const command: Command = defineCommand({
   summary: "Get throttling parameters for a repository",
   flags: JSON_FLAGS,
   async run(context, flags) {
-    showLimits(context, throttlingOf(await loadConfig(context.configFile, context.env)), flags);
+    showLimits(
+      context,
+      throttlingOf(await loadConfig(context.configFile, context.env), context.configFile),
+      flags,
+    );
     return 0;
   },
 });

@@ -8,7 +8,10 @@ export const command: Command = defineCommand({
   description: "Each limit is a number, or `unlimited`.",
   flags: LIMIT_FLAGS,
   async run(context, flags) {
-    const before = throttlingOf(await loadConfig(context.configFile, context.env));
+    const before = throttlingOf(
+      await loadConfig(context.configFile, context.env),
+      context.configFile,
+    );
     const throttling = changedLimits(context, before, flags);
     if (throttling !== undefined)
       await setClientOptions(context.configFile, { throttling }, context.env);

@@ -33,6 +33,8 @@ export interface OpenRemoteOptions extends ConnectGrpcOptions {
   readonly sleep?: ((ms: number, signal?: AbortSignal) => Promise<void>) | undefined;
   readonly log?: ((level: "debug" | "info" | "warn", message: string) => void) | undefined;
   readonly limits?: UnflushedLimits | undefined;
+  /** Of the answer to one search for manifests; more is an attack on memory. Default 64 MiB. */
+  readonly maxFoundBytes?: number | undefined;
   /** Worker threads of the bulk paths; 0: none. Default: as many as fit the machine. */
   readonly threads?: number | undefined;
   /** Local copies of contents; the repository's from now on, if it opens. */
@@ -161,7 +163,13 @@ export async function openRemoteRepository(options: OpenRemoteOptions): Promise<
     {
       address: parseServerAddress(options.url),
       connect: { fingerprint, ca, connectTimeoutMs, keepAliveMs },
-      session: { credentials: { ...identity, password }, purpose, readOnly, clientVersion },
+      session: {
+        credentials: { ...identity, password },
+        purpose,
+        readOnly,
+        clientVersion,
+        maxFoundBytes: options.maxFoundBytes,
+      },
       sleep: options.sleep ?? systemSleep,
       log: options.log ?? ((): void => {}),
     },

@@ -35,13 +35,15 @@ export interface OpenSessionOptions extends CallOptions {
   readonly readOnly?: boolean | undefined;
   /** Told to the server for its log. */
   readonly clientVersion?: string | undefined;
+  /** Of the answer to a search, all pages together; more is an attack on memory. Default 64 MiB. */
+  readonly maxFoundBytes?: number | undefined;
 }
 
 /** What waits for answers: one object for all requests of a piece. */
 interface Pending {
   readonly kind: RequestKind;
   /** Gets every response; `last` with the one that ends the request. */
-  readonly onBody: (id: number, body: unknown, last: boolean) => void;
+  readonly onBody: (id: number, body: unknown, last: boolean, lengthBytes: number) => void;
   /** Gets the server's refusal. */
   readonly onError: (id: number, error: SejfError) => void;
   /** There will be no answer. */
@@ -52,9 +54,12 @@ interface Pending {
 const REQUESTS_IN_PIECE = 256;
 /** Responses that one request may have: pages of a search. */
 const MAX_PAGES = 100_000;
+/** Of all pages of a search together: a quarter of a million manifests. */
+const DEFAULT_FOUND_BYTES: number = 64 << 20;
 
 export class SessionClient implements AsyncDisposable {
   readonly #call: GrpcClientCall;
+  readonly #maxFoundBytes: number;
   readonly #pending = new Map<number, Pending>();
   readonly #ended: Promise<void>;
   #nextId = 1;
@@ -64,8 +69,9 @@ export class SessionClient implements AsyncDisposable {
   #closing: "no" | "finishing" | "cancelled" = "no";
 
   /** Use `openSession`. */
-  constructor(call: GrpcClientCall) {
+  constructor(call: GrpcClientCall, maxFoundBytes: number = DEFAULT_FOUND_BYTES) {
     this.#call = call;
+    this.#maxFoundBytes = maxFoundBytes;
     this.#ended = this.#receive();
   }
 
@@ -152,10 +158,15 @@ export class SessionClient implements AsyncDisposable {
     options: CallOptions = {},
   ): Promise<ResponseBodies["findManifests"]["metadata"]> {
     const found: ResponseBodies["findManifests"]["metadata"][] = [];
-    await this.#exchange("findManifests", body, options, (part) => {
+    let bytes = 0;
+    await this.#exchange("findManifests", body, options, (part, lengthBytes) => {
       found.push((part as ResponseBodies["findManifests"]).metadata);
-      if (found.length > MAX_PAGES)
-        throw new SejfError("SEJF_CORRUPT", `a search has more than ${MAX_PAGES} pages`);
+      bytes += lengthBytes;
+      if (found.length > MAX_PAGES || bytes > this.#maxFoundBytes)
+        throw new SejfError(
+          "SEJF_CORRUPT",
+          `a search has ${found.length} pages of ${bytes} bytes and no end, the limit is ${this.#maxFoundBytes} bytes`,
+        );
     });
     return found.flat();
   }
@@ -187,15 +198,15 @@ export class SessionClient implements AsyncDisposable {
     kind: K,
     body: RequestBodies[K],
     options: CallOptions,
-    onPart: (body: unknown) => void,
+    onPart: (body: unknown, lengthBytes: number) => void,
   ): Promise<void> {
     this.#assertOpen(options);
     const { signal } = options;
     const id = this.#nextId++;
     let onAbort = (): void => {};
     const answered = new Promise<void>((resolve, reject) => {
-      const onBody = (_: number, part: unknown, last: boolean): void => {
-        onPart(part);
+      const onBody = (_: number, part: unknown, last: boolean, lengthBytes: number): void => {
+        onPart(part, lengthBytes);
         if (last) resolve();
       };
       const onError = (_: number, error: SejfError): void => reject(error);
@@ -229,7 +240,8 @@ export class SessionClient implements AsyncDisposable {
 
   async #receive(): Promise<void> {
     try {
-      for await (const message of this.#call.messages()) this.#dispatch(decodeResponse(message));
+      for await (const message of this.#call.messages())
+        this.#dispatch(decodeResponse(message), message.byteLength);
       // After a half-close this is how it should end; then nothing waits any more.
       const ended = new SejfError("SEJF_CONNECTION", "the server ended the session", {
         retryable: true,
@@ -244,7 +256,7 @@ export class SessionClient implements AsyncDisposable {
     }
   }
 
-  #dispatch({ requestId, hasMore, response }: SessionResponse): void {
+  #dispatch({ requestId, hasMore, response }: SessionResponse, lengthBytes: number): void {
     const id = Number(requestId);
     const pending = this.#pending.get(id);
     if (pending === undefined) {
@@ -264,8 +276,10 @@ export class SessionClient implements AsyncDisposable {
     }
     if (response.kind !== pending.kind)
       throw new SejfError("SEJF_CORRUPT", `${pending.kind}: the answer is one to ${response.kind}`);
+    if (hasMore && response.kind !== "findManifests")
+      throw new SejfError("SEJF_CORRUPT", `${pending.kind}: the answer has no end`);
     if (!hasMore) this.#pending.delete(id);
-    pending.onBody(id, response.body, !hasMore);
+    pending.onBody(id, response.body, !hasMore, lengthBytes);
   }
 
   #failPending(error: unknown): void {
@@ -295,7 +309,7 @@ export async function openSession(
       "kopia-arch": process.arch,
     },
   });
-  const session = new SessionClient(call);
+  const session = new SessionClient(call, options.maxFoundBytes);
   try {
     await session.initialize(options.purpose ?? "", options.readOnly ?? false, options);
     return session;
