@@ -104,7 +104,7 @@ export class ThreadEngine implements BulkEngine {
     this.#memory = new EngineMemory(plan);
     this.#pool = new ThreadPool(plan.threads, (thread) => this.#threadData(thread), {
       onWant: (thread, message) => this.#packs.onWant(thread, message),
-      onFull: (message) => this.#packs.onFull(message),
+      onFull: (thread, message) => this.#packs.onFull(thread, message),
       onFailure: (error) => {
         this.#failure ??= error;
       },

@@ -13,6 +13,8 @@ export class PackTraffic {
   readonly #buffers: NumberPool;
   /** Threads that want a buffer, and whether they stand still without it. */
   readonly #wants = new Map<number, boolean>();
+  /** How many buffers each thread has, or is about to get. */
+  readonly #held: number[];
   readonly #storing = new Set<Promise<void>>();
 
   constructor(
@@ -26,6 +28,7 @@ export class PackTraffic {
     this.#grant = grant;
     this.#fail = fail;
     this.#buffers = new NumberPool(memory.plan.packBuffers);
+    this.#held = Array.from({ length: memory.plan.threads }, () => 0);
   }
 
   onWant(thread: number, message: WantPack): void {
@@ -33,7 +36,8 @@ export class PackTraffic {
     this.#serve();
   }
 
-  onFull(message: FullPack): void {
+  onFull(thread: number, message: FullPack): void {
+    this.#held[thread]!--;
     const storing: Promise<void> = this.#store(message).finally(() =>
       this.#storing.delete(storing),
     );
@@ -65,22 +69,27 @@ export class PackTraffic {
   }
 
   #serve(): void {
-    while (this.#wants.size > 0) {
+    for (let thread = this.#next(); thread !== undefined; thread = this.#next()) {
       const buffer = this.#buffers.tryAcquire();
       if (buffer === undefined) return;
-      const thread = this.#mostUrgent();
       this.#wants.delete(thread);
+      this.#held[thread]!++;
       void this.#open(thread, buffer);
     }
   }
 
-  #mostUrgent(): number {
-    let first = -1;
+  /**
+   * Who gets the next buffer: a thread that has none, else one that asks ahead, as long as there is one left for each
+   * that has none: those that have theirs may never fill them.
+   */
+  #next(): number | undefined {
+    let ahead: number | undefined;
     for (const [thread, blocked] of this.#wants) {
-      if (blocked) return thread;
-      if (first < 0) first = thread;
+      if (blocked || this.#held[thread] === 0) return thread;
+      ahead ??= thread;
     }
-    return first;
+    const without = this.#held.filter((count) => count === 0).length;
+    return this.#buffers.free.length > without ? ahead : undefined;
   }
 
   async #open(thread: number, buffer: number): Promise<void> {

@@ -8,7 +8,9 @@ import type { EngineMemory } from "./memory.ts";
 import type { FromThread, PackGrant } from "./protocol.ts";
 
 /** The next buffer is asked for when so much of a pack is full: then the one before may be free again. */
-const ASK_AHEAD = 0.75;
+const ASK_AHEAD = 0.6;
+/** A pack ends before a content that would take it further beyond its size: so much of each buffer is never touched. */
+const FULLEST = 1.1;
 
 /** A pack, or whatever stands in its place, that is being filled in a buffer. */
 export type FillingPack = Pick<
@@ -49,7 +51,12 @@ export class PackWriter {
 
   /** Whether a content of that many stored bytes can be written now. */
   hasRoom(storedLength: number): boolean {
-    return this.#current?.builder.fits(storedLength) === true;
+    const builder = this.#current?.builder;
+    if (builder?.fits(storedLength) !== true) return false;
+    const { maxPackSizeBytes } = this.#options;
+    return (
+      builder.contentCount === 0 || builder.lengthBytes + storedLength <= FULLEST * maxPackSizeBytes
+    );
   }
 
   /** Finishes a pack that is too full, takes up the next one; waits for a buffer where none is free. */

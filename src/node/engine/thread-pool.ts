@@ -26,7 +26,7 @@ export type NewJob<J extends ThreadJob = ThreadJob> = J extends ThreadJob ? Omit
 
 export interface PoolEvents {
   onWant(thread: number, message: WantPack): void;
-  onFull(message: FullPack): void;
+  onFull(thread: number, message: FullPack): void;
   /** Once, with what ended the pool. */
   onFailure(error: SejfError): void;
 }
@@ -173,7 +173,7 @@ export class ThreadPool {
   #onMessage(thread: Thread, message: FromThread): void {
     if (this.#failure !== undefined) return;
     if (message.op === "want") this.#events.onWant(thread.number, message);
-    else if (message.op === "full") this.#events.onFull(message);
+    else if (message.op === "full") this.#events.onFull(thread.number, message);
     else this.#settle(thread, message);
   }
 
