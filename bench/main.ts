@@ -4,9 +4,11 @@
  *     npm run bench -- [--only TEXT] [--rounds N] [--defaults | --equal] [--markdown FILE]
  *
  * Needs a kopia as `KOPIA_EXE` or on the PATH. Data sets are made once below `SEJF_BENCH_DATA`, repositories and
- * restored trees lie below `SEJF_BENCH_WORK` (default: the system's temporary folder) and are removed again.
+ * restored trees lie below `SEJF_BENCH_WORK` (default: the system's temporary folder). Trees on a disk are removed at
+ * the end of all: a file system that has just lost 100,000 files makes the next ones slowly. Nothing of an earlier run
+ * is left to be written when the next one begins.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -30,6 +32,8 @@ const WORK = process.env["SEJF_BENCH_WORK"] ?? tmpdir();
 interface Program {
   readonly name: "sejf" | "kopia";
   readonly exe: string;
+  /** Before the command's own arguments. */
+  readonly args: readonly string[];
 }
 
 interface Setup {
@@ -69,7 +73,8 @@ class Client {
   }
 
   async run(...args: readonly string[]): Promise<Measurement> {
-    return await runProgram(this.program.exe, args, this.#env);
+    const { exe, args: first } = this.program;
+    return await runProgram(exe, [...first, ...args], this.#env);
   }
 
   async create(setup: Setup, compression: string | undefined): Promise<void> {
@@ -134,12 +139,14 @@ async function scenario(name: DatasetName, setup: Setup, compression?: string): 
       `${data.name} ${run} ${program.name}: ${(measured.wallMs / 1000).toFixed(2)} s, ${(measured.cpuMs / 1000).toFixed(2)} s CPU, ${(measured.peakBytes / 2 ** 20).toFixed(0)} MiB\n`,
     );
   };
-  await runProgram("sh", ["-c", 'find "$0" -type f -exec cat {} + >/dev/null', data.path], {
-    PATH: process.env["PATH"],
-  });
+  for (const { path } of [data, changed])
+    await runProgram("sh", ["-c", 'find "$0" -type f -exec cat {} + >/dev/null', path], {
+      PATH: process.env["PATH"],
+    });
   for (let round = 0; round < ROUNDS; round++) {
     for (const program of round % 2 === 0 ? PROGRAMS : PROGRAMS.toReversed()) {
       const client = new Client(program);
+      await settle();
       try {
         await client.create(setup, compression);
         const first = await client.snapshot(data.path);
@@ -158,7 +165,12 @@ async function scenario(name: DatasetName, setup: Setup, compression?: string): 
         client.remove();
       }
     }
-    if (name === "small") floors.push(await createFloor(data.path, join(WORK, "sejf-bench-floor")));
+    if (name === "small") {
+      const target = mkdtempSync(join(WORK, "sejf-bench-floor-"));
+      trees.push(target);
+      await settle();
+      floors.push(await createFloor(data.path, join(target, "tree")));
+    }
   }
   for (const [run, row] of results) {
     rows.push({
@@ -170,14 +182,38 @@ async function scenario(name: DatasetName, setup: Setup, compression?: string): 
 }
 
 const floors: number[] = [];
+/** To be removed at the end. */
+const trees: string[] = [];
 
 async function restore(client: Client, id: string, below: string): Promise<Measurement> {
   const target = mkdtempSync(join(below, "sejf-bench-restored-"));
+  const inMemory = below !== WORK;
+  if (!inMemory) trees.push(target);
+  await settle();
   try {
     return await client.run("restore", id, join(target, "tree"), "--no-progress");
   } finally {
-    rmSync(target, { recursive: true, force: true });
+    if (inMemory) rmSync(target, { recursive: true, force: true });
   }
+}
+
+/** What earlier runs have written is on the disk. */
+async function settle(): Promise<void> {
+  await runProgram("sync", [], { PATH: process.env["PATH"] });
+}
+
+/** The bundle that the launcher runs now: it would bundle anew, in the measured time, when a source changes. */
+async function frozenSejf(): Promise<Program> {
+  await runProgram(SEJF_EXE, ["--version"], process.env);
+  const folder = join(import.meta.dirname, "..", "dist", "bundle");
+  const bundle = /import\("\.\/(.+)"\)/.exec(readFileSync(join(folder, "main.js"), "utf8"))?.[1];
+  if (bundle === undefined) throw new Error(`${folder}/main.js names no bundle`);
+  const flags = /exec "\$node" (\S+) "\$bundle"/.exec(readFileSync(SEJF_EXE, "utf8"))?.[1];
+  return {
+    name: "sejf",
+    exe: process.execPath,
+    args: [...(flags === undefined ? [] : [flags]), join(folder, bundle)],
+  };
 }
 
 function best(list: readonly Measurement[], value: (measured: Measurement) => number): number {
@@ -197,17 +233,23 @@ function table(): string {
       `| ${row.run} | ${row.setup} | ${(best(row.sejf, wall) / 1000).toFixed(2)} s | ${(best(row.kopia, wall) / 1000).toFixed(2)} s | **${(best(row.sejf, wall) / best(row.kopia, wall)).toFixed(2)}** | ${(best(row.sejf, cpu) / best(row.kopia, cpu)).toFixed(2)} | ${peak(row.sejf).toFixed(0)} : ${peak(row.kopia).toFixed(0)} MiB |`,
     );
   }
-  if (floors.length > 0)
+  if (floors.length > 0) {
+    const floor = Math.min(...floors);
+    const restored = rows.filter(
+      ({ run }) => run.startsWith("restore to a disk") && run.includes("100,000"),
+    );
+    const ratios = restored.map(({ sejf }) => (best(sejf, (m) => m.wallMs) / floor).toFixed(2));
     lines.push(
       "",
-      `Floor of the small files' restore to a disk (two threads that create the same files, nothing else): ${(Math.min(...floors) / 1000).toFixed(2)} s.`,
+      `Floor of the small files' restore to a disk (two threads that create the same files, nothing else): ${(floor / 1000).toFixed(2)} s; sejf : floor ${ratios.join(", ")}.`,
     );
+  }
   return lines.join("\n");
 }
 
 async function heading(): Promise<string> {
   const [sejf, kopia] = await Promise.all(
-    PROGRAMS.map((program) => runProgram(program.exe, ["--version"], process.env)),
+    PROGRAMS.map(({ exe, args }) => runProgram(exe, [...args, "--version"], process.env)),
   );
   return `sejf ${sejf?.stdout.trim()}, kopia ${kopia?.stdout.trim()}, Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? "?"}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB; best of ${ROUNDS}, both programs in turn, warm cache.`;
 }
@@ -219,16 +261,20 @@ if (KOPIA_EXE === undefined) {
   process.exit(1);
 }
 const PROGRAMS: readonly Program[] = [
-  { name: "sejf", exe: SEJF_EXE },
-  { name: "kopia", exe: KOPIA_EXE },
+  await frozenSejf(),
+  { name: "kopia", exe: KOPIA_EXE, args: [] },
 ];
 mkdirSync(WORK, { recursive: true });
 const setups = options.equal ? [EQUAL] : options.defaults ? [DEFAULTS] : [EQUAL, DEFAULTS];
-for (const setup of setups) {
-  if (wanted("random")) await scenario("random", setup);
-  if (wanted("log")) await scenario("log", setup, "zstd-fastest");
-  if (wanted("small")) await scenario("small", setup);
-  if (wanted("disk")) await scenario("disk", setup);
+try {
+  for (const setup of setups) {
+    if (wanted("random")) await scenario("random", setup);
+    if (wanted("log")) await scenario("log", setup, "zstd-fastest");
+    if (wanted("small")) await scenario("small", setup);
+    if (wanted("disk")) await scenario("disk", setup);
+  }
+} finally {
+  for (const tree of trees) rmSync(tree, { recursive: true, force: true });
 }
 const report = `${await heading()}\n\n${table()}\n`;
 process.stdout.write(`${report}`);
