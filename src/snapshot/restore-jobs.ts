@@ -1,6 +1,6 @@
 /** Files of a restore as jobs for the content layer, and what comes of them. */
 import { type CallOptions, mapConcurrent } from "../bytes/index.ts";
-import { SejfError } from "../errors/index.ts";
+import { type ErrorCode, SejfError } from "../errors/index.ts";
 import type { RestoreFileOptions, RestoreJob, RestoreResult } from "../format/index.ts";
 import { objectPieces, parseObjectId } from "../object/index.ts";
 import type { Repository } from "../repository/index.ts";
@@ -12,6 +12,12 @@ import type { RestoreOptions } from "./restore-types.ts";
 import type { DirEntry } from "./types.ts";
 
 const TABLES_AT_ONCE = 8;
+const DAMAGED: ReadonlySet<ErrorCode> = new Set([
+  "SEJF_BLOB_NOT_FOUND",
+  "SEJF_CONTENT_NOT_FOUND",
+  "SEJF_CORRUPT",
+  "SEJF_RANGE",
+]);
 
 /** One file under way. */
 interface PendingFile {
@@ -89,8 +95,7 @@ export class RestoreJobs {
     this.#pending.delete(result.job);
     if (result.ok) this.#tally.file(result.sizeBytes);
     else {
-      const error = new SejfError(result.code, result.message);
-      this.#tally.fail(pending.path, error, pending.node?.handle);
+      this.#tally.fail(pending.path, failureOf(result, pending.path), pending.node?.handle);
     }
     return { ...pending, ok: result.ok };
   }
@@ -142,4 +147,17 @@ export class RestoreJobs {
       ignorePermissionErrors,
     };
   }
+}
+
+/** With the file that it is about, and what can be done where the repository is damaged. */
+function failureOf(
+  { code, message }: { readonly code: ErrorCode; readonly message: string },
+  path: string,
+): SejfError {
+  const text = message.startsWith("restoring ") ? message : `restoring ${path}: ${message}`;
+  if (!DAMAGED.has(code)) return new SejfError(code, text);
+  // A pack that ends too early is damaged, however it is read.
+  return new SejfError(code === "SEJF_RANGE" ? "SEJF_CORRUPT" : code, text, {
+    hint: "`snapshot verify` shows all that is damaged; with --ignore-errors everything else is restored",
+  });
 }

@@ -250,14 +250,15 @@ const CASES: readonly Case[] = [
     hint: /./,
   },
   {
-    name: "a pack that is gone",
+    name: "a pack that ends too early",
     args: ({ tree, sejf }) => ["restore", tree, join(sejf.home, "target")],
     before: (setting) =>
       damagedCopy(setting, "no packs", (copy) => {
         for (const path of filesOf(copy, "p")) truncateSync(path, 10);
       }),
     status: 1,
-    says: /pack .*p.*ends at/,
+    says: /restoring .+: pack .*p.* is 10 bytes, expected \d+ or more/,
+    hint: /snapshot verify/,
   },
   {
     name: "a garbled index",

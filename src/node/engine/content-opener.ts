@@ -1,6 +1,6 @@
 /** The stages of a content that is read, in the thread: pack range → decrypt → decompress → re-hash. */
 import { equalBytes } from "../../bytes/index.ts";
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import {
   type CompressionEngine,
   type Compressor,
@@ -172,7 +172,7 @@ export class ContentOpener {
         if (count === 0) {
           return new SejfError(
             "SEJF_RANGE",
-            `pack ${path} ends at ${offset + done}, expected ${offset + target.length} bytes or more`,
+            `pack ${path} is ${fstatSync(fd).size} bytes, expected ${offset + target.length} or more`,
           );
         }
         done += count;
