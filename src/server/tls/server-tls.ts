@@ -2,10 +2,9 @@
  * The TLS identity of a server: from PEM files, made into PEM files, or made for this run only. Kopia's rules: generating
  * into files never replaces one. Spec: kopia-server 1.2.
  */
-import { X509Certificate } from "node:crypto";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { access, chmod, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import { createSecureContext } from "node:tls";
 import { bytesToUtf8 } from "../../bytes/index.ts";
 import { errorFromUnknown, SejfError } from "../../errors/index.ts";
 import { certificateFingerprint } from "../../rpc/index.ts";
@@ -75,8 +74,9 @@ async function loadCertificate(
   const cert = await readPem(certFile);
   const key = await readPem(keyFile);
   try {
-    createSecureContext({ cert, key }); // the two belong together
     const first = new X509Certificate(cert);
+    // OpenSSL takes a pair of two kinds of keys, and fails every connection then.
+    if (!first.checkPrivateKey(createPrivateKey(key))) throw new Error("they are not a pair");
     return { cert, key, fingerprint: certificateFingerprint(first), names: namesOf(first) };
   } catch (error) {
     throw new SejfError(

@@ -105,6 +105,9 @@ test("openServerTls: files that are absent, no PEM, or a pair of two certificate
   await writeFile(certFile, SELF_SIGNED.cert);
   await writeFile(keyFile, SIGNED.key);
   await assert.rejects(openServerTls({ certFile, keyFile }), { code: "SEJF_CORRUPT" });
+  const rsa = await generateServerCertificate(GENERATE);
+  await writeFile(keyFile, rsa.key);
+  await assert.rejects(openServerTls({ certFile, keyFile }), { code: "SEJF_CORRUPT" });
   await writeFile(keyFile, "no key");
   await assert.rejects(openServerTls({ certFile, keyFile }), { code: "SEJF_CORRUPT" });
   await writeFile(keyFile, SELF_SIGNED.key);
