@@ -1,9 +1,10 @@
 /**
  * Crontab expressions as Kopia reads them: 5 fields, a sixth is the year, with seven the first is the second. The
- * library has another order of six fields and no long names, so an expression is translated first. Apart from
- * schedule.ts so that only who meets an expression loads the library. Spec: kopia-snapshots 5.9.
+ * library has another order of six fields and no long names, so an expression is translated first. It is loaded by who
+ * meets the first expression: nearly no command does. Spec: kopia-snapshots 5.9.
  */
-import { Cron } from "croner";
+import { createRequire } from "node:module";
+import type { Cron } from "croner";
 
 const SHORTHANDS: ReadonlyMap<string, string> = new Map([
   ["@yearly", "0 0 0 1 1 * *"],
@@ -48,9 +49,20 @@ function parse(text: string): Cron | undefined {
   const fields = (SHORTHANDS.get(text) ?? text).replaceAll(LONG_NAMES, "$1").split(/\s+/);
   if (fields.length < 5 || !fields.every((field) => FIELD.test(field))) return undefined;
   const withSeconds = fields.length === 6 ? ["0", ...fields] : fields.slice(0, 7);
+  const CronClass = cronClass();
   try {
-    return new Cron(withSeconds.join(" "), { sloppyRanges: true });
+    return new CronClass(withSeconds.join(" "), { sloppyRanges: true });
   } catch {
     return undefined;
   }
+}
+
+let loaded: typeof Cron | undefined;
+
+function cronClass(): typeof Cron {
+  if (loaded === undefined) {
+    const library = createRequire(import.meta.url)("croner") as typeof import("croner");
+    loaded = library.Cron;
+  }
+  return loaded;
 }

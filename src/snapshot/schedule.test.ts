@@ -215,3 +215,21 @@ test("isCronExpression, nextSnapshotTime: any text is an expression or is not, w
     { numRuns: numRuns() },
   );
 });
+
+const LOAD = `
+import { registerHooks } from "node:module";
+registerHooks({ resolve(name, context, next) {
+  if (name === "croner") console.log("loaded");
+  return next(name, context);
+} });
+const { isCronExpression } = await import(process.argv[1]);
+console.log("before");
+isCronExpression("0 0 * * *");
+`;
+
+test("the library for crontab expressions is loaded by the first of them", () => {
+  const index = new URL("./index.ts", import.meta.url).href;
+  const args = ["--input-type=module", "--eval", LOAD, index];
+  const output = execFileSync(process.execPath, args, { encoding: "utf8" });
+  assert.deepEqual(output.trim().split("\n"), ["before", "loaded"]);
+});
