@@ -1,5 +1,6 @@
 /**
- * The library `sejf`: everything of `sejf/portable`, and on Node the storages, direct repositories and snapshots.
+ * The library `sejf`: everything of `sejf/portable`, and on Node the storages, repositories worked on directly or through
+ * a server, and snapshots.
  *
  * ```ts
  * import { createSnapshot, openRepository } from "sejf";
@@ -17,5 +18,18 @@ export { type DirectContents, openDirectContents } from "./content/index.ts";
 export { nodeCompressionEngine, nodeCryptoEngine } from "./node/index.ts";
 export * from "./portable.ts";
 export * from "./repository/index.ts";
+export {
+  connectServer,
+  type ConnectServerOptions,
+  openConnectedRepository,
+  type OpenConnectedOptions,
+  openRemoteRepository,
+  type OpenRemoteOptions,
+  openServerRepository,
+  type RemoteRepository,
+  type SendNotificationRequest,
+  type ServerCapacity,
+  type UnflushedLimits,
+} from "./rpc/index.ts";
 export * from "./snapshot/index.ts";
 export * from "./storage/index.ts";

@@ -6,12 +6,15 @@ import { test } from "node:test";
 import { compareTrees } from "../../scripts/compare-trees.ts";
 import {
   connectRepository,
+  connectServer,
   createRepository,
   createSnapshot,
   listSnapshots,
+  openConnectedRepository,
   openObject,
   openRepository,
   openStorage,
+  parseApiServer,
   populateRepository,
   resolveObjectPath,
   restoreTree,
@@ -19,6 +22,7 @@ import {
   toObjectId,
   writeObject,
 } from "../../src/index.ts";
+import { TEST_CREDENTIALS, TestSessionServer } from "../../src/testkit/session-server.ts";
 import { temporaryDirectory } from "../../src/testkit/temp.ts";
 
 test("the library does what docs/library.md says", async () => {
@@ -71,4 +75,30 @@ test("the library does what docs/library.md says", async () => {
     openRepository({ password: "wrong", configFile, env }),
     (error) => error instanceof SejfError && error.code === "SEJF_INVALID_PASSWORD",
   );
+});
+
+test("a repository behind a server, as docs/library.md says", async () => {
+  await using folder = await temporaryDirectory("library");
+  await using running = await TestSessionServer.start();
+  const { username, hostname, password } = TEST_CREDENTIALS;
+  const configFile = join(folder.path, "repository.config");
+  const env = { KOPIA_CACHE_DIRECTORY: join(folder.path, "cache") };
+  const server = parseApiServer({ url: running.url, fingerprint: running.fingerprint });
+  await connectServer(server, { password, configFile, env, client: { username, hostname } });
+  const tree = join(folder.path, "documents");
+  mkdirSync(tree);
+  writeFileSync(join(tree, "one.txt"), "one");
+  {
+    await using repository = await openConnectedRepository({ password, configFile, env });
+    await createSnapshot(repository, { ...repository.identity, path: tree }, {});
+    await repository.flush();
+    await repository.applyRetention?.(tree, true);
+    await repository.flush();
+  }
+  await using repository = await openConnectedRepository({ password, configFile, env });
+  const newest = (await listSnapshots(repository)).at(-1);
+  assert.ok(newest !== undefined);
+  const { entry } = await resolveObjectPath(repository, newest.id);
+  await restoreTree(repository, entry, join(folder.path, "restored"));
+  assert.deepEqual(compareTrees(tree, join(folder.path, "restored")).differences, []);
 });

@@ -9,10 +9,11 @@ import { SejfError } from "../../errors/index.ts";
 import { nodeCompressionEngine, nodeCryptoEngine } from "../../node/index.ts";
 import {
   type ApiServer,
+  assertNotSealed,
   cacheLimits,
   type ConnectionConfig,
   type ConnectOptions,
-  type DirectRepository,
+  type Repository,
   loadConfig,
   openRepository,
   type OpenRepositoryOptions,
@@ -29,6 +30,8 @@ export interface OpenConnectedOptions extends OpenRepositoryOptions {
   readonly purpose?: string | undefined;
   /** Told to the server for its log. */
   readonly clientVersion?: string | undefined;
+  /** What local copies are kept under, where the password is another one each time. Default: the password. */
+  readonly cachePassword?: string | undefined;
 }
 
 export interface ConnectServerOptions extends ConnectOptions {
@@ -39,9 +42,7 @@ export interface ConnectServerOptions extends ConnectOptions {
  * The repository of a connection file, of whichever kind it is. Disposing it flushes nothing.
  * @throws as `openRepository`, and for a server as `openServerRepository`.
  */
-export async function openConnectedRepository(
-  options: OpenConnectedOptions,
-): Promise<DirectRepository | RemoteRepository> {
+export async function openConnectedRepository(options: OpenConnectedOptions): Promise<Repository> {
   const { config } = await connectionOf(options);
   return await (config.apiServer === undefined ? openRepository : openServerRepository)(options);
 }
@@ -66,7 +67,9 @@ async function connectionOf(
 ): Promise<{ readonly config: ConnectionConfig; readonly configFile: string }> {
   const env = options.env ?? process.env;
   const configFile = resolveConfigFile(options.configFile, env);
-  return { config: await loadConfig(configFile, env), configFile };
+  const config = await loadConfig(configFile, env);
+  if (options.belowSealed !== true) assertNotSealed(config, configFile);
+  return { config, configFile };
 }
 
 /**
@@ -134,6 +137,10 @@ function localCache(
     files: new DiskCache(directory, cacheLimits(config), clock, random),
     engine,
     random,
-    key: deriveCacheKey(engine, server.cacheKeyAlgorithm, options.password),
+    key: deriveCacheKey(
+      engine,
+      server.cacheKeyAlgorithm,
+      options.cachePassword ?? options.password,
+    ),
   });
 }
