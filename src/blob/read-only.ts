@@ -9,6 +9,11 @@ export function readOnlyStorage(storage: BlobStorage): BlobStorage {
 }
 
 class ReadOnlyStorage extends StorageWrapper {
+  constructor(inner: BlobStorage) {
+    super(inner);
+    delete this.removeStaleTemporaryFiles;
+  }
+
   override get capabilities(): StorageCapabilities {
     return { ...this.inner.capabilities, readOnly: true };
   }

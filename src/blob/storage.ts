@@ -1,5 +1,5 @@
 /** The seam to every store: flat, immutable, named blobs. */
-import type { CallOptions, OwnedBytes, TimestampNs } from "../bytes/index.ts";
+import type { CallOptions, Clock, OwnedBytes, TimestampNs } from "../bytes/index.ts";
 
 /** ASCII letters, digits, `.`, `-`, `_`; made by `toBlobId`. */
 export type BlobId = string & { readonly __brand: "BlobId" };
@@ -62,6 +62,11 @@ export interface BlobStorage extends AsyncDisposable {
   list(prefix: string, options?: CallOptions): AsyncIterable<readonly BlobMetadata[]>;
   /** Where a blob is a plain local file, its path: threads may read it themselves. The file may not exist. */
   localPath?(id: BlobId): string;
+  /** Where puts leave something behind when the writer dies: removes what is older than a day. */
+  removeStaleTemporaryFiles?(
+    clock: Clock,
+    options?: CallOptions,
+  ): Promise<{ readonly files: number; readonly bytes: number }>;
   /** Bytes of the volume, where the store knows them. */
   capacity?(
     options?: CallOptions,

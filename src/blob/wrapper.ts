@@ -17,11 +17,14 @@ export class StorageWrapper implements BlobStorage {
   readonly inner: BlobStorage;
   /** Only where the storage inside has it. A wrapper that must see every read sets it to undefined. */
   localPath?: (id: BlobId) => string;
+  removeStaleTemporaryFiles?: NonNullable<BlobStorage["removeStaleTemporaryFiles"]>;
   readonly capacity?: (options?: CallOptions) => Promise<Capacity | undefined>;
 
   constructor(inner: BlobStorage) {
     this.inner = inner;
     if (inner.localPath !== undefined) this.localPath = inner.localPath.bind(inner);
+    if (inner.removeStaleTemporaryFiles !== undefined)
+      this.removeStaleTemporaryFiles = inner.removeStaleTemporaryFiles.bind(inner);
     if (inner.capacity !== undefined) this.capacity = inner.capacity.bind(inner);
   }
 

@@ -55,6 +55,8 @@ export interface CollectPacksResult {
   /** In no index, but too young or of a session that lives. */
   readonly retained: BlobCount;
   readonly deleted: BlobCount;
+  /** What writers that died left in the storage, removed with the rest. */
+  readonly temporary: BlobCount;
 }
 
 const PARALLEL_DELETES = 16;
@@ -96,10 +98,17 @@ export async function collectPacks(
   }
   for (const blob of unreferenced) options.onUnreferenced?.(blob);
   if (options.delete) await deleteAll(contents, unreferenced, options);
+  const temporary =
+    options.delete && prefix === ""
+      ? await contents.storage.removeStaleTemporaryFiles?.(options.clock, {
+          signal: options.signal,
+        })
+      : undefined;
   return {
     unreferenced: countOf(unreferenced),
     retained: countOf(retained),
     deleted: countOf(options.delete ? unreferenced : []),
+    temporary: { count: temporary?.files ?? 0, sizeBytes: temporary?.bytes ?? 0 },
   };
 }
 

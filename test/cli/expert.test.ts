@@ -1,6 +1,8 @@
 /** The expert commands where something is wrong: what they say, and with which exit status they end. */
 import assert from "node:assert/strict";
-import { rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { rm, utimes, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
 import type { CommandResult } from "../../src/testkit/kopia.ts";
 import { GoldenCopy } from "./golden-copy.ts";
@@ -153,11 +155,19 @@ test("blob gc: counts, and deletes only with --delete=yes", async () => {
   const young = await sejf.ok(["blob", "gc", "--delete=yes", DANGEROUS]);
   assert.match(young.stderr, /Found 0 unused blobs \(0 B\), \d+ more .* are too young/);
   const before = await copy.blobs();
+  const [stale, fresh] = ["a", "b"].map((name) =>
+    join(copy.path, `kopia.repository.f.tmp.${name.repeat(16)}`),
+  ) as [string, string];
+  for (const path of [stale, fresh]) await writeFile(path, "half");
+  await utimes(stale, 1_700_000_000, 1_700_000_000);
   const dry = await sejf.ok(["blob", "gc", "--safety=none", DANGEROUS]);
   assert.match(dry.stderr, /Found [1-9]\d* unused blobs.*\nPass --delete=yes to delete\./);
   assert.deepEqual(await copy.blobs(), before);
-  await sejf.ok(["blob", "gc", "--safety=none", "--delete=yes", DANGEROUS]);
+  assert.ok(existsSync(stale));
+  const done = await sejf.ok(["blob", "gc", "--safety=none", "--delete=yes", DANGEROUS]);
   assert.ok((await copy.blobs()).length < before.length);
+  assert.match(done.stderr, /Removed 1 unfinished files of writers that died \(4 B\)/);
+  assert.deepEqual([existsSync(stale), existsSync(fresh)], [false, true]);
   await sejf.ok(["content", "verify", "--full"]);
 });
 

@@ -23,7 +23,7 @@ export const command: Command = defineCommand({
     if (flags.parallel < 1) throw usageError("--parallel: expected 1 or more");
     const isDeleting = flags.delete === "yes";
     await using repository = await context.openDirectRepository();
-    const { unreferenced, retained, deleted } = await collectPacks(repository.contents, {
+    const { unreferenced, retained, deleted, temporary } = await collectPacks(repository.contents, {
       clock: context.clock,
       ages: flags.safety === "none" ? NO_COLLECTION_AGES : FULL_COLLECTION_AGES,
       prefix: flags.prefix,
@@ -42,7 +42,11 @@ export const command: Command = defineCommand({
     );
     if (isDeleting)
       context.log.info(`Deleted ${deleted.count} blobs (${formatBytes(deleted.sizeBytes)}).`);
-    else if (unreferenced.count > 0) context.log.info("Pass --delete=yes to delete.");
+    if (temporary.count > 0)
+      context.log.info(
+        `Removed ${temporary.count} unfinished files of writers that died (${formatBytes(temporary.sizeBytes)}).`,
+      );
+    if (!isDeleting && unreferenced.count > 0) context.log.info("Pass --delete=yes to delete.");
     return 0;
   },
 });
