@@ -423,7 +423,10 @@ test("interop: kopia's control commands on our server, ours on kopia's", {
   const theirs = spawn(
     kopia.exe,
     [
-      ...["server", "start", `--config-file=${home.configFile}`, "--address=127.0.0.1:0"],
+      "server",
+      "start",
+      `--config-file=${home.configFile}`,
+      "--address=127.0.0.1:0",
       ...GENERATED_TLS,
       `--server-control-password=${CONTROL_PASSWORD}`,
     ],
