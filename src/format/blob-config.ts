@@ -36,7 +36,7 @@ export function openBlobConfig(
       "SEJF_INVALID_PASSWORD",
       "kopia.blobcfg does not open with the repository's password",
       {
-        hint: "a change of the password may have been interrupted, or the blob is damaged",
+        hint: "the blob is damaged, or a change of the password was interrupted: bring back the version of it before, which an object lock keeps",
         cause: error,
       },
     );

@@ -2,7 +2,15 @@ import assert from "node:assert/strict";
 import { cp, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { type BlobStorage, MemoryStorage } from "../blob/index.ts";
+import {
+  type BlobId,
+  type BlobMetadata,
+  type BlobStorage,
+  MemoryStorage,
+  type PutOptions,
+  type StorageCapabilities,
+  StorageWrapper,
+} from "../blob/index.ts";
 import { BLOB_CONFIG_BLOB_ID, FORMAT_BLOB_ID } from "../format/index.ts";
 import { nodeCryptoEngine } from "../node/index.ts";
 import { openStorage } from "../storage/index.ts";
@@ -87,6 +95,59 @@ test("changePassword: stopped at any call, the old password opens the repository
     await again.changePassword(storage, "third");
     assert.equal((await open(storage, "third")).retention, undefined);
     assert.notEqual(await storage.stat(BLOB_CONFIG_BLOB_ID), undefined);
+  }
+});
+
+/** Accepts locks, and keeps who asked for which. */
+class LockingStorage extends StorageWrapper {
+  readonly locked: (string | undefined)[] = [];
+
+  override get capabilities(): StorageCapabilities {
+    return { ...this.inner.capabilities, objectLock: true };
+  }
+
+  override async put(
+    id: BlobId,
+    data: Uint8Array | readonly Uint8Array[],
+    { retention, ...options }: PutOptions = {},
+  ): Promise<BlobMetadata> {
+    this.locked.push(retention?.mode);
+    return await this.inner.put(id, data, options);
+  }
+}
+
+test("changePassword: with object lock both blobs are locked anew, and a failure between them leaves the old password", async () => {
+  const retention = {
+    retentionMode: "GOVERNANCE",
+    retentionPeriodNs: 86_400_000_000_000n,
+    unknown: {},
+  } as const;
+  for (const [at, fault] of [
+    [1, { kind: "fail" }],
+    [2, { kind: "fail" }],
+    [2, { kind: "fail-after" }],
+    [2, { kind: "die" }],
+    [3, { kind: "fail" }],
+  ] as const) {
+    const storage = new LockingStorage(new MemoryStorage());
+    await createRepository(storage, { password: "first", engine: quickEngine, retention });
+    const faulty = new FaultStorage(storage, { on: "put", at, fault });
+    const open = async (password: string): Promise<FormatAccess> =>
+      await FormatAccess.open(storage, await readStoredFormat(storage), password, quickTools);
+    const access = await open("first");
+    const change = access.changePassword(faulty, "second");
+    if (at === 3) {
+      await change;
+      await assert.rejects(open("first"), { code: "SEJF_INVALID_PASSWORD" });
+    } else await assert.rejects(change, { code: "SEJF_IO" });
+    assert.ok(storage.locked.every((mode) => mode === "GOVERNANCE"));
+    if (fault.kind === "die") {
+      await assert.rejects(change, { hint: /bring back the version of kopia.blobcfg before/ });
+      await assert.rejects(open("first"), { hint: /bring back the version of it before/ });
+    } else {
+      const again = await Promise.any([open("first"), open("second")]);
+      assert.equal(again.retention?.mode, "GOVERNANCE");
+    }
   }
 });
 

@@ -6,9 +6,15 @@
  * SECURITY: the format key opens everything. It stays in a private field, and is wiped when the access is disposed.
  */
 import { type BlobStorage, getBlobIfPresent, type RetentionOptions } from "../blob/index.ts";
-import type { CallOptions, Clock, OwnedBytes, Random } from "../bytes/index.ts";
+import {
+  type CallOptions,
+  type Clock,
+  equalBytes,
+  type OwnedBytes,
+  type Random,
+} from "../bytes/index.ts";
 import type { CryptoEngine } from "../crypto/index.ts";
-import { isSejfError, SejfError } from "../errors/index.ts";
+import { errorFromUnknown, isSejfError, SejfError } from "../errors/index.ts";
 import {
   BLOB_CONFIG_BLOB_ID,
   type BlobConfig,
@@ -198,11 +204,45 @@ export class FormatAccess implements Disposable {
     }
     assertPassword(newPassword);
     const formatKey = await deriveFormatKey(this.#tools.engine, this.#stored.blob, newPassword);
-    // Two blobs under two keys are no repository. Without the one that says nothing, it opens at every moment.
-    if (isEmptyBlobConfig(this.#blobConfig)) await storage.delete(BLOB_CONFIG_BLOB_ID, options);
-    await this.#write(storage, formatKey, this.#format, this.#blobConfig, options);
+    // Two blobs under two keys are no repository. Without the one that says nothing, it opens at every moment; one that
+    // demands locks must never be away, so that it is put back when the other cannot follow.
+    if (isEmptyBlobConfig(this.#blobConfig)) {
+      await storage.delete(BLOB_CONFIG_BLOB_ID, options);
+      await this.#write(storage, formatKey, this.#format, this.#blobConfig, options);
+    } else {
+      try {
+        await this.#write(storage, formatKey, this.#format, this.#blobConfig, options);
+      } catch (error) {
+        throw await this.#takenBack(storage, errorFromUnknown(error, "changing the password"));
+      }
+    }
     this.#formatKey.fill(0);
     this.#formatKey = formatKey;
+  }
+
+  /**
+   * After a failure between the two blobs: the config again under the key of the format that is stored. Says in the
+   * error where that was not possible.
+   */
+  async #takenBack(storage: BlobStorage, error: SejfError): Promise<SejfError> {
+    const { engine, random } = this.#tools;
+    try {
+      const { blob, bytes } = await readStoredFormat(storage);
+      if (!equalBytes(bytes, this.#stored.bytes)) return error;
+      const config = sealBlobConfig(engine, blob, this.#formatKey, this.#blobConfig, random);
+      await storage.put(BLOB_CONFIG_BLOB_ID, config, { retention: this.retention });
+      return error;
+    } catch (second) {
+      const { code, message } = error;
+      return new SejfError(
+        code,
+        `${message}; the blob ${BLOB_CONFIG_BLOB_ID} may be under the new password already, with ${FORMAT_BLOB_ID} under the old`,
+        {
+          hint: `if the repository does not open any more, bring back the version of ${BLOB_CONFIG_BLOB_ID} before, which the object lock has kept`,
+          cause: second,
+        },
+      );
+    }
   }
 
   /** Rewrites both blobs with these parameters. @throws SEJF_INVALID_ARGUMENT for values that cannot be. */
