@@ -7,6 +7,7 @@ import { FakeClock } from "../../testkit/clock.ts";
 import { numRuns } from "../../testkit/property.ts";
 import { temporaryDirectory } from "../../testkit/temp.ts";
 import { auditLine, openAuditFile, RotatedFile } from "./audit-file.ts";
+import { withoutRepeats } from "./audit-repeats.ts";
 import { parseBasic } from "./basic-auth.ts";
 import { csrfKey, csrfToken, isCsrfToken, newSessionCookie } from "./csrf.ts";
 import { HostGuard } from "./host-guard.ts";
@@ -134,4 +135,22 @@ test("RotatedFile: a folder that cannot be written to is told once, and writing 
   file.write("b");
   await new Promise((resolve) => setTimeout(resolve, 50));
   assert.equal(problems.length, 1);
+});
+
+test("withoutRepeats: a success over HTTP once for a while; failures, clients and other addresses always", () => {
+  const clock = new FakeClock();
+  const written: string[] = [];
+  const log = withoutRepeats({ record: ({ who, from }) => written.push(`${who} ${from}`) }, clock);
+  const login = { action: "login", who: "kopia", from: "a", result: "ok", target: "http" } as const;
+  for (let index = 0; index < 3; index++) log.record(login);
+  assert.deepEqual(written, ["kopia a"]);
+  log.record({ ...login, from: "b" });
+  log.record({ ...login, result: "denied" });
+  log.record({ ...login, result: "denied" });
+  log.record({ ...login, target: "grpc" });
+  log.record({ ...login, target: "grpc" });
+  assert.equal(written.length, 6);
+  clock.advance(11 * 60_000);
+  log.record(login);
+  assert.equal(written.length, 7);
 });

@@ -7,6 +7,7 @@ export {
   RotatedFile,
   type RotatedFileOptions,
 } from "./audit-file.ts";
+export { withoutRepeats } from "./audit-repeats.ts";
 export {
   type ConnectedActions,
   type ControlActions,

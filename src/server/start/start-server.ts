@@ -12,6 +12,7 @@ import {
   type HttpOptions,
   openAuditFile,
   ServerMetrics,
+  withoutRepeats,
 } from "../http/index.ts";
 import { TaskRegistry } from "../jobs/index.ts";
 import { openServerTls, type ServerTls } from "../tls/index.ts";
@@ -128,7 +129,8 @@ async function openParts(options: StartServerOptions, owned: AsyncDisposableStac
     },
     holdings: () => slot.core?.holdings.statistics(),
   });
-  const audit = metrics.counting(auditFile ?? { record: () => undefined });
+  const kept = withoutRepeats(auditFile ?? { record: () => undefined }, clock);
+  const audit = metrics.counting(kept);
   const tasks = new TaskRegistry({ clock });
   let isListening = false;
   const tell = (): void => {
