@@ -285,6 +285,7 @@ function urlOf(tls: ServerTls | undefined, { address }: Listener): string {
 function tellAddress(options: StartServerOptions, tls: ServerTls | undefined, url: string): void {
   const { tell, console, listen, ui, grpc } = options;
   if (tls?.generated === true) tell(`SERVER CERT SHA256: ${tls.fingerprint}`);
+  else if (tls !== undefined) console("info", `Fingerprint of the certificate: ${tls.fingerprint}`);
   if (tls !== undefined && listen.printCertificate)
     tell(`SERVER CERTIFICATE: ${Buffer.from(tls.cert).toString("base64")}`);
   tell(`SERVER ADDRESS: ${url}`);
