@@ -55,7 +55,10 @@ export function manifestHandlers(
       const { principal: account, rights } = session;
       if (!session.allows(labels, "APPEND")) throw accessDenied();
       const json = checkedJson(jsonData);
-      const checked = await manifestRules.checkNew({ account, rights, labels, json }, { signal });
+      const checked = await manifestRules.checkNew(
+        { account, rights, labels, json, manifests },
+        { signal },
+      );
       const id = await manifests.put(checked.labels, checked.data);
       const action = `${checked.labels["type"]}.create`;
       session.audit({ action, result: "ok", target: targetOf(session, id, checked.labels) });
