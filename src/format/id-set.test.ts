@@ -52,6 +52,16 @@ test("IdSet: a large one needs about 20 bytes an ID", () => {
   assert.ok(set.has(sha256Hex(299_999)) && !set.has(sha256Hex(300_000)));
 });
 
+test("IdSet: neither alike IDs nor one set poured into another make it slow", () => {
+  const alike = new IdSet();
+  const id = (at: number): string => at.toString(16).padStart(32, "0");
+  for (let at = 0; at < 200_000; at++) alike.add(id(at));
+  const joined = new IdSet();
+  joined.addAll(alike);
+  assert.equal(joined.size, 200_000);
+  assert.ok(joined.has(id(199_999)) && !joined.has(id(200_000)));
+});
+
 function sha256Hex(value: number): string {
   return createHash("sha256").update(String(value)).digest("hex");
 }

@@ -4,6 +4,8 @@
  * before the hash (`I`, `Z`, the prefix) is mixed in.
  */
 
+import { type Random, systemRandom } from "../bytes/index.ts";
+
 const WORDS = 4;
 const DIGITS = 8;
 const MIN_CAPACITY = 1024;
@@ -21,9 +23,15 @@ export class IdSet {
   #table: Uint32Array;
   #size = 0;
   readonly #key: Uint32Array = new Uint32Array(WORDS);
+  /**
+   * Where a key lies is nobody's to foresee: who knows the key of the hash could make contents that all want one place.
+   * And each set has its own order, so that one can be poured into another that is smaller.
+   */
+  readonly #seed: number;
 
   /** `expected`: about how many there will be, where somebody knows. */
-  constructor(expected = 0) {
+  constructor(expected = 0, random: Random = systemRandom) {
+    this.#seed = new DataView(random.bytes(4).buffer).getInt32(0);
     const wanted = Math.ceil(expected / MAX_LOAD);
     this.#capacity = Math.min(Math.max(wanted, MIN_CAPACITY), MAX_FIRST_CAPACITY);
     this.#table = new Uint32Array(this.#capacity * WORDS);
@@ -94,7 +102,7 @@ export class IdSet {
     const b = key[1]!;
     const c = key[2]!;
     const d = key[3]!;
-    let slot = Math.floor((((d ^ a) >>> 0) / UINT32_RANGE) * capacity);
+    let slot = Math.floor((mix(a ^ this.#seed, b, c, d) / UINT32_RANGE) * capacity);
     for (;;) {
       const at = slot * WORDS;
       if (isFree(table, at)) return at;
@@ -117,6 +125,15 @@ export class IdSet {
     this.#table = table;
     this.#capacity = capacity;
   }
+}
+
+/** All bits of all words in each bit, unsigned. */
+function mix(a: number, b: number, c: number, d: number): number {
+  let hash = Math.imul(a ^ (a >>> 16), 0x9e3779b1);
+  hash = Math.imul(hash ^ (hash >>> 15) ^ b, 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13) ^ c, 0xc2b2ae35);
+  hash = Math.imul(hash ^ (hash >>> 16) ^ d, 0x27d4eb2f);
+  return (hash ^ (hash >>> 15)) >>> 0;
 }
 
 function copyKey(from: Uint32Array, at: number, to: Uint32Array, toAt: number): void {
