@@ -45,7 +45,8 @@ export function createBulkEngine(host: BulkEngineHost, config: BulkEngineConfig)
     {
       stages: "direct",
       host,
-      plan: packPlanner(host),
+      readBuffers: 0,
+      planner: () => packPlanner(host),
       verify: (requests, submit, signal) => verifyRequests(requests, { host, submit }, signal),
     },
     config,
@@ -56,7 +57,11 @@ export function createBulkEngine(host: BulkEngineHost, config: BulkEngineConfig)
 export interface EngineSides {
   readonly stages: Stages;
   readonly host: StoreHost;
-  readonly plan: PlanPieces;
+  /** Of the shared memory, for what is fetched. */
+  readonly readBuffers: number;
+  readonly planner: (memory: EngineMemory) => PlanPieces;
+  /** Takes over a content that a thread has left in its slot; `bytes` are valid until the promise settles. */
+  readonly sendSlot?: (hash: string, bytes: Uint8Array, compressor: number) => Promise<void>;
   readonly verify: (
     requests: readonly ContentRequest[],
     submit: SubmitRead,
@@ -96,7 +101,7 @@ export class ThreadEngine implements BulkEngine {
     const { codec, threads = defaultThreads() } = config;
     const { host } = sides;
     const hashBytes = hashAlgorithm(codec.hash, codec.secret.byteLength).lengthBytes;
-    const plan = planMemory(threads, config.maxPackSizeBytes, hasEcc(codec));
+    const plan = planMemory(threads, config.maxPackSizeBytes, hasEcc(codec), sides.readBuffers);
     this.threads = plan.threads;
     this.#sides = sides;
     this.#config = config;
@@ -122,7 +127,7 @@ export class ThreadEngine implements BulkEngine {
     });
     this.#uploads = this.#uploadTools(hashBytes);
     this.#downloads = {
-      plan: sides.plan,
+      plan: sides.planner(this.#memory),
       submit: (job, transfer) => this.#pool.submit(job, transfer),
     };
   }
@@ -252,6 +257,10 @@ export class ThreadEngine implements BulkEngine {
           1,
         );
         assert(reply.op === "segment", "a segment job is answered by its hash");
+        if (reply.isNew && reply.isLeft) {
+          const bytes = this.#memory.slot(slot).subarray(0, lengthBytes);
+          await this.#sides.sendSlot?.(reply.hash, bytes, compressor);
+        }
         return reply;
       },
     };

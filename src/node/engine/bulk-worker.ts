@@ -46,6 +46,7 @@ const opener = new ContentOpener({
   codec,
   compression: nodeCompressionEngine,
   decryptInto,
+  memory,
   scratch,
 });
 // At once: until then each content would leave memory behind for the collector.
@@ -107,10 +108,16 @@ async function storeSegment(
   nowS: number,
   job: number,
 ): Promise<JobReply> {
-  if (!storer.hasRoom(lengthBytes)) await storer.makeRoom(lengthBytes);
-  storer.store(memory.slot(slot).subarray(0, lengthBytes), compressor, nowS);
+  const segment = memory.slot(slot).subarray(0, lengthBytes);
+  const isLeft = data.stages === "remote" && (codec.indexVersion > 1 || compressor === 0);
+  if (isLeft) storer.claim(segment);
+  else {
+    if (!storer.hasRoom(lengthBytes)) await storer.makeRoom(lengthBytes);
+    storer.store(segment, compressor, nowS);
+  }
   const { hash, isNew, objectCompressed } = storer.outcome;
-  return { op: "segment", job, hash: Buffer.from(hash).toString("hex"), isNew, objectCompressed };
+  const hex = Buffer.from(hash).toString("hex");
+  return { op: "segment", job, hash: hex, isNew, objectCompressed, isLeft };
 }
 
 function post(message: FromThread, transfer: ArrayBuffer[] = []): void {

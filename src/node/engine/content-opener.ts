@@ -19,6 +19,7 @@ import {
   parseContentId,
 } from "../../format/index.ts";
 import { isSystemError } from "../files/index.ts";
+import type { EngineMemory } from "./memory.ts";
 import type { ContentCodec } from "./plain-codec.ts";
 import type { PieceColumn, RangeColumn } from "./protocol.ts";
 
@@ -35,6 +36,7 @@ export interface ContentOpenerOptions {
   readonly decryptInto?:
     | ((encrypted: Uint8Array, iv: Uint8Array, target: Uint8Array) => number)
     | undefined;
+  readonly memory: EngineMemory;
   /** Where plain bytes are made, so that no fresh memory is touched for them. */
   readonly scratch: Uint8Array;
 }
@@ -52,6 +54,10 @@ export class ContentOpener {
 
   /** All ranges of a job; views that are valid until the next call. */
   loadRanges(ranges: RangeColumn): LoadedRange[] {
+    if (ranges.inMemory === true)
+      return Array.from(ranges.length, (length, i) =>
+        this.#options.memory.bytesAt(ranges.offset[i]!, length),
+      );
     const total = ranges.length.reduce(
       (sum, length, i) => sum + (ranges.data[i] === undefined ? length : 0),
       0,

@@ -70,6 +70,15 @@ export class ContentStorer {
     return this.#options.packs.makeRoom(this.#options.codec.sealedLength(lengthBytes));
   }
 
+  /** Only names `data` and claims it: it stays where it is, to be stored by somebody else. The result is in `outcome`. */
+  claim(data: Uint8Array): void {
+    const { codec, claims } = this.#options;
+    this.outcome.hash = codec.hash.hash(data);
+    this.#key.set(this.outcome.hash, 1);
+    this.outcome.objectCompressed = false;
+    this.outcome.isNew = claims.claim(this.#key);
+  }
+
   /** Stores `data` if nobody has it; `hasRoom` was true. `compressor`: 0 for none. The result is in `outcome`. */
   store(data: Uint8Array, compressor: number, nowS: number): void {
     const { codec, claims } = this.#options;

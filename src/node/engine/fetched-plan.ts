@@ -1,67 +1,122 @@
-/** Contents that were fetched, as ranges of a job: the small ones in one buffer, which costs a thread's message less. */
-import type { OwnedBytes } from "../../bytes/index.ts";
+/**
+ * Contents for a reading job, fetched from a server into the shared memory, where threads hash them and write from.
+ * All of a plan is asked for at once, so that the way to the server and back is waited for once a job.
+ */
 import type { BlobId } from "../../blob/index.ts";
 import { SejfError } from "../../errors/index.ts";
-import type { ContentPiece } from "../../format/index.ts";
-import type { PlacedContent, ReadPlan } from "./read-plan.ts";
+import type { ContentPiece, ContentRef } from "../../format/index.ts";
+import { type EngineMemory, NumberPool, READ_BUFFER_BYTES } from "./memory.ts";
+import type { PlacedContent, PlanPieces, ReadPlan } from "./read-plan.ts";
+import type { RemoteEngineHost } from "./remote-engine.ts";
 
-/** Up to this a content is copied into the buffer of all. */
-const JOIN_BYTES: number = 64 * 1024;
-
-/** Each piece's content is in `fetched` under its reference; bigger buffers are given away. */
-export function joinFetched(
-  pieces: readonly ContentPiece[],
-  fetched: ReadonlyMap<string, OwnedBytes | SejfError>,
-): ReadPlan {
-  let joinedBytes = 0;
-  for (const data of fetched.values()) if (isJoined(data)) joinedBytes += data.byteLength;
-  const joined = new Uint8Array(joinedBytes);
-  const data: OwnedBytes[] = [joined];
-  const placed = new Map<string, PlacedContent | SejfError>();
-  let at = 0;
-  for (const [id, bytes] of fetched) {
-    if (bytes instanceof SejfError) placed.set(id, bytes);
-    else if (isJoined(bytes)) {
-      joined.set(bytes, at);
-      placed.set(id, place(id, bytes, 0, at));
-      at += bytes.byteLength;
-    } else {
-      placed.set(id, place(id, bytes, data.length, 0));
-      data.push(bytes);
+/** Plans wait for a buffer in turn. */
+export function fetchPlanner(host: RemoteEngineHost, memory: EngineMemory): PlanPieces {
+  const buffers = new NumberPool(memory.plan.readBuffers);
+  return async (pieces, signal) => {
+    signal.throwIfAborted();
+    const buffer = await buffers.acquire();
+    const release = (): void => buffers.release(buffer);
+    try {
+      signal.throwIfAborted();
+      const plan = await fetchInto(host, memory.readBuffer(buffer), pieces, signal);
+      return { ...plan, release };
+    } catch (error) {
+      release();
+      throw error;
     }
+  };
+}
+
+interface Wanted {
+  readonly piece: ContentPiece;
+  readonly at: number;
+  found: PlacedContent | SejfError;
+}
+
+async function fetchInto(
+  host: RemoteEngineHost,
+  buffer: Uint8Array,
+  pieces: readonly ContentPiece[],
+  signal: AbortSignal,
+): Promise<ReadPlan> {
+  const byRef = new Map<ContentRef, Wanted>();
+  let end = 0;
+  for (const piece of pieces) {
+    const { ref, lengthBytes } = piece;
+    if (byRef.has(ref)) continue;
+    const fits = end + lengthBytes <= READ_BUFFER_BYTES;
+    byRef.set(ref, { piece, at: end, found: fits ? notAnswered(ref) : tooLong(ref, lengthBytes) });
+    if (fits) end += lengthBytes;
   }
+  const asked = [...byRef.values()].filter(({ at, piece }) => at + piece.lengthBytes <= end);
+  const onAnswer = (index: number, data: Uint8Array | SejfError): void => {
+    const wanted = asked[index];
+    if (wanted === undefined) return;
+    const { piece, at } = wanted;
+    wanted.found =
+      data instanceof SejfError ? data : (refusal(piece, data) ?? placed(piece, at, data));
+    if (!(wanted.found instanceof SejfError)) buffer.set(data as Uint8Array, at);
+  };
+  await host.fetch(
+    asked.map(({ piece }) => piece.ref),
+    onAnswer,
+    { signal },
+  );
   return {
     ranges: {
       paths: [],
-      path: new Uint32Array(data.length),
-      offset: new Float64Array(data.length),
-      length: Uint32Array.from(data, (bytes) => bytes.byteLength),
-      data,
+      path: Uint32Array.of(0),
+      offset: Float64Array.of(buffer.byteOffset),
+      length: Uint32Array.of(end),
+      data: [],
+      inMemory: true,
     },
-    places: pieces.map(
-      ({ ref }) =>
-        placed.get(ref) ??
-        new SejfError("SEJF_CONTENT_NOT_FOUND", `content ${ref} was not fetched`),
-    ),
-    transfer: data.map((bytes) => bytes.buffer),
+    places: pieces.map(({ ref }) => byRef.get(ref)?.found ?? notAnswered(ref)),
+    transfer: [],
   };
 }
 
-function isJoined(data: OwnedBytes | SejfError): data is OwnedBytes {
-  return !(data instanceof SejfError) && data.byteLength <= JOIN_BYTES;
+function placed({ ref }: ContentPiece, at: number, data: Uint8Array): PlacedContent {
+  return placeFetched(ref, at, data.byteLength);
 }
 
-function place(id: string, bytes: OwnedBytes, range: number, offset: number): PlacedContent {
+/** Where a fetched content lies in the only range of its job. */
+export function placeFetched(ref: ContentRef, offset: number, lengthBytes: number): PlacedContent {
   return {
-    range,
+    range: 0,
     offset,
-    ref: id as PlacedContent["ref"],
+    ref,
     location: {
       packId: "" as BlobId,
       packOffset: 0,
-      packedLength: bytes.byteLength,
-      originalLength: bytes.byteLength,
+      packedLength: lengthBytes,
+      originalLength: lengthBytes,
       compressionId: 0,
     },
   };
+}
+
+/** A server that answers with more than it was asked for is not believed, and the answer is not kept. */
+function refusal(
+  { ref, lengthBytes, objectCompressed }: ContentPiece,
+  data: Uint8Array,
+): SejfError | undefined {
+  const isRight =
+    objectCompressed === true ? data.byteLength <= lengthBytes : data.byteLength === lengthBytes;
+  if (isRight) return undefined;
+  return new SejfError(
+    "SEJF_CORRUPT",
+    `content ${ref} from the server is ${data.byteLength} bytes, expected ${lengthBytes}`,
+  );
+}
+
+function tooLong(ref: ContentRef, lengthBytes: number): SejfError {
+  return new SejfError(
+    "SEJF_CORRUPT",
+    `content ${ref} is said to be ${lengthBytes} bytes, more than a server can send`,
+  );
+}
+
+export function notAnswered(ref: ContentRef): SejfError {
+  return new SejfError("SEJF_CONTENT_NOT_FOUND", `content ${ref} was not answered`);
 }

@@ -25,24 +25,40 @@ const SEALED_SEGMENT_FACTOR = 2.2;
 const MAX_MEMORY_BYTES: number = 65535 * PAGE_BYTES;
 const LONGEST_SEGMENT_BYTES: number = 16 * 1024 * 1024;
 
+/** What one reading job may hold that was fetched from a server: 8 MiB, or one content as long as a message. */
+export const READ_BUFFER_BYTES: number = 20 * 1024 * 1024;
+
 /** How a memory is cut. Offsets in bytes. */
 export interface MemoryPlan {
   readonly threads: number;
   readonly slots: number;
   readonly packBuffers: number;
   readonly packBufferBytes: number;
+  /** Only where contents come from a server. */
+  readonly readBuffers: number;
 }
 
 /** Sizes for up to `wanted` threads: fewer where their buffers would not fit into one memory. */
-export function planMemory(wanted: number, maxPackSizeBytes: number, withEcc: boolean): MemoryPlan {
-  let plan = planThreads(wanted, maxPackSizeBytes, withEcc);
-  while (plan.threads > 1 && planBytes(plan) > MAX_MEMORY_BYTES) {
-    plan = planThreads(plan.threads - 1, maxPackSizeBytes, withEcc);
-  }
+export function planMemory(
+  wanted: number,
+  maxPackSizeBytes: number,
+  withEcc: boolean,
+  readBuffers = 0,
+): MemoryPlan {
+  const planFor = (threads: number): MemoryPlan => ({
+    ...planThreads(threads, maxPackSizeBytes, withEcc),
+    readBuffers,
+  });
+  let plan = planFor(wanted);
+  while (plan.threads > 1 && planBytes(plan) > MAX_MEMORY_BYTES) plan = planFor(plan.threads - 1);
   return plan;
 }
 
-function planThreads(threads: number, maxPackSizeBytes: number, withEcc: boolean): MemoryPlan {
+function planThreads(
+  threads: number,
+  maxPackSizeBytes: number,
+  withEcc: boolean,
+): Omit<MemoryPlan, "readBuffers"> {
   const segment = LONGEST_SEGMENT_BYTES * (withEcc ? SEALED_SEGMENT_FACTOR : 1);
   return {
     threads,
@@ -56,7 +72,8 @@ function planBytes(plan: MemoryPlan): number {
   return (
     (plan.threads + 1) * CONTROL_BYTES +
     (plan.slots + plan.threads) * SLOT_BYTES +
-    plan.packBuffers * plan.packBufferBytes
+    plan.packBuffers * plan.packBufferBytes +
+    plan.readBuffers * READ_BUFFER_BYTES
   );
 }
 
@@ -67,6 +84,7 @@ export class EngineMemory {
   readonly #slotsAt: number;
   readonly #scratchAt: number;
   readonly #packsAt: number;
+  readonly #readsAt: number;
   readonly #bytes: Uint8Array;
 
   constructor(plan: MemoryPlan, memory?: WebAssembly.Memory) {
@@ -75,6 +93,7 @@ export class EngineMemory {
     this.#slotsAt = (plan.threads + 1) * CONTROL_BYTES;
     this.#scratchAt = this.#slotsAt + plan.slots * SLOT_BYTES;
     this.#packsAt = this.#scratchAt + plan.threads * SLOT_BYTES;
+    this.#readsAt = this.#packsAt + plan.packBuffers * plan.packBufferBytes;
     this.memory = memory ?? createWasmMemory(planBytes(plan));
     this.#bytes = new Uint8Array(this.memory.buffer);
   }
@@ -105,6 +124,16 @@ export class EngineMemory {
       this.#packsAt + number * this.plan.packBufferBytes,
       this.plan.packBufferBytes,
     );
+  }
+
+  /** Where contents lie that were fetched for a reading job. */
+  readBuffer(number: number): Uint8Array {
+    return this.#view(this.#readsAt + number * READ_BUFFER_BYTES, READ_BUFFER_BYTES);
+  }
+
+  /** Bytes at an offset of the whole memory. */
+  bytesAt(offset: number, length: number): Uint8Array {
+    return this.#view(offset, length);
   }
 
   /** Gives the memory of a buffer that nobody uses back to the system; it is empty when it is used again. */

@@ -71,6 +71,8 @@ export interface SegmentReply {
   readonly hash: string;
   readonly isNew: boolean;
   readonly objectCompressed: boolean;
+  /** A new content is still in the slot alone: the main thread sends it from there. */
+  readonly isLeft: boolean;
 }
 
 /** A pack buffer to be filled when the present one is full. */
@@ -118,6 +120,8 @@ export interface FullPack {
 /** Stretches of packs that a reading job needs: of a local file, or fetched by the main thread. */
 export interface RangeColumn {
   readonly paths: readonly string[];
+  /** The ranges lie in the shared memory, at their offsets. */
+  readonly inMemory?: boolean | undefined;
   /** For each range: index into `paths`, offset, length. Empty paths: `data` holds the bytes. */
   readonly path: Uint32Array;
   readonly offset: Float64Array;

@@ -4,17 +4,18 @@
  * time, within a bound of bytes, and re-hashed by the thread that uses it.
  */
 import type { BlobId } from "../../blob/index.ts";
-import { type CallOptions, mapUnordered, type OwnedBytes } from "../../bytes/index.ts";
+import { type CallOptions, copyBytes, mapUnordered, type OwnedBytes } from "../../bytes/index.ts";
 import { hashAlgorithm } from "../../crypto/index.ts";
 import { assert, SejfError } from "../../errors/index.ts";
-import type { ContentPiece, ContentRef, ContentRequest, VerifyResult } from "../../format/index.ts";
+import type { ContentRef, ContentRequest, VerifyResult } from "../../format/index.ts";
 import { type EngineSides, ThreadEngine } from "./bulk-engine.ts";
-import { ByteGate } from "./byte-gate.ts";
 import type { SubmitRead } from "./download.ts";
-import { joinFetched } from "./fetched-plan.ts";
+import { fetchPlanner, notAnswered, placeFetched } from "./fetched-plan.ts";
 import type { BulkEngine } from "./host.ts";
 import { type BatchedContent, batchedContents } from "./plain-batch.ts";
-import { pieceColumn, type PlacedContent, type PlanPieces } from "./read-plan.ts";
+import type { VerifyJob } from "./protocol.ts";
+import { pieceColumn } from "./read-plan.ts";
+import type { NewJob } from "./thread-pool.ts";
 
 export interface RemoteEngineConfig {
   /** Kopia's name. */
@@ -35,17 +36,21 @@ export interface RemoteEngineHost {
   send(bytes: Uint8Array, contents: readonly BatchedContent[]): Promise<void>;
   /** Makes everything sent so far durable; called with no upload under way. */
   commit(): Promise<void>;
-  /** In the order asked: plain bytes as they came, not hashed yet, each in a buffer of its own; or why there are none. */
+  /**
+   * `onAnswer` gets each content, by its place in `refs`: plain bytes as they came, not hashed yet and valid during the
+   * call only, or why there are none.
+   */
   fetch(
     refs: readonly ContentRef[],
+    onAnswer: (index: number, data: Uint8Array | SejfError) => void,
     options: CallOptions,
-  ): Promise<readonly (OwnedBytes | SejfError)[]>;
+  ): Promise<void>;
 }
 
 /** A batch leaves its thread when it has reached this many bytes. */
 const BATCH_BYTES: number = 4 << 20;
-/** Bytes that are being fetched or wait to be used. */
-const FETCH_BYTES: number = 64 << 20;
+/** Reading jobs that are fetched for or wait to be done, each with up to 8 MiB. */
+const READ_BUFFERS = 6;
 /** Contents of unknown length that are fetched at the same time. */
 const VERIFY_FETCHES = 32;
 
@@ -87,52 +92,12 @@ function remoteSides(host: RemoteEngineHost, config: RemoteEngineConfig): Engine
         await host.send(bytes, batchedContents(bytes, list, hashBytes)),
       commitIndex: () => host.commit(),
     },
-    plan: fetchPlanner(host),
+    sendSlot: async (hash, bytes, compressor) =>
+      await host.send(bytes, [{ hash, offset: 0, lengthBytes: bytes.byteLength, compressor }]),
+    readBuffers: READ_BUFFERS,
+    planner: (memory) => fetchPlanner(host, memory),
     verify: (requests, submit, signal) => verifyFetched(requests, host, submit, signal),
   };
-}
-
-/** Asks for all pieces of a plan at once: the way to the server and back is waited for once a job. */
-function fetchPlanner(host: RemoteEngineHost): PlanPieces {
-  const gate = new ByteGate(FETCH_BYTES);
-  return async (pieces, signal) => {
-    const wanted = new Map<string, ContentPiece>(pieces.map((piece) => [piece.ref, piece]));
-    let bytes = 0;
-    for (const { lengthBytes } of wanted.values()) bytes += lengthBytes;
-    const release = await gate.acquire(bytes, signal);
-    try {
-      const asked = [...wanted.values()];
-      const answers = await host.fetch(
-        asked.map(({ ref }) => ref),
-        { signal },
-      );
-      const fetched = new Map<string, OwnedBytes | SejfError>();
-      asked.forEach((piece, i) => fetched.set(piece.ref, checked(piece, answers[i])));
-      return { ...joinFetched(pieces, fetched), release };
-    } catch (error) {
-      release();
-      throw error;
-    }
-  };
-}
-
-/** A server that answers with more than it was asked for is not believed, and the answer is not kept. */
-function checked(
-  { ref, lengthBytes, objectCompressed }: ContentPiece,
-  data: OwnedBytes | SejfError | undefined,
-): OwnedBytes | SejfError {
-  if (data === undefined || data instanceof SejfError) return data ?? notAnswered(ref);
-  const isRight =
-    objectCompressed === true ? data.byteLength <= lengthBytes : data.byteLength === lengthBytes;
-  if (isRight) return data;
-  return new SejfError(
-    "SEJF_CORRUPT",
-    `content ${ref} from the server is ${data.byteLength} bytes, expected ${lengthBytes}`,
-  );
-}
-
-function notAnswered(ref: ContentRef): SejfError {
-  return new SejfError("SEJF_CONTENT_NOT_FOUND", `content ${ref} was not answered`);
 }
 
 async function verifyFetched(
@@ -142,27 +107,49 @@ async function verifyFetched(
   signal: AbortSignal,
 ): Promise<readonly VerifyResult[]> {
   const verifyOne = async ({ job, ref }: ContentRequest): Promise<VerifyResult> => {
-    const [data = notAnswered(ref)] = await host.fetch([ref], { signal });
-    if (data instanceof SejfError)
-      return { job, ok: false, code: data.code, message: data.message };
-    const originalLength = data.byteLength;
-    const piece: ContentPiece = { ref, lengthBytes: originalLength };
-    const plan = joinFetched([piece], new Map([[ref, data]]));
-    const reply = await submit(
-      {
-        op: "verify",
-        ranges: plan.ranges,
-        pieces: pieceColumn(plan.places as readonly PlacedContent[], [piece]),
-      },
-      plan.transfer,
-    );
+    const [found] = await fetched(host, ref, signal);
+    if (found === undefined || found instanceof SejfError) {
+      const { code, message } = found ?? notAnswered(ref);
+      return { job, ok: false, code, message };
+    }
+    const lengthBytes = found.byteLength;
+    const reply = await submit(verifyJob(ref, found), [found.buffer]);
     assert(reply.op === "read", "a reading job is answered by what failed");
     const [failure] = reply.failures;
-    if (failure === undefined) return { job, ok: true, originalLength };
+    if (failure === undefined) return { job, ok: true, originalLength: lengthBytes };
     return { job, ok: false, code: failure.code, message: failure.message };
   };
   const results: VerifyResult[] = [];
   for await (const result of mapUnordered(requests, VERIFY_FETCHES, verifyOne, signal))
     results.push(result);
   return results;
+}
+
+async function fetched(
+  host: RemoteEngineHost,
+  ref: ContentRef,
+  signal: AbortSignal,
+): Promise<readonly (OwnedBytes | SejfError)[]> {
+  const found: (OwnedBytes | SejfError)[] = [];
+  const onAnswer = (_: number, data: Uint8Array | SejfError): void => {
+    found.push(data instanceof SejfError ? data : copyBytes(data));
+  };
+  await host.fetch([ref], onAnswer, { signal });
+  return found;
+}
+
+/** One content in a buffer of its own. */
+function verifyJob(ref: ContentRef, data: OwnedBytes): NewJob<VerifyJob> {
+  const lengthBytes = data.byteLength;
+  return {
+    op: "verify",
+    ranges: {
+      paths: [],
+      path: Uint32Array.of(0),
+      offset: Float64Array.of(0),
+      length: Uint32Array.of(lengthBytes),
+      data: [data],
+    },
+    pieces: pieceColumn([placeFetched(ref, 0, lengthBytes)], [{ lengthBytes }]),
+  };
 }

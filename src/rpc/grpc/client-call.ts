@@ -89,6 +89,11 @@ export class GrpcClientCall {
       throw new GrpcError("UNAVAILABLE", "the server ended the call without a status");
   }
 
+  /** A received message is not used any more, nor any view of it. */
+  release(message: OwnedBytes): void {
+    this.#channel.release(message);
+  }
+
   /** Ends the call; whoever waits for it gets the reason. */
   cancel(reason: Error = new GrpcError("CANCELLED", "the call was cancelled")): void {
     this.#end.abort(reason);

@@ -31,6 +31,7 @@ import {
   type WriteContentOptions,
   type WriteFilesOptions,
 } from "../../format/index.ts";
+import type { GetContentResponse } from "../wire/messages.ts";
 import type { LocalContentCache } from "./local-cache.ts";
 import { RemoteBulk } from "./remote-bulk.ts";
 import type { SessionKeeper } from "./session-keeper.ts";
@@ -92,7 +93,8 @@ export class RemoteContents implements ContentStore, AsyncDisposable {
       unflushed,
       askFromBytes: ASK_FROM_BYTES,
       isKnown: (id) => this.#isKnown(id),
-      fetch: async (refs, call) => await this.#fetchAll(refs.map(parseContentId), call),
+      fetch: async (refs, onAnswer, call) =>
+        await this.#fetch(refs.map(parseContentId), onAnswer, call),
       assertWritable: () => this.#assertWritable(),
     });
   }
@@ -124,8 +126,7 @@ export class RemoteContents implements ContentStore, AsyncDisposable {
     const { unflushed, cache } = this.#options;
     const own = unflushed.dataOf(id) ?? (await this.#cached(id));
     if (own !== undefined) return own;
-    const [data = notAnswered(id)] = await this.#fetchAll([id], options);
-    if (data instanceof SejfError) throw data;
+    const data = await this.#fetchOne(id, options);
     if (this.#idOf(data, contentPrefix(id)) !== id)
       throw new SejfError(
         "SEJF_CORRUPT",
@@ -209,25 +210,38 @@ export class RemoteContents implements ContentStore, AsyncDisposable {
     return undefined;
   }
 
-  /** As the server sends them, not hashed yet, each in a buffer of its own. */
-  async #fetchAll(
+  async #fetchOne(id: ContentId, options: CallOptions): Promise<OwnedBytes> {
+    const { keeper } = this.#options;
+    const { data } = await keeper.retrying(
+      async (session) => await session.request("getContent", { contentId: id }, options),
+      options,
+    );
+    return data.buffer instanceof ArrayBuffer ? (data as OwnedBytes) : copyBytes(data);
+  }
+
+  /** As the server sends them, not hashed yet; valid during the call of `onAnswer` only. */
+  async #fetch(
     ids: readonly ContentId[],
+    onAnswer: (index: number, data: Uint8Array | SejfError) => void,
     options: CallOptions,
-  ): Promise<readonly (OwnedBytes | SejfError)[]> {
+  ): Promise<void> {
     const { keeper, unflushed } = this.#options;
-    const found: (OwnedBytes | SejfError | undefined)[] = ids.map((id) => unflushed.dataOf(id));
+    const open = new Set<number>();
+    for (const [at, id] of ids.entries()) {
+      const own = unflushed.dataOf(id);
+      if (own === undefined) open.add(at);
+      else onAnswer(at, own);
+    }
     await keeper.retrying(async (session) => {
-      const open = [...ids.keys()].filter((at) => found[at] === undefined);
-      await session.requestMany(
-        "getContent",
-        open.map((at) => ({ contentId: ids[at] ?? "" })),
-        (index, answer) => {
-          found[open[index] ?? 0] = answer instanceof SejfError ? answer : ownBytes(answer.data);
-        },
-        options,
-      );
+      const asked = [...open];
+      const onContent = (index: number, answer: GetContentResponse | SejfError): void => {
+        const at = asked[index] ?? 0;
+        open.delete(at);
+        onAnswer(at, answer instanceof SejfError ? answer : answer.data);
+      };
+      const bodies = asked.map((at) => ({ contentId: ids[at] ?? "" }));
+      await session.requestMany("getContent", bodies, onContent, options);
     }, options);
-    return ids.map((id, at) => found[at] ?? notAnswered(id));
   }
 
   /** For the portable bulk path: says whether the server had it. */
@@ -303,12 +317,4 @@ export class RemoteContents implements ContentStore, AsyncDisposable {
 /** In a repository that is not sealed, what stands in directories is the content's ID. */
 function toRef(id: ContentId): ContentRef {
   return id as string as ContentRef;
-}
-
-function ownBytes(data: Uint8Array): OwnedBytes {
-  return data.buffer instanceof ArrayBuffer ? (data as OwnedBytes) : copyBytes(data);
-}
-
-function notAnswered(id: ContentId): SejfError {
-  return new SejfError("SEJF_CONTENT_NOT_FOUND", `content ${id} was not answered`);
 }

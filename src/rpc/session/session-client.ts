@@ -5,6 +5,7 @@
  */
 import type { CallOptions } from "../../bytes/index.ts";
 import { errorFromUnknown, SejfError } from "../../errors/index.ts";
+import { BufferPool } from "../grpc/buffer-pool.ts";
 import type { GrpcConnection } from "../grpc/client.ts";
 import type { GrpcClientCall } from "../grpc/client-call.ts";
 import {
@@ -42,6 +43,8 @@ export interface OpenSessionOptions extends CallOptions {
 /** What waits for answers: one object for all requests of a piece. */
 interface Pending {
   readonly kind: RequestKind;
+  /** Nobody keeps an answer, or a view of it. */
+  readonly isTransient: boolean;
   /** Gets every response; `last` with the one that ends the request. */
   readonly onBody: (id: number, body: unknown, last: boolean, lengthBytes: number) => void;
   /** Gets the server's refusal. */
@@ -50,6 +53,8 @@ interface Pending {
   readonly fail: (error: unknown) => void;
 }
 
+/** Of buffers for received messages that wait for their next use. */
+const SPARE_BYTES: number = 32 << 20;
 /** Requests that leave together. */
 const REQUESTS_IN_PIECE = 256;
 /** Responses that one request may have: pages of a search. */
@@ -104,7 +109,8 @@ export class SessionClient implements AsyncDisposable {
 
   /**
    * Many short requests of one kind in one piece, which costs far less for each. Every answer goes to `onAnswer` as it
-   * comes, with the place of its request; an error in place of an answer is a SejfError. Resolves with the last one.
+   * comes, with the place of its request, and is valid during that call only; an error in place of an answer is a
+   * SejfError. Resolves with the last one.
    * An abort ends the waiting only. @throws SEJF_CONNECTION when the session breaks; what `onAnswer` throws.
    */
   async requestMany<K extends Exclude<RequestKind, "findManifests">>(
@@ -130,7 +136,13 @@ export class SessionClient implements AsyncDisposable {
         reject(error as Error);
       }
     };
-    const pending: Pending = { kind, onBody: settle, onError: settle, fail: reject };
+    const pending: Pending = {
+      kind,
+      isTransient: true,
+      onBody: settle,
+      onError: settle,
+      fail: reject,
+    };
     for (let i = 0; i < bodies.length; i++) this.#pending.set(firstId + i, pending);
     const onAbort = (): void => reject(signal?.reason as Error);
     signal?.addEventListener("abort", onAbort);
@@ -210,7 +222,7 @@ export class SessionClient implements AsyncDisposable {
         if (last) resolve();
       };
       const onError = (_: number, error: SejfError): void => reject(error);
-      this.#pending.set(id, { kind, onBody, onError, fail: reject });
+      this.#pending.set(id, { kind, isTransient: false, onBody, onError, fail: reject });
       onAbort = (): void => reject(signal?.reason as Error);
     });
     // Whoever fails to send sees that failure, not the one of the answer.
@@ -241,7 +253,8 @@ export class SessionClient implements AsyncDisposable {
   async #receive(): Promise<void> {
     try {
       for await (const message of this.#call.messages())
-        this.#dispatch(decodeResponse(message), message.byteLength);
+        if (this.#dispatch(decodeResponse(message), message.byteLength))
+          this.#call.release(message);
       // After a half-close this is how it should end; then nothing waits any more.
       const ended = new SejfError("SEJF_CONNECTION", "the server ended the session", {
         retryable: true,
@@ -256,12 +269,13 @@ export class SessionClient implements AsyncDisposable {
     }
   }
 
-  #dispatch({ requestId, hasMore, response }: SessionResponse, lengthBytes: number): void {
+  /** Says whether the message is not used any more. */
+  #dispatch({ requestId, hasMore, response }: SessionResponse, lengthBytes: number): boolean {
     const id = Number(requestId);
     const pending = this.#pending.get(id);
     if (pending === undefined) {
       // Of a request that was given up.
-      if (id > 0 && id < this.#nextId) return;
+      if (id > 0 && id < this.#nextId) return true;
       throw new SejfError(
         "SEJF_CORRUPT",
         `the server answers request ${requestId}, which was never made`,
@@ -272,7 +286,7 @@ export class SessionClient implements AsyncDisposable {
     if (response.kind === "error") {
       this.#pending.delete(id);
       pending.onError(id, errorOfResponse(response.body, pending.kind));
-      return;
+      return true;
     }
     if (response.kind !== pending.kind)
       throw new SejfError("SEJF_CORRUPT", `${pending.kind}: the answer is one to ${response.kind}`);
@@ -280,6 +294,7 @@ export class SessionClient implements AsyncDisposable {
       throw new SejfError("SEJF_CORRUPT", `${pending.kind}: the answer has no end`);
     if (!hasMore) this.#pending.delete(id);
     pending.onBody(id, response.body, !hasMore, lengthBytes);
+    return pending.isTransient;
   }
 
   #failPending(error: unknown): void {
@@ -298,6 +313,7 @@ export async function openSession(
 ): Promise<SessionClient> {
   const { username, hostname, password } = options.credentials;
   const call = connection.startCall(SESSION_PATH, {
+    buffers: new BufferPool(SPARE_BYTES),
     metadata: {
       "kopia-username": headerText("user name", username),
       "kopia-hostname": headerText("host name", hostname),
