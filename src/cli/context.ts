@@ -1,8 +1,11 @@
 /** What a running command has: its output, its log, the repository of the connection, and the signal to stop. */
+import { access } from "node:fs/promises";
 import type { CallOptions, Clock, Random } from "../bytes/index.ts";
-import { isSejfError } from "../errors/index.ts";
+import { isSejfError, SejfError } from "../errors/index.ts";
 import {
+  assertNotSealed,
   type Connection,
+  type ConnectionConfig,
   type DirectRepository,
   type EarlyKey,
   type Environment,
@@ -13,9 +16,11 @@ import {
   openRepository,
   type OpenRepositoryOptions,
   type Repository,
+  sealedAccountOf,
   storageOf,
 } from "../repository/index.ts";
 import type { RemoteRepository } from "../rpc/index.ts";
+import type { DeviceState, OpenSealed } from "../sealing/index.ts";
 import type { GlobalValues } from "./globals.ts";
 import type { ConsoleLog } from "./log/console-log.ts";
 import type { Output } from "./output/output.ts";
@@ -52,6 +57,7 @@ export class CommandContext {
   readonly signal: AbortSignal;
   readonly #earlyKey: EarlyKey | undefined;
   #password: string | undefined;
+  #accountPassword: string | undefined;
   #hasUsedServer = false;
 
   constructor(parts: ContextParts) {
@@ -105,29 +111,99 @@ export class CommandContext {
     return this.#given() ?? (await askNewPassword("Enter password to create new repository: "));
   }
 
-  /** The repository of the connection, direct or behind a server. The caller disposes it. */
-  async openRepository(): Promise<Repository> {
-    const options = await this.#openOptions();
-    const { apiServer } = await loadConfig(this.configFile, this.env);
+  /** The account's own password, which never leaves this computer: given, or asked for once. */
+  async passwordOfAccount(account: string, place: DeviceState["place"]): Promise<string> {
+    this.#accountPassword ??=
+      this.givenAccountPassword(place) ??
+      (await askPassword(`Enter the password of ${account}: `, noAccountPassword(place)));
+    return this.#accountPassword;
+  }
+
+  /**
+   * Where a sejf server keeps the account it is the only password there is; elsewhere that one opens the repository or
+   * the server, and the account has its own.
+   */
+  givenAccountPassword(place: DeviceState["place"]): string | undefined {
+    if (place === "server") return this.#given();
+    const given = this.env["SEJF_ACCOUNT_PASSWORD"]?.trim();
+    return given === "" ? undefined : given;
+  }
+
+  /**
+   * The repository of the connection: direct, behind a server, or a sealed account's over either. The caller disposes
+   * it. `write`: for what only adds; a sealed account's device needs no password for that, and sees what it stored last.
+   */
+  async openRepository(use: "write" | "full" = "full"): Promise<Repository> {
+    const config = await loadConfig(this.configFile, this.env);
+    if (sealedAccountOf(config) !== undefined) return (await this.openSealed(use)).repository;
+    return await this.#openManaged(config);
+  }
+
+  /** As `openRepository`, for what a sealed account cannot do. @throws SEJF_UNSUPPORTED for one. */
+  async openManagedRepository(): Promise<Repository> {
+    const config = await loadConfig(this.configFile, this.env);
+    assertNotSealed(config, this.configFile);
+    return await this.#openManaged(config);
+  }
+
+  /** The caller disposes the repository in it. @throws SEJF_UNSUPPORTED for a connection that is not sealed. */
+  async openSealed(use: "write" | "full" = "full"): Promise<OpenSealed> {
+    const { config, device } = await this.sealedConnection();
+    const { openSealedConnection } = await import("./shared/sealed-open.ts");
+    return await openSealedConnection(this, config, device, use);
+  }
+
+  /** @throws SEJF_UNSUPPORTED for a connection that is not sealed; SEJF_NOT_CONNECTED, SEJF_CORRUPT. */
+  async sealedConnection(): Promise<{
+    readonly config: ConnectionConfig;
+    readonly device: DeviceState;
+  }> {
+    const config = await loadConfig(this.configFile, this.env);
+    const account = sealedAccountOf(config);
+    if (account === undefined)
+      throw new SejfError(
+        "SEJF_UNSUPPORTED",
+        `${this.configFile} is not the connection of a sealed account`,
+        { hint: "see docs/sealed-accounts.md" },
+      );
+    const { deviceOf } = await import("./shared/sealed-open.ts");
+    return { config, device: await deviceOf(this, account) };
+  }
+
+  async #openManaged({ apiServer }: ConnectionConfig): Promise<Repository> {
+    const options = await this.openOptions();
     if (apiServer === undefined) return await openRepository(options);
     return await this.#openServer(options);
+  }
+
+  /** @throws SEJF_ALREADY_EXISTS: what it was enrolled with would be lost, or a sealed connection become another. */
+  async assertNoDeviceFile(): Promise<void> {
+    const path = `${this.configFile}.sejf-sealed`;
+    try {
+      await access(path);
+    } catch {
+      return;
+    }
+    throw new SejfError("SEJF_ALREADY_EXISTS", `${path} is the device of a sealed account`, {
+      hint: "name another connection with --config-file, or `sejf repository disconnect` first: the account stays, and the device can be added again",
+    });
   }
 
   /** For what only the holder of the storage can do. @throws SEJF_UNSUPPORTED for a connection to a server. */
   async openDirectRepository(
     options: Pick<OpenRepositoryOptions, "leaveOutBadIndexes"> = {},
   ): Promise<DirectRepository> {
-    storageOf(await loadConfig(this.configFile, this.env), this.configFile);
-    return await openRepository({ ...(await this.#openOptions()), ...options });
+    await this.#assertDirect();
+    return await openRepository({ ...(await this.openOptions()), ...options });
   }
 
   /** For a server: its limits can be changed while it is open. `signal` stops the opening only. */
   async openServedRepository(
     options: Pick<OpenRepositoryOptions, "readOnly" | "signal">,
   ): Promise<DirectRepository> {
-    storageOf(await loadConfig(this.configFile, this.env), this.configFile);
+    await this.#assertDirect();
     return await openRepository({
-      ...(await this.#openOptions()),
+      ...(await this.openOptions()),
       adjustableLimits: true,
       ...options,
     });
@@ -135,13 +211,14 @@ export class CommandContext {
 
   /** @throws SEJF_UNSUPPORTED for a direct connection. */
   async openServerRepository(options: CallOptions = {}): Promise<RemoteRepository> {
-    return await this.#openServer({ ...(await this.#openOptions()), ...options });
+    assertNotSealed(await loadConfig(this.configFile, this.env), this.configFile);
+    return await this.#openServer({ ...(await this.openOptions()), ...options });
   }
 
   /** Only storage and format: for commands that look at the repository as a whole. The caller disposes it. */
   async openConnection(): Promise<Connection> {
-    storageOf(await loadConfig(this.configFile, this.env), this.configFile);
-    return await openConnection(await this.#openOptions());
+    await this.#assertDirect();
+    return await openConnection(await this.openOptions());
   }
 
   /** @throws SEJF_INVALID_ARGUMENT unless `--dangerous-commands=enabled` was given. */
@@ -165,6 +242,12 @@ export class CommandContext {
     return given === "" ? undefined : given;
   }
 
+  async #assertDirect(): Promise<void> {
+    const config = await loadConfig(this.configFile, this.env);
+    assertNotSealed(config, this.configFile);
+    storageOf(config, this.configFile);
+  }
+
   async #openServer(options: OpenOptions): Promise<RemoteRepository> {
     const { openServerRepository } = await import("../rpc/index.ts");
     const purpose = `cli:${this.path}`;
@@ -173,11 +256,12 @@ export class CommandContext {
     return repository;
   }
 
-  async #openOptions(): Promise<OpenOptions> {
+  /** `token`: in place of the connection's password. */
+  async openOptions(token?: string): Promise<OpenOptions> {
     await loadConfig(this.configFile, this.env); // before a password is asked for in vain
     return {
       configFile: this.configFile,
-      password: await this.password(),
+      password: token ?? (await this.password()),
       earlyKey: this.#earlyKey,
       env: this.env,
       clock: this.clock,
@@ -187,4 +271,13 @@ export class CommandContext {
       log: (level, message) => this.log[level](message),
     };
   }
+}
+
+function noAccountPassword(place: DeviceState["place"]): SejfError {
+  return new SejfError("SEJF_INVALID_ARGUMENT", "the account's password was not given", {
+    hint:
+      place === "server"
+        ? "give it in SEJF_PASSWORD, or run the command on a terminal"
+        : "give it in SEJF_ACCOUNT_PASSWORD, or run the command on a terminal",
+  });
 }

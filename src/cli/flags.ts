@@ -22,6 +22,8 @@ export interface Flag<T> {
   readonly values: readonly string[] | undefined;
   /** For the help text. */
   readonly shownDefault: string | undefined;
+  /** A value that has `--no-name` beside it. */
+  readonly refusable: boolean;
   /** Why it does nothing here. */
   readonly inert: string | undefined;
   /** Why it cannot be had. */
@@ -36,6 +38,9 @@ export type Flags = Readonly<Record<string, Flag<unknown>>>;
 export type FlagValues<F extends Flags> = {
   readonly [K in keyof F]: F[K] extends Flag<infer T> ? T : never;
 };
+
+/** What a refused value is read as; no argument of a program can hold it. */
+export const NEGATED = "\u0000";
 
 export interface FlagOptions {
   readonly short?: string | undefined;
@@ -74,6 +79,17 @@ export function text(
     required: options.required ?? false,
     shownDefault: options.default,
     read: (texts) => texts.at(-1) ?? options.default,
+  });
+}
+
+/** `--name=VALUE`, or `--no-name`, which gives `false`. */
+export function refusableText(
+  help: string,
+  options?: FlagOptions,
+): Flag<string | false | undefined> {
+  return make("value", help, options ?? {}, {
+    refusable: true,
+    read: (texts) => (texts.at(-1) === NEGATED ? false : texts.at(-1)),
   });
 }
 
@@ -248,6 +264,7 @@ function make<T>(
     required: false,
     values: undefined,
     shownDefault: undefined,
+    refusable: false,
     inert: undefined,
     refused: undefined,
     ...rest,

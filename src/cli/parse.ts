@@ -2,7 +2,7 @@
 import { Argument, Command as Parser, CommanderError, Option } from "commander";
 import { SejfError } from "../errors/index.ts";
 import type { Command } from "./command.ts";
-import { type Flag, type Flags, flagName } from "./flags.ts";
+import { type Flag, type Flags, flagName, NEGATED } from "./flags.ts";
 import { GLOBAL_FLAGS, type GlobalValues } from "./globals.ts";
 import { usageError } from "./usage-error.ts";
 
@@ -92,6 +92,7 @@ function addFlag(
     value,
   ];
   parser.addOption(described(option.argParser(gather), flag));
+  if (flag.refusable) parser.addOption(new Option(`--no-${name}`).hideHelp());
 }
 
 function described(option: Option, flag: Flag<unknown>): Option {
@@ -125,7 +126,7 @@ function readAll(
   const values: Record<string, unknown> = {};
   for (const [key, flag] of Object.entries(flags)) {
     const name = `--${flagName(key)}`;
-    const texts = asTexts(given[key]);
+    const texts = flag.refusable && given[key] === false ? [NEGATED] : asTexts(given[key]);
     const [variable, fallback] = texts.length > 0 ? [] : fromEnvironment(flag, env);
     const all = fallback === undefined ? texts : [fallback];
     if (flag.required && all.length === 0) throw usageError(`required flag ${name} not provided`);

@@ -10,30 +10,36 @@ const CTRL_C = "\u0003";
 const CTRL_D = "\u0004";
 const BACKSPACES: ReadonlySet<string> = new Set(["\b", "\u007f"]);
 
-/** An existing password, once. @throws SEJF_INVALID_ARGUMENT without a terminal; SEJF_CANCELLED. */
-export async function askPassword(prompt: string): Promise<string> {
-  const terminal = terminalInput();
+/** An existing password, once. @throws SEJF_CANCELLED; without a terminal `missing`. */
+export async function askPassword(
+  prompt: string,
+  missing: SejfError = noPassword(),
+): Promise<string> {
+  const terminal = terminalInput(missing);
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const answer = await readHidden(terminal, prompt);
     if (answer !== "") return answer;
   }
-  throw noPassword();
+  throw missing;
 }
 
 /** A new password, twice until both agree. */
-export async function askNewPassword(prompt: string): Promise<string> {
+export async function askNewPassword(
+  prompt: string,
+  missing: SejfError = noPassword(),
+): Promise<string> {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-    const first = await askPassword(prompt);
-    const second = await askPassword("Re-enter password for verification: ");
+    const first = await askPassword(prompt, missing);
+    const second = await askPassword("Re-enter password for verification: ", missing);
     if (first === second) return first;
     process.stderr.write("Passwords don't match!\n");
   }
-  throw noPassword();
+  throw missing;
 }
 
-function terminalInput(): ReadStream {
+function terminalInput(missing: SejfError): ReadStream {
   if (process.stdin.isTTY) return process.stdin;
-  throw noPassword();
+  throw missing;
 }
 
 function noPassword(): SejfError {

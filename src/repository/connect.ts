@@ -31,6 +31,8 @@ export interface ConnectOptions extends CallOptions {
   readonly client?: Partial<ClientOptions> | undefined;
   /** Sizes and ages as stored; `maxCacheSize` 0 switches the caches off. */
   readonly caching?: CachingOptions | undefined;
+  /** More fields for the connection file: `sealedMark`. */
+  readonly fields?: Readonly<Record<string, unknown>> | undefined;
   readonly env?: Environment | undefined;
   readonly engine?: CryptoEngine | undefined;
   readonly log?: ((level: "debug" | "info" | "warn", message: string) => void) | undefined;
@@ -68,7 +70,7 @@ export async function connectRepository(
     apiServer: undefined,
     caching,
     client,
-    unknown: {},
+    unknown: options.fields ?? {},
   });
   return configFile;
 }
@@ -84,7 +86,7 @@ export interface PreparedConnection {
 /** A connection to a server, which nobody has tried yet. @throws SEJF_INVALID_ARGUMENT. */
 export function prepareServerConnection(
   server: ApiServer,
-  options: Pick<ConnectOptions, "configFile" | "client" | "caching" | "env">,
+  options: Pick<ConnectOptions, "configFile" | "client" | "caching" | "fields" | "env">,
 ): PreparedConnection {
   const env = options.env ?? process.env;
   const configFile = resolveConfigFile(options.configFile, env);
@@ -94,7 +96,7 @@ export function prepareServerConnection(
     apiServer: apiServerJson(server),
     caching,
     client: clientOptions(`API Server: ${server.url}`, options.client ?? {}),
-    unknown: {},
+    unknown: options.fields ?? {},
   };
   const save = async (): Promise<void> => {
     await dropCachedFormat(caching.cacheDirectory);

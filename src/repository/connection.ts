@@ -20,6 +20,7 @@ import { storageOf } from "./connection-settings.ts";
 import type { EarlyKey } from "./early-key.ts";
 import { FormatAccess, readStoredFormat } from "./format-access.ts";
 import { type Environment, resolveConfigFile } from "./paths.ts";
+import { assertNotSealed } from "./sealed-mark.ts";
 import { assertNotLocked, guardStorage } from "./upgrade-guard.ts";
 
 /** How to find and open the repository of a connection file. */
@@ -38,6 +39,8 @@ export interface OpenOptions extends CallOptions {
   readonly upgradeOwnerId?: string | undefined;
   /** The limits of the storage can be changed while it is open: `Connection.throttle`. Default false. */
   readonly adjustableLimits?: boolean | undefined;
+  /** SECURITY: for the layer that seals alone, which stands before it. Default false. */
+  readonly belowSealed?: boolean | undefined;
   /** Writes nothing, whatever the connection file allows. Default false. */
   readonly readOnly?: boolean | undefined;
   /** What a user should know, and what only a log wants to. */
@@ -67,6 +70,7 @@ export async function openConnection(options: OpenOptions): Promise<Connection> 
   const env = options.env ?? process.env;
   const configFile = resolveConfigFile(options.configFile, env);
   const loaded = await loadConfig(configFile, env);
+  if (options.belowSealed !== true) assertNotSealed(loaded, configFile);
   const config =
     options.readOnly === true
       ? { ...loaded, client: { ...loaded.client, readOnly: true } }

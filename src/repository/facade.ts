@@ -48,7 +48,7 @@ export async function connectRepository(
 /** A connection to a server as a file would say it; nobody has tried it yet. @throws SEJF_INVALID_ARGUMENT. */
 export async function prepareServerConnection(
   server: ApiServer,
-  options: Pick<ConnectOptions, "configFile" | "client" | "caching" | "env">,
+  options: Pick<ConnectOptions, "configFile" | "client" | "caching" | "fields" | "env">,
 ): Promise<PreparedConnection> {
   const connect = await import("./connect.ts");
   return connect.prepareServerConnection(server, options);

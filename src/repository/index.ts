@@ -63,6 +63,7 @@ export {
   resolveConfigFile,
 } from "./paths.ts";
 export type { RecoverFormatOptions } from "./repair.ts";
+export { assertNotSealed, sealedAccountOf, sealedMark } from "./sealed-mark.ts";
 export { assertRetentionPossible } from "./retention.ts";
 export { decodeToken, encodeToken, type ServerToken, type Token } from "./token.ts";
 export type { ClientIdentity, Repository, RepositoryParameters } from "./types.ts";

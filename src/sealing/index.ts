@@ -5,7 +5,7 @@ export {
   type DeviceSecrets,
   splitAccount,
 } from "./account.ts";
-export { AccountClient, needsSejfServer } from "./account-client.ts";
+export { AccountClient, documentsOfServer, needsSejfServer } from "./account-client.ts";
 export { nodeArgon2id } from "./argon2.ts";
 export {
   deviceFileOf,
@@ -36,7 +36,12 @@ export {
   type OpenSealed,
   type OpenSealedOptions,
 } from "./open.ts";
-export { parseRecoveryKit, recoveryKitText, type RecoveryKitParts } from "./recovery-kit.ts";
+export {
+  parseRecoveryKit,
+  recipientFingerprint,
+  recoveryKitText,
+  type RecoveryKitParts,
+} from "./recovery-kit.ts";
 export { isSealedPath } from "./sealed-manifests.ts";
 export { SealedRepository, type SealedRepositoryOptions } from "./sealed-repository.ts";
 export type { LastSnapshot, LastSnapshots } from "./sealed-snapshots.ts";

@@ -1,5 +1,6 @@
 /** The recovery kit: what opens everything when all devices are gone. On paper, away from the computer. Spec: sealed 3. */
 import { renderUnicodeCompact } from "uqr";
+import { bytesToHex, utf8ToBytes } from "../bytes/index.ts";
 import type { CryptoEngine } from "../crypto/index.ts";
 import { ACCOUNT_KEY_LABEL, type AccountKeys, identityToSeed, printCode } from "../sealed/index.ts";
 import type { HttpsServer } from "./https-json.ts";
@@ -58,4 +59,10 @@ export function parseRecoveryKit(text: string): {
     url: field("server"),
     fingerprint: field("fingerprint"),
   };
+}
+
+/** What people compare before they let a recipient read everything: 128 bits of SHA-256 in groups of four. */
+export function recipientFingerprint(engine: CryptoEngine, recipient: string): string {
+  const hex = bytesToHex(engine.sha256(utf8ToBytes(recipient))).slice(0, 32);
+  return (hex.match(/.{4}/g) as string[]).join("-");
 }

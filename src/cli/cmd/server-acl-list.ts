@@ -8,7 +8,7 @@ export const command: Command = defineCommand({
   flags: { ...JSON_FLAGS },
   async run(context, flags) {
     const { signal, log, out } = context;
-    await using repository = await context.openRepository();
+    await using repository = await context.openManagedRepository();
     const list = flags.json ? new JsonList(out, flags) : undefined;
     for (const { id, entry, counts } of await listAclEntries(repository.manifests, { signal })) {
       if (!counts)

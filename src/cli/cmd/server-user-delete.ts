@@ -9,7 +9,7 @@ export const command: Command = defineCommand({
   arguments: [{ name: "username", help: "The username to delete", required: true }],
   async run(context, _flags, [name = ""]) {
     const { signal } = context;
-    await using repository = await context.openRepository();
+    await using repository = await context.openManagedRepository();
     const deleted = await accountsOf(context, repository).delete(name, { signal });
     await repository.flush({ signal });
     context.log.info(

@@ -9,7 +9,7 @@ export const command: Command = defineCommand({
   flags: {},
   arguments: [{ name: "username", help: "The username to look up", required: true }],
   async run(context, _flags, [name = ""]) {
-    await using repository = await context.openRepository();
+    await using repository = await context.openManagedRepository();
     const accounts = accountsOf(context, repository);
     const account = await accounts.find(name, { signal: context.signal });
     if (account === undefined) throw userNotFound(name);

@@ -8,7 +8,7 @@ export const command: Command = defineCommand({
   summary: "List users",
   flags: { ...JSON_FLAGS },
   async run(context, flags) {
-    await using repository = await context.openRepository();
+    await using repository = await context.openManagedRepository();
     const accounts = await accountsOf(context, repository).list({ signal: context.signal });
     for (const { name, problem } of accounts)
       if (problem !== undefined) context.log.warn(`nobody can log in as ${name}: ${problem}`);

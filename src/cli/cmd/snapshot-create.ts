@@ -91,7 +91,7 @@ export const command: Command = defineCommand({
   ],
   async run(context, values, args) {
     checkValues(values, args);
-    await using repository = await context.openRepository();
+    await using repository = await context.openRepository("write");
     const { client } = await loadConfig(context.configFile, context.env);
     const paths = values.all ? await allSources(context, repository) : args;
     if (paths.length === 0)

@@ -1,6 +1,12 @@
 /** The flags that `repository connect` and `repository create` share, and the connecting itself. */
 import type { BlobStorage, ConnectionInfo } from "../../blob/index.ts";
-import type { ApiServer, CachingOptions, ClientOptions } from "../../repository/index.ts";
+import type {
+  ApiServer,
+  CachingOptions,
+  ClientOptions,
+  ConnectOptions,
+} from "../../repository/index.ts";
+import { isSejfError, SejfError } from "../../errors/index.ts";
 import type { CommandContext } from "../context.ts";
 import { duration, type FlagValues, flag, inert, integer, text } from "../flags.ts";
 import { VERSION } from "../version.ts";
@@ -71,20 +77,10 @@ export async function connect(
   password: string,
   values: ConnectFlagValues,
 ): Promise<void> {
-  const { connectRepository, forgetPassword, persistPassword } = await import(
-    "../../repository/index.ts"
-  );
-  await connectRepository(storage, {
-    configFile: context.configFile,
-    password,
-    client: clientOptions(values),
-    caching: cachingOptions(values),
-    env: context.env,
-    signal: context.signal,
-    log: (level, message) => context.log[level](message),
-  });
-  if (context.globals.persistCredentials) await persistPassword(context.configFile, password);
-  else await forgetPassword(context.configFile);
+  const { connectRepository } = await import("../../repository/index.ts");
+  await context.assertNoDeviceFile();
+  await connectRepository(storage, { ...connectionOptions(context, values), password });
+  await finishConnect(context, password);
   context.log.info("Connected to repository.");
 }
 
@@ -95,27 +91,58 @@ export async function connectToServer(
   password: string | undefined,
   values: ConnectFlagValues,
 ): Promise<void> {
-  const { defaultIdentity, forgetPassword, persistPassword } = await import(
-    "../../repository/index.ts"
-  );
+  const { defaultIdentity } = await import("../../repository/index.ts");
   const { connectServer } = await import("../../rpc/index.ts");
+  await context.assertNoDeviceFile();
   const client = clientOptions(values);
   const { username, hostname } = { ...defaultIdentity(), ...client };
   context.log.info(`Connecting to server '${server.url}' as '${username}@${hostname}'...`);
   const known = password ?? (await context.passwordToConnect());
-  await connectServer(server, {
+  try {
+    await connectServer(server, {
+      ...connectionOptions(context, values),
+      password: known,
+      clientVersion: VERSION,
+    });
+  } catch (error) {
+    throw isSejfError(error, "SEJF_ACCESS_DENIED") ? withSealedHint(error) : error;
+  }
+  await finishConnect(context, known);
+  context.log.info("Connected to repository API Server.");
+}
+
+/** Nobody is told whether there is such an account: what its owner has to do is told to all. */
+function withSealedHint(error: SejfError): SejfError {
+  return new SejfError("SEJF_ACCESS_DENIED", error.message, {
+    cause: error,
+    hint: `${error.hint === undefined ? "" : `${error.hint}; `}a sealed account connects with --enroll and its code, or as a further device with --account-key`,
+  });
+}
+
+/** Whatever a connection is made to. */
+export function connectionOptions(
+  context: CommandContext,
+  values: ConnectFlagValues,
+): Omit<ConnectOptions, "password"> & { readonly configFile: string } {
+  return {
     configFile: context.configFile,
-    password: known,
-    client,
+    client: clientOptions(values),
     caching: cachingOptions(values),
     env: context.env,
-    clientVersion: VERSION,
     signal: context.signal,
     log: (level, message) => context.log[level](message),
-  });
-  if (context.globals.persistCredentials) await persistPassword(context.configFile, known);
+  };
+}
+
+/** Keeps the password beside the connection file, unless that was refused; `undefined`: there is none to keep. */
+export async function finishConnect(
+  context: CommandContext,
+  password: string | undefined,
+): Promise<void> {
+  const { forgetPassword, persistPassword } = await import("../../repository/index.ts");
+  if (password !== undefined && context.globals.persistCredentials)
+    await persistPassword(context.configFile, password);
   else await forgetPassword(context.configFile);
-  context.log.info("Connected to repository API Server.");
 }
 
 function clientOptions(values: ConnectFlagValues): Partial<ClientOptions> {

@@ -90,7 +90,7 @@ function settingsOf(flags: Values): AccountChange {
 /** Settings are the operator's: only who holds the storage changes them. */
 async function openFor(context: CommandContext, settings: AccountChange): Promise<Repository> {
   const hasSettings = Object.values(settings).some((value) => value !== undefined);
-  return hasSettings ? await context.openDirectRepository() : await context.openRepository();
+  return hasSettings ? await context.openDirectRepository() : await context.openManagedRepository();
 }
 
 async function assertExists(accounts: AccountBook, name: string, isNew: boolean): Promise<void> {
