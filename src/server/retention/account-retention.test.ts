@@ -85,11 +85,14 @@ test("apply: an ordinary account gets Kopia's result, through the session's own 
   await scene.daily(ordinary, 10);
   const retention = scene.retention();
   const deleted: string[] = [];
-  const manifests = Object.create(scene.repository.manifests, {
-    delete: { value: async (id: string) => await Promise.resolve(void deleted.push(id)) },
-    find: { value: scene.repository.manifests.find.bind(scene.repository.manifests) },
-    get: { value: scene.repository.manifests.get.bind(scene.repository.manifests) },
-  }) as typeof scene.repository.manifests;
+  const manifests = new Proxy(scene.repository.manifests, {
+    get: (store, name) => {
+      if (name === "delete")
+        return async (id: string) => await Promise.resolve(void deleted.push(id));
+      const member: unknown = Reflect.get(store, name, store);
+      return typeof member === "function" ? (member.bind(store) as unknown) : member;
+    },
+  });
   const would = await retention.apply(ordinary, "/data", { reallyDelete: false });
   assert.equal(would.length, 7);
   assert.deepEqual(
