@@ -239,3 +239,15 @@ test("an account that may not delete its snapshots by the access rules is treate
   assert.ok(expired.length > 0 && (await scene.count(ordinary)) >= 30);
   assert.deepEqual((await scene.retention(30, true).run()).expired, []);
 });
+
+test("while manifests cannot be read nothing expires: a policy may be among them", async () => {
+  const scene = new Scene();
+  await scene.daily(ordinary, 60);
+  await scene.daily(appendOnly, 60);
+  const damaged = [{ content: "m00", code: "SEJF_CORRUPT", message: "rotten" }] as never;
+  scene.repository.manifests.damage = async () => await Promise.resolve(damaged);
+  const retention = scene.retention();
+  assert.match((await retention.run()).refused ?? "", /cannot be read/);
+  assert.deepEqual(await retention.apply(ordinary, "/data", { reallyDelete: true }), []);
+  assert.equal((await scene.count(ordinary)) + (await scene.count(appendOnly)), 120);
+});

@@ -53,6 +53,11 @@ class ServerRetention implements AccountRetention {
     if (await this.#isAppendOnly(account, source, { signal })) {
       return reallyDelete ? [] : await this.#expiredByReceipt(manifests, source, { signal });
     }
+    const damage = reallyDelete ? await this.#damage({ signal }) : undefined;
+    if (damage !== undefined) {
+      this.#options.log.warn({}, `nothing expires: ${damage}`);
+      return [];
+    }
     const expired = await expiredSnapshots({ manifests }, source, { signal });
     if (reallyDelete) for (const { id } of expired) await manifests.delete(id, { signal });
     return expired.map(({ id }) => id);
@@ -62,7 +67,7 @@ class ServerRetention implements AccountRetention {
     options: CallOptions & { readonly dryRun?: boolean | undefined } = {},
   ): Promise<RetentionRun> {
     const { signal, dryRun = false } = options;
-    const refused = await this.#guard.check({ signal });
+    const refused = (await this.#damage({ signal })) ?? (await this.#guard.check({ signal }));
     if (refused !== undefined) {
       this.#options.log.warn({}, `append-only snapshots do not expire: ${refused}`);
       if (!dryRun) return { expired: [], refused };
@@ -74,6 +79,14 @@ class ServerRetention implements AccountRetention {
     }
     if (!dryRun && expired.length > 0) await this.#delete(expired, { signal });
     return refused === undefined ? { expired } : { expired, refused };
+  }
+
+  /** A policy that is missing because it cannot be read would let too much go. */
+  async #damage(call: CallOptions): Promise<string | undefined> {
+    const damage = (await this.#options.repository.manifests.damage?.(call)) ?? [];
+    return damage.length === 0
+      ? undefined
+      : `${damage.length} contents with manifests cannot be read`;
   }
 
   /** Its failure does not stop the others. */

@@ -67,6 +67,6 @@ export interface ExpiredSnapshot {
 export interface RetentionRun {
   /** Deleted, or with `dryRun` what would be. */
   readonly expired: readonly ExpiredSnapshot[];
-  /** Why nothing was deleted: the clock cannot be trusted at the moment. */
+  /** Why nothing was deleted: the clock cannot be trusted at the moment, or manifests cannot be read. */
   readonly refused?: string | undefined;
 }
