@@ -5,6 +5,7 @@
  */
 import { bytesToUtf8, type CallOptions, mapConcurrent, type OwnedBytes } from "../bytes/index.ts";
 import { errorFromUnknown, SejfError } from "../errors/index.ts";
+import type { ContentRef, ContentRequest } from "../format/index.ts";
 import { createFastSplitter } from "../node/index.ts";
 import { type ObjectId, openObject, readObject, writeObject } from "../object/index.ts";
 import type { Repository } from "../repository/index.ts";
@@ -187,7 +188,7 @@ export class TreeCopy {
     }
   }
 
-  /** Files and symlinks of a directory, several at once. */
+  /** Files and symlinks of a directory: small ones are fetched together, of others several at once are copied. */
   async #files(
     wanted: readonly DirEntry[],
     at: At,
@@ -195,16 +196,20 @@ export class TreeCopy {
     keep: (child: DirEntry) => void,
     fail: (child: DirEntry, error: unknown) => void,
   ): Promise<void> {
-    const copy = async (child: DirEntry): Promise<void> => {
+    const small: DirEntry[] = [];
+    const others: DirEntry[] = [];
+    for (const child of wanted) {
+      if (child.type === "d") continue;
       const known = knownObject(child, earlier);
       if (known !== undefined) {
         this.#options.tally.knownFiles++;
         keep({ ...child, object: known });
-        return;
-      }
+      } else (isSmall(child) ? small : others).push(child);
+    }
+    const copy = async (child: DirEntry, fetched?: OwnedBytes): Promise<void> => {
       let copied: DirEntry;
       try {
-        copied = await this.#file(child, at.policy.child(child.name));
+        copied = await this.#file(child, at.policy.child(child.name), fetched);
       } catch (error) {
         if (!(error instanceof UnreadableError)) throw error;
         fail(child, error.cause);
@@ -212,18 +217,25 @@ export class TreeCopy {
       }
       keep(copied);
     };
-    const files = wanted.filter(({ type }) => type !== "d");
-    for await (const _ of mapConcurrent(files, FILES_AT_ONCE, copy, this.#call.signal)) {
-      // Each call has kept its file or told why not.
+    for await (const page of this.#from.contents.readMany(requestsFor(small), this.#call)) {
+      const pairs = page.map((result) => ({ result, child: small[result.job] as DirEntry }));
+      for (const { result, child } of pairs)
+        if (!result.ok) fail(child, new SejfError(result.code, result.message));
+      const write = ({ result, child }: (typeof pairs)[number]): Promise<void> =>
+        result.ok ? copy(child, result.data) : Promise.resolve();
+      await settleAll(pairs, write, this.#call);
     }
+    await settleAll(others, copy, this.#call);
   }
 
-  async #file(entry: DirEntry, { policy }: PolicyTree): Promise<DirEntry> {
+  /** `fetched`: all bytes of the file, where they are at hand. */
+  async #file(entry: DirEntry, { policy }: PolicyTree, fetched?: OwnedBytes): Promise<DirEntry> {
     const { object, type, name, sizeBytes } = entry;
     if (type !== "f" && type !== "s")
       throw unreadable(`it is of the unknown type ${JSON.stringify(type)}`);
     const compressor = type === "f" ? compressorOfFile(policy, name, sizeBytes) : undefined;
-    const written = await writeObject(this.#to.contents, await this.#source(object, sizeBytes), {
+    const source = fetched ?? (await this.#source(object, sizeBytes));
+    const written = await writeObject(this.#to.contents, source, {
       format: this.#to.parameters,
       prefix: "",
       compressor,
@@ -323,6 +335,28 @@ export class TreeCopy {
       (context.maxFileSize > 0 && !isDirectory && child.sizeBytes > context.maxFileSize);
     if (excluded) this.#options.tally.excluded++;
     return excluded;
+  }
+}
+
+/** Whether it is one content, plain and short, as an object is that has no marks. */
+function isSmall({ object, sizeBytes, type }: DirEntry): boolean {
+  return (type === "f" || type === "s") && sizeBytes <= SMALL_BYTES && /^[0-9a-f]/.test(object);
+}
+
+async function* requestsFor(
+  files: readonly DirEntry[],
+): AsyncGenerator<readonly ContentRequest[], void, void> {
+  if (files.length === 0) return;
+  yield files.map(({ object }, job) => ({ job, ref: object as string as ContentRef }));
+}
+
+async function settleAll<T>(
+  items: readonly T[],
+  work: (item: T) => Promise<void>,
+  { signal }: CallOptions,
+): Promise<void> {
+  for await (const _ of mapConcurrent(items, FILES_AT_ONCE, (item) => work(item), signal)) {
+    // Each call has kept its file or told why not.
   }
 }
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
+import { collect } from "../bytes/index.ts";
 import type { ContentRef } from "../format/index.ts";
 import { type MemoryRepository, memoryRepository } from "../testkit/memory-repository.ts";
 import { numRuns } from "../testkit/property.ts";
@@ -98,6 +99,27 @@ test("migrateSource: a second run copies only what is new, without reading what 
   assert.equal(events.filter(({ kind }) => kind === "present").length, 1);
   assert.deepEqual(await trees(to), [model, next]);
 });
+
+test("migrateSource: the small files of a directory are fetched together", async () => {
+  const [from, to] = [memoryRepository(), otherRepository()];
+  const model = { a: "1", b: "2", sub: { c: "3", d: "4", link: { link: "c" } } };
+  await storeSnapshot(from, await storeTree(from, model));
+  const asked: number[] = [];
+  const { contents } = from;
+  const readMany = contents.readMany.bind(contents);
+  contents.readMany = async function* (requests, options) {
+    const pages = await collect(requests);
+    asked.push(pages.flat().length);
+    yield* readMany(pagesOf(pages), options);
+  };
+  await migrate(from, to);
+  assert.deepEqual(asked.filter((count) => count > 0).toSorted(), [2, 3]);
+  assert.deepEqual(await trees(to), await trees(from));
+});
+
+async function* pagesOf<T>(pages: readonly T[]): AsyncGenerator<T, void, void> {
+  yield* pages;
+}
 
 test("migrateSource: incomplete snapshots stay behind; with latestOnly the newest complete one comes", async () => {
   const [from, to] = [memoryRepository(), otherRepository()];
