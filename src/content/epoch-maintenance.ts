@@ -23,8 +23,12 @@ import {
   watermarkBlob,
 } from "../format/index.ts";
 import { type Context, putIndexBlob } from "./context.ts";
-import type { LoadedEpochs } from "./epoch-manager.ts";
-import { type IndexBlobReader, NOTHING_DONE, PARALLEL_INDEX_READS } from "./index-manager.ts";
+import {
+  type IndexBlobReader,
+  type LoadedEpochs,
+  NOTHING_DONE,
+  PARALLEL_INDEX_READS,
+} from "./index-manager.ts";
 import type { IndexMaintenanceOptions, IndexMaintenanceResult } from "./types.ts";
 
 /** After a flush nothing is merged that is larger than this: a backup should not wait for maintenance. */

@@ -9,14 +9,13 @@ import {
   EPOCH_STATE_PREFIXES,
   epochMarkerBlob,
   epochOfUncompacted,
-  type EpochSnapshot,
   indexSuffix,
   resolveEpochs,
   uncompactedIndexPrefix,
 } from "../format/index.ts";
 import { type Context, msOf, putIndexBlob } from "./context.ts";
 import { EpochMaintenance } from "./epoch-maintenance.ts";
-import type { IndexBlobReader, IndexManager, IndexState } from "./index-manager.ts";
+import type { IndexBlobReader, IndexManager, LoadedEpochs } from "./index-manager.ts";
 import type {
   CompactIndexesOptions,
   EpochSet,
@@ -31,13 +30,6 @@ const MAX_LOADS = 10;
 const MAX_WRITE_ATTEMPTS = 3;
 /** A state is used for a write when this share of its lifetime is still to come. */
 const REUSE_SHARE = 0.75;
-
-/** The state with what it was computed from. */
-export interface LoadedEpochs extends IndexState {
-  readonly snapshot: EpochSnapshot;
-  /** All `xn` blobs of the epochs that are read uncompacted, and those around the write epoch. */
-  readonly uncompacted: readonly BlobMetadata[];
-}
 
 export class EpochManager implements IndexManager {
   readonly #context: Context;

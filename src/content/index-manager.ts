@@ -1,6 +1,7 @@
 /** What the two managers of index blobs, epochs and the old one, have in common. Spec: kopia-format 5. */
 import type { BlobId, BlobMetadata } from "../blob/index.ts";
 import type { CallOptions, OwnedBytes } from "../bytes/index.ts";
+import type { EpochSnapshot } from "../format/index.ts";
 import type {
   CompactIndexesOptions,
   EpochState,
@@ -15,6 +16,13 @@ export interface IndexState {
   readonly deletionWatermarkS: number | undefined;
   /** By the local clock. */
   readonly validUntilMs: number;
+}
+
+/** The state of epochs, with what it was computed from. */
+export interface LoadedEpochs extends IndexState {
+  readonly snapshot: EpochSnapshot;
+  /** All `xn` blobs of the epochs that are read uncompacted, and those around the write epoch. */
+  readonly uncompacted: readonly BlobMetadata[];
 }
 
 /** The plain bytes of index blobs, verified. */

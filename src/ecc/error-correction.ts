@@ -1,26 +1,7 @@
-/** The interface of error correction and its one algorithm, by Kopia's name. */
-import type { OwnedBytes } from "../bytes/index.ts";
+/** Error correction by Kopia's names, of which there is one. */
 import { SejfError } from "../errors/index.ts";
 import { ReedSolomonCrc32 } from "./reed-solomon-crc32.ts";
-
-/** Redundancy around stored bytes. Pure: the same input always gives the same output. */
-export interface ErrorCorrection {
-  readonly algorithm: string;
-  readonly overheadPercent: number;
-  /** What `length` bytes become when encoded. */
-  encodedLength(length: number): number;
-  encode(data: Uint8Array): OwnedBytes;
-  /**
-   * As `encode`, into the beginning of `target`, which must not overlap `data`; returns how many bytes were written.
-   * @throws RangeError when `target` is shorter than `encodedLength(data.byteLength)`.
-   */
-  encodeInto(data: Uint8Array, target: Uint8Array): number;
-  /**
-   * The data, repaired where shards are damaged and enough parity is left.
-   * @throws SEJF_CORRUPT when there is too much damage, or the bytes are no encoding.
-   */
-  decode(stored: Uint8Array): OwnedBytes;
-}
+import type { ErrorCorrection } from "./types.ts";
 
 /** The names `createEcc` knows. */
 export const ECC_ALGORITHMS: readonly string[] = ["REED-SOLOMON-CRC32"];

@@ -7,7 +7,6 @@
  */
 import { crc32, type OwnedBytes, viewOf } from "../bytes/index.ts";
 import { SejfError } from "../errors/index.ts";
-import type { ErrorCorrection } from "./error-correction.ts";
 import {
   CRC_BYTES,
   type EccGeometry,
@@ -19,6 +18,7 @@ import {
   storedLength,
 } from "./geometry.ts";
 import { type ShardPlace, shardCode } from "./shard-code.ts";
+import type { ErrorCorrection } from "./types.ts";
 
 const LENGTH_MAX = 0xffff_ffff;
 

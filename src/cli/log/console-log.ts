@@ -3,16 +3,7 @@ import type { Writable } from "node:stream";
 import type { Clock } from "../../bytes/index.ts";
 import type { LogLevel } from "../globals.ts";
 import type { FileLog } from "./file-log.ts";
-
-/** SECURITY: messages and fields never hold passwords, keys, tokens or the contents of files. */
-export interface Log {
-  debug(message: string, fields?: LogFields): void;
-  info(message: string, fields?: LogFields): void;
-  warn(message: string, fields?: LogFields): void;
-  error(message: string, fields?: LogFields): void;
-}
-
-export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
+import type { Log, LogFields } from "./types.ts";
 
 export interface ConsoleLogOptions {
   readonly level: LogLevel;

@@ -6,8 +6,8 @@ import { mkdirSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Clock } from "../../bytes/index.ts";
 import type { LogLevel } from "../globals.ts";
-import type { LogFields } from "./console-log.ts";
 import { type SweepLimits, sweepLogs } from "./sweep.ts";
+import type { LogFields } from "./types.ts";
 
 export interface FileLogOptions {
   /** Given by name: written there, nothing is swept. */
