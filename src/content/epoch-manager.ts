@@ -15,7 +15,7 @@ import {
 } from "../format/index.ts";
 import { type Context, msOf, putIndexBlob } from "./context.ts";
 import { EpochMaintenance } from "./epoch-maintenance.ts";
-import type { IndexBlobReader, IndexManager, LoadedEpochs } from "./index-manager.ts";
+import type { IndexBlobReader, IndexManager, IndexState, LoadedEpochs } from "./index-manager.ts";
 import type {
   CompactIndexesOptions,
   EpochSet,
