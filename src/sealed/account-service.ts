@@ -62,6 +62,8 @@ export interface RegistrationFinish {
   readonly reads: boolean;
   /** The first keyring file; its version is 1. */
   readonly keyring: string;
+  /** Fingerprints of further recipients (`recipientFingerprint`), which the server shows to whoever asks who can read. */
+  readonly escrow?: readonly string[] | undefined;
 }
 
 /** POST `login/start`. */
@@ -113,14 +115,14 @@ export interface StepUpProof {
   readonly mac: string;
 }
 
-/** GET and PUT `documents/{keyring|policies}`. */
+/** GET and PUT `documents/{keyring|policies}`. A device's token reads the policies alone, and writes neither. */
 export interface VersionedDocument {
-  /** Never goes back. */
+  /** One more than what is stored: it never goes back. */
   readonly version: number;
   readonly text: string;
 }
 
-/** GET and PUT `groups/{id}`: the age file to all members; `epoch` never goes back, `prev` must be what is stored. */
+/** GET and PUT `groups/{id}`: the age file to all members; `epoch` is 1, or one more than what is stored. */
 export interface StoredGroup {
   readonly id: string;
   readonly epoch: number;
@@ -128,11 +130,13 @@ export interface StoredGroup {
   readonly file: string;
   /** Accounts that may read it and use the group's contents, as the admin says. */
   readonly members: readonly string[];
+  /** Those of them that may write the next epoch; who founds a group is one. */
+  readonly admins: readonly string[];
   /** Whether members' probes see what others sent. */
   readonly probe: "group" | "own";
 }
 
-/** PUT `invites/{id}`, GET by whoever knows the ID, POST `invites/{id}/join`, GET `invites/{id}/joins` for admins. */
+/** PUT `invites/{id}`, GET by whoever knows the ID, POST `invites/{id}/join`, GET `groups/{id}/joins` for members. */
 export interface StoredInvite {
   readonly id: string;
   readonly group: string;
@@ -167,10 +171,30 @@ export interface TrashedSnapshot {
   readonly keptUntil: string;
 }
 
-/** POST `reset`: a new password without the old one, signed by the account with `sejf reset v1`. */
+/** POST `password/finish`, with a session, which ends by it as all others do. */
+export interface PasswordChange {
+  readonly login?: string | undefined;
+  /** Where there is one already, only with a step-up. */
+  readonly delete?: string | undefined;
+  /** Locked with the new password. */
+  readonly keyring: VersionedDocument;
+}
+
+/** The label of a signed request to begin a reset, and of the reset itself. */
+export const RESET_START_LABEL = "sejf reset start v1";
+export const RESET_LABEL = "sejf reset v1";
+
+/** POST `reset/start`: the first half of a reset. Answered by `RegistrationStarted`. */
+export interface PasswordResetStart {
+  readonly account: string;
+  /** Line signed with `RESET_START_LABEL` over `{"v":1,"account","login","delete"?,"time"}`; registration requests. */
+  readonly signed: string;
+}
+
+/** POST `reset`: a new password without the old one. Each signed line counts once, and for ten minutes. */
 export interface PasswordReset {
   readonly account: string;
-  /** Signed line over `{"v":1,"account","login","delete"?,"keyringSha256","time"}`. */
+  /** Line signed with `RESET_LABEL` over `{"v":1,"account","login","delete"?,"keyringSha256","time"}`; records. */
   readonly signed: string;
   readonly keyring: VersionedDocument;
 }

@@ -1,6 +1,7 @@
 /** Files to people's keys (age, post-quantum recipients only). Spec: sealed 3, 5. */
 import { Decrypter, Encrypter } from "age-encryption";
-import type { OwnedBytes } from "../bytes/index.ts";
+import { bytesToHex, type OwnedBytes, utf8ToBytes } from "../bytes/index.ts";
+import type { CryptoEngine } from "../crypto/index.ts";
 import { SejfError } from "../errors/index.ts";
 
 const RECIPIENT = /^age1pq1[02-9ac-hj-np-z]{100,4000}$/;
@@ -8,6 +9,11 @@ const RECIPIENT = /^age1pq1[02-9ac-hj-np-z]{100,4000}$/;
 /** Recipients of the strong kind; anything else would silently weaken what is sealed to all. */
 export function isRecipient(text: string): boolean {
   return RECIPIENT.test(text);
+}
+
+/** For people to compare: the first 16 hex digits of SHA-256 over the recipient's text. */
+export function recipientFingerprint(engine: CryptoEngine, recipient: string): string {
+  return bytesToHex(engine.sha256(utf8ToBytes(recipient)).subarray(0, 8));
 }
 
 /** @throws SEJF_INVALID_ARGUMENT for a recipient that is not `age1pq1…`. */

@@ -11,7 +11,7 @@ export {
   type PrivateKeys,
   seedToIdentity,
 } from "./account-keys.ts";
-export { isRecipient, openSealed, sealTo } from "./age.ts";
+export { isRecipient, openSealed, recipientFingerprint, sealTo } from "./age.ts";
 export { blindedPath, SEALED_ROOT } from "./blinded-path.ts";
 export { ContentSealer, openContent, type SealedContent } from "./content-seal.ts";
 export {
@@ -59,6 +59,7 @@ export {
 } from "./keyring-file.ts";
 export { padme } from "./padme.ts";
 export {
+  type DeletedHeads,
   openPolicies,
   type PolicyDocument,
   type SealedPolicy,
@@ -78,7 +79,14 @@ export {
   type SplitterSecrets,
 } from "./sealed-splitter.ts";
 export { JsonShape } from "./json-shape.ts";
-export { parsePayload, payloadOf, signingPublicKey, signLine, verifyLine } from "./signed.ts";
+export {
+  parsePayload,
+  payloadOf,
+  readUnverified,
+  signingPublicKey,
+  signLine,
+  verifyLine,
+} from "./signed.ts";
 export { openSnapshotBody, sealSnapshotBody, type SnapshotBody } from "./snapshot-body.ts";
 export {
   authorizeOperation,
@@ -88,4 +96,9 @@ export {
   type StepUpVerb,
 } from "./step-up.ts";
 export type * from "./account-service.ts";
-export { ACCOUNT_SERVICE_PATH, TOKEN_PREFIX } from "./account-service.ts";
+export {
+  ACCOUNT_SERVICE_PATH,
+  RESET_LABEL,
+  RESET_START_LABEL,
+  TOKEN_PREFIX,
+} from "./account-service.ts";

@@ -51,6 +51,12 @@ export class JsonShape {
     return text;
   }
 
+  flag(name: string): boolean {
+    const value = this.#own(name);
+    if (typeof value !== "boolean") throw this.wrong(name, "true or false");
+    return value;
+  }
+
   list(name: string): readonly unknown[] {
     const value = this.#own(name);
     if (!Array.isArray(value)) throw this.wrong(name, "a list");

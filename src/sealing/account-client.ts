@@ -8,7 +8,9 @@ import {
   type LoginStart,
   type LoginStarted,
   type NewDevice,
+  type PasswordChange,
   type PasswordReset,
+  type PasswordResetStart,
   type RegistrationFinish,
   type RegistrationStart,
   type RegistrationStarted,
@@ -81,18 +83,15 @@ export class AccountClient {
     return readRegistration(await this.#call("POST", "password/start", body, options));
   }
 
-  async finishPassword(
-    body: {
-      readonly login?: string | undefined;
-      readonly delete?: string | undefined;
-      readonly keyring: VersionedDocument;
-    },
-    options?: AccountCallOptions,
-  ): Promise<void> {
+  async finishPassword(body: PasswordChange, options?: AccountCallOptions): Promise<void> {
     await this.#call("POST", "password/finish", body, options);
   }
 
   /** Signed by the account itself: without a password. */
+  async startReset(body: PasswordResetStart, options?: CallOptions): Promise<RegistrationStarted> {
+    return readRegistration(await this.#call("POST", "reset/start", body, options));
+  }
+
   async reset(body: PasswordReset, options?: CallOptions): Promise<void> {
     await this.#call("POST", "reset", body, options);
   }
@@ -262,6 +261,7 @@ function readGroup(answer: JsonShape): StoredGroup {
     epoch: answer.integer("epoch"),
     file: answer.text("file"),
     members: answer.texts("members"),
+    admins: answer.texts("admins"),
     probe,
   };
 }
@@ -279,6 +279,7 @@ export function documentsOfServer(client: () => Promise<AccountClient>): {
       return document?.text;
     },
     async save(name, text, options) {
+      if (!versions.has(name)) await this.load(name, options);
       const version = (versions.get(name) ?? 0) + 1;
       await (await client()).putDocument(name, { version, text }, options);
       versions.set(name, version);

@@ -19,6 +19,7 @@ import {
   type Keyring,
   type KeyringDevice,
   lockKeyring,
+  recipientFingerprint,
   type ServedRepository,
   signingPublicKey,
 } from "../sealed/index.ts";
@@ -117,6 +118,7 @@ export async function enrollOnServer(
     deviceName: options.name,
     reads: options.rememberKey,
     keyring: await lockKeyring(lock, encodeKeyring(keyring), tools.random),
+    escrow: options.escrow.map((one) => recipientFingerprint(tools.engine, one)),
   });
   return { keys, device: deviceOf(keys, made, keyring, options, "server", token) };
 }
