@@ -24,3 +24,4 @@ export {
 } from "./authorize/index.ts";
 export { startServer } from "./start/index.ts";
 export type { RunningServer, StartServerOptions } from "./start/index.ts";
+export { type EnrollmentCode, issueEnrollmentCode } from "./sealed/index.ts";

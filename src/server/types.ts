@@ -4,6 +4,7 @@
  */
 import type { CallOptions } from "../bytes/index.ts";
 import type { Labels } from "../manifest/index.ts";
+import type { TokenScope } from "../sealed/index.ts";
 
 /** `user@host`, both sides lower-case letters, digits, `-`, `_`, `.`. */
 export type AccountName = string & { readonly __brand: "AccountName" };
@@ -23,9 +24,22 @@ export interface Account {
   readonly quotaBytes: number | undefined;
 }
 
+/** With which token of a sealed account a caller came in. */
+export interface TokenUse {
+  readonly scope: TokenScope;
+  /** Whose token it is, 8 bytes as hex; `undefined` for a session's. */
+  readonly device: string | undefined;
+}
+
 /** A caller who proved who he is, with the role of the authenticator that said so. */
 export type Principal =
-  | { readonly role: "account"; readonly account: Account }
+  | {
+      readonly role: "account";
+      /** SECURITY: whoever came in with a device's token may only add. */
+      readonly account: Account;
+      /** Absent for accounts with a password. */
+      readonly token?: TokenUse | undefined;
+    }
   /** The web interface and its REST endpoints. */
   | { readonly role: "ui"; readonly name: string }
   /** The endpoints that the `server …` commands call. */

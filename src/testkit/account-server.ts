@@ -228,6 +228,7 @@ export class AccountServer implements AsyncDisposable {
       },
       holds: async (account, id) => mode() === "any" || ofAccount(account).has(id),
       noteSent: (account, id) => void ofAccount(account).add(id),
+      usedBytes: async () => 0,
       acceptSnapshot: async (account, json) => {
         const root = (json as { rootEntry?: { obj?: string } }).rootEntry?.obj ?? "";
         const info = await this.repository.contents.info(root as ContentId);

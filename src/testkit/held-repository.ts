@@ -80,7 +80,7 @@ export async function sending<T>(
   const before = contents.writes.length;
   const result = await work();
   for (const { ref } of contents.writes.slice(before))
-    holdings.noteSent(account, ref as string as ContentId);
+    holdings.noteSent(account, ref as string as ContentId, 1);
   return result;
 }
 

@@ -62,11 +62,11 @@ test("set: what is left out stays; defaults leave no item behind", async () => {
   assert.equal((await manifests.find({ type: "user" })).length, 1);
 });
 
-test("set: sealed accounts and names that are none are refused before anything is written", async () => {
+test("set: passwords of sealed accounts and names that are none are refused before anything is written", async () => {
   const { accounts, manifests } = open();
-  await assert.rejects(accounts.set("a@b", { password: "pw", encryption: "client" }), {
-    code: "SEJF_UNSUPPORTED",
-  });
+  const refused = { code: "SEJF_INVALID_ARGUMENT" };
+  await assert.rejects(accounts.set("a@b", { password: "pw", encryption: "client" }), refused);
+  await assert.rejects(accounts.set("a@b", { password: "sejf-token-of-mine" }), refused);
   for (const name of [
     "a",
     "A@b",
@@ -115,23 +115,57 @@ test("find: of several profiles the newest counts, other labels are no profile",
 test("find: damage closes the account and only this one, and is told", async () => {
   const { accounts, manifests } = open();
   await accounts.set("good@b", { password: "pw" });
-  for (const name of ["damaged@b", "sealed@b", "hash@b"])
-    await accounts.set(name, { password: "pw" });
+  for (const name of ["damaged@b", "hash@b"]) await accounts.set(name, { password: "pw" });
   await manifests.put({ type: "sejfAccount", username: "damaged@b" }, { appendOnly: "perhaps" });
-  await manifests.put({ type: "sejfAccount", username: "sealed@b" }, { encryption: "client" });
   await manifests.put({ type: "user", username: "hash@b" }, { passwordHash: "AAAA" });
   await manifests.put({ type: "user", username: "odd@b" }, ["no", "profile"]);
   accounts.refresh();
   const all = new Map((await accounts.list()).map((account) => [account.name as string, account]));
   assert.equal(all.get("good@b")?.problem, undefined);
   assert.ok(all.get("good@b")?.password !== undefined);
-  for (const name of ["damaged@b", "sealed@b", "hash@b", "odd@b"]) {
+  for (const name of ["damaged@b", "hash@b", "odd@b"]) {
     assert.ok(all.get(name)?.problem !== undefined, name);
     assert.equal(all.get(name)?.password, undefined, name);
   }
   assert.equal(all.get("damaged@b")?.appendOnly, true);
   await accounts.set("damaged@b", { appendOnly: false });
   assert.equal((await accounts.find("damaged@b"))?.problem, undefined);
+});
+
+test("a sealed account has no password, also when a kopia gives it one, and stays sealed", async () => {
+  const { accounts, manifests } = open();
+  await accounts.set("a@b", { encryption: "client", quotaBytes: 5 });
+  await accounts.set("m@b", { password: "pw" });
+  await manifests.put({ type: "user", username: "a@b" }, { passwordHash: HASH });
+  accounts.refresh();
+  const account = await accounts.find("a@b");
+  assert.equal(account?.encryption, "client");
+  assert.equal(account.password, undefined);
+  assert.equal(account.problem, undefined);
+  assert.deepEqual(
+    (await accounts.list()).map(({ name }) => name as string),
+    ["a@b", "m@b"],
+  );
+  const refused = { code: "SEJF_INVALID_ARGUMENT" };
+  await assert.rejects(accounts.set("a@b", { encryption: "server" }), refused);
+  await assert.rejects(accounts.set("a@b", { password: "pw" }), refused);
+  await assert.rejects(accounts.set("m@b", { encryption: "client" }), refused);
+  await accounts.set("a@b", { appendOnly: true });
+  assert.equal((await accounts.find("a@b"))?.encryption, "client");
+});
+
+test("delete: of a sealed account all that it keeps here goes", async () => {
+  const { accounts, manifests } = open();
+  await accounts.set("a@b", { encryption: "client" });
+  for (const type of ["sejfAccountLogin", "sejfAccountDevice", "sejfAccountDocument"])
+    await manifests.put({ type, username: "a@b", device: "x" }, {});
+  await manifests.put({ type: "sejfAccountLogin", username: "b@b" }, {});
+  assert.equal(await accounts.delete("a@b"), true);
+  const left = await manifests.find({});
+  assert.deepEqual(
+    left.map(({ labels }) => labels["username"]),
+    ["b@b"],
+  );
 });
 
 test("find: what was read counts for 10 s, also when the clock is set back", async () => {

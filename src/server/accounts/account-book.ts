@@ -7,6 +7,7 @@ import type { CryptoEngine } from "../../crypto/index.ts";
 import { isSejfError, SejfError } from "../../errors/index.ts";
 import { type ManifestId, type ManifestMetadata, newestOf } from "../../manifest/index.ts";
 import { nodeCryptoEngine } from "../../node/index.ts";
+import { TOKEN_PREFIX } from "../../sealed/index.ts";
 import type { AccountName } from "../types.ts";
 import { parseAccountName } from "./account-name.ts";
 import { hashPassword } from "./password-hash.ts";
@@ -18,6 +19,7 @@ import {
   encodeSettings,
   nameOfLabels,
   PROFILE_TYPE,
+  SEALED_TYPES,
   SETTINGS_TYPE,
   toAccount,
 } from "./profile.ts";
@@ -53,10 +55,7 @@ class ManifestAccountBook implements AccountBook {
   }
 
   async find(name: string, options: CallOptions = {}): Promise<StoredAccount | undefined> {
-    const view = await this.#current(options);
-    return view.profiles.has(name as AccountName)
-      ? await this.#account(name as AccountName, view, options)
-      : undefined;
+    return await this.#find(name as AccountName, await this.#current(options), options);
   }
 
   async settingsOf(name: string, options: CallOptions = {}): Promise<StoredAccount> {
@@ -66,21 +65,16 @@ class ManifestAccountBook implements AccountBook {
   async list(options: CallOptions = {}): Promise<readonly StoredAccount[]> {
     const view = await this.#current(options);
     const accounts: StoredAccount[] = [];
-    for (const name of [...view.profiles.keys()].toSorted())
-      accounts.push(await this.#account(name, view, options));
-    return accounts;
+    for (const name of new Set([...view.profiles.keys(), ...view.settings.keys()])) {
+      const account = await this.#find(name, view, options);
+      if (account !== undefined) accounts.push(account);
+    }
+    return accounts.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   async set(text: string, change: AccountChange, options: CallOptions = {}): Promise<void> {
     const name = parseAccountName(text);
-    if (change.encryption === "client")
-      throw new SejfError(
-        "SEJF_UNSUPPORTED",
-        `${name}: accounts whose data the server cannot read are not offered yet`,
-        {
-          hint: "with --encryption=server, the default, the server and its operator can read the data",
-        },
-      );
+    await this.#assertPossible(name, change, options);
     const hash =
       change.password === undefined
         ? change.passwordHash
@@ -98,20 +92,62 @@ class ManifestAccountBook implements AccountBook {
 
   async delete(text: string, options: CallOptions = {}): Promise<boolean> {
     const name = parseAccountName(text);
-    let deleted = false;
-    for (const type of [PROFILE_TYPE, SETTINGS_TYPE]) {
-      for (const { id } of await this.#items(type, name, options)) {
-        await this.#options.manifests.delete(id, options);
-        deleted = true;
-      }
-    }
+    const { manifests } = this.#options;
+    const items = [
+      ...(await this.#items(PROFILE_TYPE, name, options)),
+      ...(await this.#items(SETTINGS_TYPE, name, options)),
+    ];
+    for (const type of SEALED_TYPES)
+      items.push(...(await manifests.find(accountLabels(type, name), options)));
+    for (const { id } of items) await manifests.delete(id, options);
     this.refresh();
-    return deleted;
+    return items.length > 0;
   }
 
   refresh(): void {
     this.#view = undefined;
     this.#loading = undefined;
+  }
+
+  /** An account has a password of Kopia's, or is a sealed one. */
+  async #find(
+    name: AccountName,
+    view: View,
+    options: CallOptions,
+  ): Promise<StoredAccount | undefined> {
+    const hasProfile = view.profiles.has(name);
+    if (!hasProfile && !view.settings.has(name)) return undefined;
+    const account = await this.#account(name, view, options);
+    return hasProfile || account.encryption === "client" ? account : undefined;
+  }
+
+  /**
+   * SECURITY: who can read an account's data is decided when it is made. A sealed account that became a managed one would
+   * take plaintext from a client that is told so. @throws SEJF_INVALID_ARGUMENT.
+   */
+  async #assertPossible(
+    name: AccountName,
+    { password, passwordHash, encryption }: AccountChange,
+    options: CallOptions,
+  ): Promise<void> {
+    const account = await this.find(name, options);
+    if (account !== undefined && encryption !== undefined && encryption !== account.encryption)
+      throw new SejfError(
+        "SEJF_INVALID_ARGUMENT",
+        `${name} is ${account.encryption === "client" ? "sealed" : "no sealed account"}, and stays so`,
+        { hint: "delete the account and add it again, or add one of another name" },
+      );
+    const isSealed = (encryption ?? account?.encryption) === "client";
+    if (isSealed && (password !== undefined || passwordHash !== undefined))
+      throw new SejfError(
+        "SEJF_INVALID_ARGUMENT",
+        `${name} is sealed: the server has no password`,
+        {
+          hint: "the user chooses it at enrollment, and changes it with `account password`",
+        },
+      );
+    if (password?.startsWith(TOKEN_PREFIX) === true)
+      throw new SejfError("SEJF_INVALID_ARGUMENT", `passwords do not begin with ${TOKEN_PREFIX}`);
   }
 
   async #changeSettings(

@@ -4,11 +4,12 @@
  */
 import { type CallOptions, equalBytes, type Random, utf8ToBytes } from "../../bytes/index.ts";
 import { type CryptoEngine, equalSecrets } from "../../crypto/index.ts";
+import { TOKEN_PREFIX } from "../../sealed/index.ts";
 import type { Account, LoginRequest, Principal } from "../types.ts";
 import { isAccountName } from "./account-name.ts";
 import type { HtpasswdFile } from "./htpasswd.ts";
 import { MAX_PASSWORD_BYTES, NO_PASSWORD, passwordMatches } from "./password-hash.ts";
-import type { AccountBook, StoredAccount } from "./types.ts";
+import type { AccountBook, StoredAccount, TokenBook } from "./types.ts";
 
 /** A name and password of the operator's own settings. */
 export interface ServerLogin {
@@ -21,10 +22,13 @@ export interface ServerLogin {
 export type Proof =
   | { readonly by: "ui" | "control" }
   | { readonly by: "htpasswd"; readonly hash: string }
-  | { readonly by: "account"; readonly saltAndKey: Uint8Array };
+  | { readonly by: "account"; readonly saltAndKey: Uint8Array }
+  | { readonly by: "token"; readonly sha256: string };
 
 export interface AuthenticatorOptions {
   readonly accounts: AccountBook;
+  /** Of sealed accounts. */
+  readonly tokens?: TokenBook | undefined;
   readonly htpasswd?: HtpasswdFile | undefined;
   readonly ui?: ServerLogin | undefined;
   readonly control?: ServerLogin | undefined;
@@ -46,6 +50,8 @@ export class Authenticators {
     const { name, password, door } = request;
     const { ui, control, accounts, engine } = this.#options;
     if (password === "" || utf8ToBytes(password).length > MAX_PASSWORD_BYTES) return undefined;
+    // Whatever the name: how long it takes tells nothing of it.
+    if (password.startsWith(TOKEN_PREFIX)) return await this.#proveByToken(request);
     const byFile = await this.#proveByFile(request);
     if (byFile !== undefined) return byFile;
     if (door === "http" && this.#equals(request, ui)) return { by: "ui" };
@@ -79,7 +85,29 @@ export class Authenticators {
           equalBytes(account.password.saltAndKey, proof.saltAndKey);
         return same ? { role: "account", account: withoutPassword(account) } : undefined;
       }
+      case "token":
+        return await this.#roleByToken(name, proof.sha256, options);
     }
+  }
+
+  async #proveByToken({ name, password }: LoginRequest): Promise<Proof | undefined> {
+    const found = await this.#options.tokens?.find(name, password);
+    return found === undefined ? undefined : { by: "token", sha256: found.sha256 };
+  }
+
+  /** SECURITY: a device's token only adds, whatever its account may do. */
+  async #roleByToken(
+    name: string,
+    sha256: string,
+    options: CallOptions,
+  ): Promise<Principal | undefined> {
+    const { accounts, tokens } = this.#options;
+    const account = await accounts.find(name, options);
+    if (account?.encryption !== "client" || account.problem !== undefined) return undefined;
+    const token = await tokens?.renew(name, sha256, options);
+    if (token === undefined) return undefined;
+    const appendOnly = account.appendOnly || token.scope !== "session";
+    return { role: "account", account: { ...withoutPassword(account), appendOnly }, token };
   }
 
   async #proveByFile({ name, password, door }: LoginRequest): Promise<Proof | undefined> {
@@ -101,7 +129,8 @@ export class Authenticators {
     if (door === "http" && name === control?.name) return { role: "control", name };
     if (!isAccountName(name)) return undefined;
     const account = await accounts.settingsOf(name, options);
-    return account.problem === undefined
+    // A sealed account has no password, not here either.
+    return account.problem === undefined && account.encryption === "server"
       ? { role: "account", account: withoutPassword(account) }
       : undefined;
   }

@@ -15,11 +15,13 @@ import { Authenticators, type Proof, type ServerLogin } from "./authenticators.t
 import type { HtpasswdFile } from "./htpasswd.ts";
 import { LoginQueue } from "./login-queue.ts";
 import { LoginThrottle, type ThrottleLimits } from "./login-throttle.ts";
-import type { AccountBook } from "./types.ts";
+import type { AccountBook, TokenBook } from "./types.ts";
 import { VerdictCache } from "./verdict-cache.ts";
 
 export interface LoginGateOptions {
   readonly accounts: AccountBook;
+  /** Of sealed accounts. */
+  readonly tokens?: TokenBook | undefined;
   readonly htpasswd?: HtpasswdFile | undefined;
   /** The user of the web interface; without a password he comes in through the htpasswd file only. */
   readonly ui?: ServerLogin | undefined;

@@ -13,6 +13,14 @@ import type { PasswordHash, StoredAccount } from "./types.ts";
 
 export const PROFILE_TYPE = "user";
 export const SETTINGS_TYPE = "sejfAccount";
+/** What else there is of a sealed account, each with its name as `username`. */
+export const SEALED_TYPES = [
+  "sejfAccountCode",
+  "sejfAccountLogin",
+  "sejfAccountDevice",
+  "sejfAccountSession",
+  "sejfAccountDocument",
+] as const;
 
 /** What Kopia does not know of an account. */
 export interface AccountSettings {
@@ -89,7 +97,9 @@ export interface ReadAccount {
 export function toAccount(name: AccountName, { profile, settings }: ReadAccount): StoredAccount {
   const decoded = settings === undefined ? DEFAULT_SETTINGS : decodeSettings(settings);
   const problem = problemOf(decoded);
-  const password = profile === undefined ? undefined : decodeProfile(profile);
+  // SECURITY: a profile that a kopia wrote for a sealed account lets nobody in.
+  const isSealed = decoded?.encryption === "client";
+  const password = profile === undefined || isSealed ? undefined : decodeProfile(profile);
   return {
     name,
     ...partsOfName(name),
@@ -98,7 +108,7 @@ export function toAccount(name: AccountName, { profile, settings }: ReadAccount)
     password: problem === undefined ? password : undefined,
     problem:
       problem ??
-      (profile !== undefined && password === undefined
+      (profile !== undefined && password === undefined && !isSealed
         ? "its password is stored in a way that never matches"
         : undefined),
   };
@@ -106,8 +116,5 @@ export function toAccount(name: AccountName, { profile, settings }: ReadAccount)
 
 /** What is not understood must not let anybody in with more rights than the operator meant. */
 function problemOf(settings: AccountSettings | undefined): string | undefined {
-  if (settings === undefined) return "its settings are damaged, or of a newer program";
-  if (settings.encryption === "client")
-    return "it is a sealed account, which this program cannot serve";
-  return undefined;
+  return settings === undefined ? "its settings are damaged, or of a newer program" : undefined;
 }

@@ -2,7 +2,7 @@
 import type { CallOptions, Clock, Random } from "../../bytes/index.ts";
 import type { CryptoEngine } from "../../crypto/index.ts";
 import type { ManifestStore } from "../../manifest/index.ts";
-import type { Account, EncryptionMode } from "../types.ts";
+import type { Account, EncryptionMode, TokenUse } from "../types.ts";
 
 /** Salt and key behind it, 32 bytes each; the version says how the key is made. Spec: kopia-server 7.1. */
 export interface PasswordHash {
@@ -30,6 +30,20 @@ export interface AccountChange {
   readonly quotaBytes?: number | null | undefined;
 }
 
+/** The tokens of sealed accounts, which stand where others have a password. */
+export interface TokenBook {
+  /** The one behind this token; `undefined` for none of this account's that counts at this moment. */
+  find(account: string, token: string, options?: CallOptions): Promise<FoundToken | undefined>;
+  /** Whether it still counts. For a stream under way a session's token does not grow too old. */
+  renew(account: string, sha256: string, options?: CallOptions): Promise<TokenUse | undefined>;
+}
+
+export interface FoundToken {
+  /** SHA-256 of the token as hex: what is kept of it. */
+  readonly sha256: string;
+  readonly use: TokenUse;
+}
+
 export interface AccountBookOptions {
   readonly manifests: ManifestStore;
   readonly clock: Clock;
@@ -53,10 +67,11 @@ export interface AccountBook {
   list(options?: CallOptions): Promise<readonly StoredAccount[]>;
   /**
    * Changes an account, or makes it. Pending until the repository is flushed.
-   * @throws SEJF_INVALID_ARGUMENT for a name or password that cannot be; SEJF_UNSUPPORTED for sealed accounts.
+   * @throws SEJF_INVALID_ARGUMENT for a name or password that cannot be, a password for a sealed account, and for one that
+   * is sealed or is not and should change that.
    */
   set(name: string, change: AccountChange, options?: CallOptions): Promise<void>;
-  /** Password and settings. False when there was neither. Pending until the repository is flushed. */
+  /** Password, settings, and what a sealed account keeps here. False when there was neither. Pending until the repository is flushed. */
   delete(name: string, options?: CallOptions): Promise<boolean>;
   /** Forgets what is cached. */
   refresh(): void;

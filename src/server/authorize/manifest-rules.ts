@@ -9,6 +9,7 @@ import type { CheckedManifest, ManifestRules, NewManifest } from "../sessions/in
 import { levelRank } from "./acl-entry.ts";
 import { exactPolicyLabels, kindOfLabels } from "./label-sets.ts";
 import { assertPolicy } from "./policy-rules.ts";
+import { assertSide } from "./sealed-rules.ts";
 import { assertSnapshot } from "./snapshot-rules.ts";
 import { checkedProfile } from "./user-rules.ts";
 
@@ -39,6 +40,7 @@ async function check(
   if (kind === "acl" || levelRank(rights.manifest(labels)) < levelRank("APPEND"))
     throw new SejfError("SEJF_ACCESS_DENIED", "access denied");
   const json = parseJson(bytes);
+  assertSide(account, kind, labels, json);
   const given = { account, rights, labels, json, manifests, clock };
   if (kind === "user") return { labels, data: checkedProfile(given) };
   try {

@@ -72,7 +72,7 @@ test("holds: contents of manifests are nobody's", async () => {
   const repository = heldRepository();
   const holdings = open(repository);
   const ref = (await repository.contents.write(new Uint8Array(3), { prefix: "m" })) as string;
-  holdings.noteSent(alice, ref as ContentId);
+  holdings.noteSent(alice, ref as ContentId, 1);
   assert.equal(await holdings.holds(alice, ref as ContentId), false);
 });
 
@@ -106,7 +106,7 @@ test("holds: what was sent counts for a day at most, and for half of one at leas
   const clock = new FakeClock();
   const holdings = open(heldRepository(), { clock });
   const sent = "0123456789abcdef0123456789abcdef" as ContentId;
-  holdings.noteSent(alice, sent);
+  holdings.noteSent(alice, sent, 1);
   clock.advance(12 * 3_600_000);
   assert.ok(await holdings.holds(alice, sent), "the next session of an interrupted upload");
   clock.advance(13 * 3_600_000);
@@ -184,9 +184,9 @@ test("acceptSnapshot: after a checkpoint the rest of an interrupted upload needs
   await assert.rejects(restarted.acceptSnapshot(alice, manifestJson(alice, whole)), {
     code: "SEJF_CONTENT_NOT_FOUND",
   });
-  restarted.noteSent(alice, id(whole));
-  restarted.noteSent(alice, id(await child(repository, whole, "later")));
-  restarted.noteSent(alice, id(await child(repository, whole, "later/b")));
+  restarted.noteSent(alice, id(whole), 1);
+  restarted.noteSent(alice, id(await child(repository, whole, "later")), 1);
+  restarted.noteSent(alice, id(await child(repository, whole, "later/b")), 1);
   await restarted.acceptSnapshot(alice, manifestJson(alice, whole));
 });
 
@@ -255,7 +255,7 @@ test("acceptSnapshot: accepts a tree just when all of it is held and there, and 
       const held = new Set(await contentsBelow(repository, before));
       const unsent = [...needed].filter((one) => !held.has(one));
       const missing = b % 3 === 0 ? unsent[a % Math.max(1, unsent.length)] : undefined;
-      for (const one of unsent) if (one !== missing) holdings.noteSent(alice, one as ContentId);
+      for (const one of unsent) if (one !== missing) holdings.noteSent(alice, one as ContentId, 1);
       const lost = b % 3 === 1 ? [...needed][a % needed.size] : undefined;
       if (lost !== undefined) {
         repository.contents.lose(lost);

@@ -1,7 +1,7 @@
 /** The holdings of all accounts: each one's view and what it sent lately, in bounded memory. */
 import type { CallOptions } from "../../bytes/index.ts";
 import { SejfError } from "../../errors/index.ts";
-import type { ContentId } from "../../format/index.ts";
+import { type ContentId, contentPrefix } from "../../format/index.ts";
 import type { ManifestId } from "../../manifest/index.ts";
 import { decodeSnapshot } from "../../snapshot/index.ts";
 import type { Account } from "../types.ts";
@@ -31,29 +31,57 @@ interface AccountState {
 }
 
 export function openHoldings(options: HoldingsOptions): Holdings {
-  return options.mode === "any" ? new AnyHoldings() : new AccountHoldings(options);
+  return options.mode === "any" ? new AnyHoldings(options) : new AccountHoldings(options);
 }
 
-/** As Kopia's server: nothing is asked. */
+/**
+ * As Kopia's server: nothing is asked, but that all of a sealed snapshot is there; and of accounts with a quota it is counted
+ * what they hold.
+ */
 class AnyHoldings implements Holdings {
   readonly mode: HoldingMode = "any";
+  readonly #counted: AccountHoldings;
+
+  constructor(options: HoldingsOptions) {
+    this.#counted = new AccountHoldings(options);
+  }
 
   // oxlint-disable-next-line require-await -- the interface is asynchronous
   async holds(): Promise<boolean> {
     return true;
   }
 
-  noteSent(): void {}
+  noteSent(account: Account, id: ContentId, lengthBytes: number): void {
+    if (isCounted(account)) this.#counted.noteSent(account, id, lengthBytes);
+  }
 
-  async acceptSnapshot(): Promise<void> {}
+  async acceptSnapshot(
+    account: Account,
+    json: unknown,
+    options: HoldingCallOptions = {},
+  ): Promise<void> {
+    if (isCounted(account)) await this.#counted.acceptSnapshot(account, json, options);
+  }
 
-  forget(): void {}
+  async usedBytes(account: Account, options: CallOptions = {}): Promise<number> {
+    return isCounted(account) ? await this.#counted.usedBytes(account, options) : 0;
+  }
 
-  refresh(): void {}
+  forget(name: string): void {
+    this.#counted.forget(name);
+  }
+
+  refresh(): void {
+    this.#counted.refresh();
+  }
 
   statistics(): HoldingsStatistics {
-    return { accounts: 0, contents: 0, memoryBytes: 0 };
+    return this.#counted.statistics();
   }
+}
+
+function isCounted({ encryption, quotaBytes }: Account): boolean {
+  return encryption === "client" || quotaBytes !== undefined;
 }
 
 class AccountHoldings implements Holdings {
@@ -84,11 +112,16 @@ class AccountHoldings implements Holdings {
     // Whatever a snapshot reached when the view was made is no secret to the account.
     if (own.has(id)) return true;
     await this.#catchUp(account.name, own, options);
-    return own.has(id) || (await this.#readsForeign(account, state, id, options));
+    return (
+      own.has(id) ||
+      (await this.#readsForeign(account, state, id, options)) ||
+      (await this.#peersHold(account, id, options))
+    );
   }
 
-  noteSent(account: Account, id: ContentId): void {
-    this.#stateOf(account).sent.add(id, this.#nowMs());
+  noteSent(account: Account, id: ContentId, lengthBytes: number): void {
+    const { sent, own } = this.#stateOf(account);
+    sent.add(id, this.#nowMs(), own?.has(id) === true ? 0 : lengthBytes);
     if (++this.#notes % NOTES_PER_TRIM === 0) this.#trim(account.name);
   }
 
@@ -104,10 +137,23 @@ class AccountHoldings implements Holdings {
     const own = (state.own ??= this.#ownView(account));
     const mayTake = async (id: ContentId): Promise<boolean> =>
       !id.startsWith("m") &&
-      (state.sent.has(id, this.#nowMs()) ||
-        (await this.#readsForeign(account, state, id, options)));
-    await own.accept(rootEntry, this.#generation, mayTake, { signal: options.signal });
+      (this.#options.mode === "any" ||
+        state.sent.has(id, this.#nowMs()) ||
+        (await this.#readsForeign(account, state, id, options)) ||
+        (await this.#peersHold(account, id, options)));
+    const onTaken = (id: ContentId, lengthBytes: number): void => {
+      if (state.sent.has(id, this.#nowMs())) state.sent.discount(lengthBytes);
+    };
+    const { signal } = options;
+    await own.accept(rootEntry, this.#generation, { mayTake, onTaken }, { signal });
     this.#trim(account.name);
+  }
+
+  async usedBytes(account: Account, options: CallOptions = {}): Promise<number> {
+    const state = this.#stateOf(account);
+    const own = (state.own ??= this.#ownView(account));
+    await this.#catchUp(account.name, own, options);
+    return own.lengthBytes + state.sent.lengthBytes;
   }
 
   forget(name: string): void {
@@ -133,7 +179,7 @@ class AccountHoldings implements Holdings {
   }
 
   /** Moves it to the end of those that are forgotten first. */
-  #stateOf({ name }: Account): AccountState {
+  #stateOf({ name }: { readonly name: string }): AccountState {
     const known = this.#accounts.get(name);
     if (known !== undefined) this.#accounts.delete(name);
     const state = known ?? {
@@ -145,7 +191,7 @@ class AccountHoldings implements Holdings {
     return state;
   }
 
-  #ownView({ username, hostname }: Account): View {
+  #ownView({ username, hostname }: Pick<Account, "username" | "hostname">): View {
     return this.#view(async () =>
       (await this.#sources.at(this.#generation))
         .filter((source) => source.username === username && source.hostname === hostname)
@@ -183,6 +229,22 @@ class AccountHoldings implements Holdings {
     if (view === undefined) return false;
     await this.#catchUp(account.name, view, options);
     return view.has(id);
+  }
+
+  /** Data only: whatever else members store is under secrets of their own. */
+  async #peersHold(account: Account, id: ContentId, options: CallOptions): Promise<boolean> {
+    const { peersOf } = this.#options;
+    if (peersOf === undefined || contentPrefix(id) !== "") return false;
+    for (const name of await peersOf(account, options)) {
+      const [username = "", hostname = ""] = name.split("@");
+      const peer = { name, username, hostname };
+      const state = this.#stateOf(peer);
+      if (state.sent.has(id, this.#nowMs())) return true;
+      const own = (state.own ??= this.#ownView(peer));
+      await this.#catchUp(account.name, own, options);
+      if (own.has(id)) return true;
+    }
+    return false;
   }
 
   /** Views can be made again, what was sent cannot: it goes last. The account at work keeps all it has. */

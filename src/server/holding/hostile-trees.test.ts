@@ -28,7 +28,7 @@ async function accept(
   const root = await sending(repository, holdings, mallory, () => make(repository));
   repository.contents.reads = 0;
   for (const ref of repository.contents.stored.keys())
-    holdings.noteSent(mallory, ref as string as ContentId);
+    holdings.noteSent(mallory, ref as string as ContentId, 1);
   await holdings.acceptSnapshot(mallory, manifestJson(mallory, root));
   for (const ref of repository.contents.stored.keys())
     assert.ok(await holdings.holds(mallory, ref as string as ContentId));

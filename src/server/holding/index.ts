@@ -8,3 +8,4 @@ export type {
   HoldingsOptions,
   HoldingsStatistics,
 } from "./types.ts";
+export { assertRoom, QuotaError } from "./quota.ts";

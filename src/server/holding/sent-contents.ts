@@ -13,6 +13,8 @@ export class SentContents {
   #young = new IdSet();
   #old = new IdSet();
   #youngSinceMs: number;
+  #youngBytes = 0;
+  #oldBytes = 0;
 
   constructor(lifeMs: number, nowMs: number) {
     this.#halfLifeMs = lifeMs / 2;
@@ -23,13 +25,27 @@ export class SentContents {
     return this.#young.size + this.#old.size;
   }
 
+  /** Of what is in no snapshot yet. */
+  get lengthBytes(): number {
+    return this.#youngBytes + this.#oldBytes;
+  }
+
   get memoryBytes(): number {
     return this.#young.memoryBytes + this.#old.memoryBytes;
   }
 
-  add(id: ContentId, nowMs: number): void {
+  /** `lengthBytes` count where the content was not noted before. */
+  add(id: ContentId, nowMs: number, lengthBytes: number): void {
     this.#turn(nowMs);
+    if (!this.#old.has(id) && !this.#young.has(id)) this.#youngBytes += lengthBytes;
     this.#young.add(id);
+  }
+
+  /** So many bytes are in a snapshot now, and counted there. */
+  discount(lengthBytes: number): void {
+    const ofOld = Math.min(this.#oldBytes, lengthBytes);
+    this.#oldBytes -= ofOld;
+    this.#youngBytes = Math.max(0, this.#youngBytes - (lengthBytes - ofOld));
   }
 
   has(id: ContentId, nowMs: number): boolean {
@@ -42,8 +58,11 @@ export class SentContents {
     // A clock that was put back makes nothing live longer than twice.
     if (ageMs < 0) this.#youngSinceMs = nowMs;
     if (ageMs < this.#halfLifeMs && this.#young.size < MAX_HALF) return;
-    this.#old = ageMs >= 2 * this.#halfLifeMs ? new IdSet() : this.#young;
+    const isAllOver = ageMs >= 2 * this.#halfLifeMs;
+    this.#old = isAllOver ? new IdSet() : this.#young;
+    this.#oldBytes = isAllOver ? 0 : this.#youngBytes;
     this.#young = new IdSet();
+    this.#youngBytes = 0;
     this.#youngSinceMs = nowMs;
   }
 }

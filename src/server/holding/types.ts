@@ -8,7 +8,10 @@ import type { ContentId, ContentReader } from "../../format/index.ts";
 import type { ManifestStore } from "../../manifest/index.ts";
 import type { AccessRights, Account, ServerLog } from "../types.ts";
 
-/** `any`: whoever may read contents may read all of them, as with Kopia. */
+/**
+ * `any`: whoever may read contents may read all of them, as with Kopia. Of a sealed snapshot everything has to be there all
+ * the same: one that names what is missing would stop the collection of garbage for all.
+ */
 export type HoldingMode = "holding" | "any";
 
 /** What holdings need of a direct repository. */
@@ -23,6 +26,13 @@ export interface HoldingsOptions {
   readonly mode: HoldingMode;
   readonly clock: Clock;
   readonly log?: ServerLog | undefined;
+  /**
+   * Accounts whose data contents this one holds too: members of a group in which presence is no secret. Default: none.
+   * Spec: sealed 7.
+   */
+  readonly peersOf?:
+    | ((account: Account, options?: CallOptions) => Promise<readonly string[]>)
+    | undefined;
   /** What is remembered of all accounts together, in bytes; the account used longest ago is forgotten first. Default 512 MiB. */
   readonly memoryBytes?: number | undefined;
   /** How long a content counts as sent that is in no snapshot yet. Default 24 h, half of it at least. */
@@ -42,7 +52,7 @@ export interface Holdings {
    */
   holds(account: Account, id: ContentId, options?: HoldingCallOptions): Promise<boolean>;
   /** All bytes of the content came from this account, and the contents have it. Outlives the session. */
-  noteSent(account: Account, id: ContentId): void;
+  noteSent(account: Account, id: ContentId, lengthBytes: number): void;
   /**
    * Resolves when everything that the snapshot reaches is there and held by the account, and decodes. To be called when
    * the answers to all writes sent before it are known, and before the manifest becomes visible to others; after it
@@ -51,6 +61,11 @@ export interface Holdings {
    * @throws SEJF_CORRUPT for listings and tables that are not what they should be, SEJF_INVALID_ARGUMENT without a root.
    */
   acceptSnapshot(account: Account, json: unknown, options?: HoldingCallOptions): Promise<void>;
+  /**
+   * Bytes of all contents that the account sent lately or that its snapshots reach, each once. The first question may cost
+   * the reading of all its directories. Where anybody may see anything it counts accounts with a quota, and sealed ones.
+   */
+  usedBytes(account: Account, options?: CallOptions): Promise<number>;
   /** The account is gone, or another one has its name: also what it sent is forgotten. */
   forget(name: string): void;
   /** To be called after each `repository.refresh()`, and after snapshots were put or deleted here: some may have come or gone. */

@@ -24,6 +24,7 @@ export class View {
   readonly #turns = new Mutex();
   /** There since the last losses, and reached. */
   #held = new IdSet();
+  #heldBytes = 0;
   /** Held before the last losses, until all is looked at again. */
   #before: IdSet | undefined;
   #complete = new IdSet();
@@ -37,6 +38,11 @@ export class View {
 
   get size(): number {
     return this.#held.size;
+  }
+
+  /** Of all that is held, each content once; to be asked when the view is fresh. */
+  get lengthBytes(): number {
+    return this.#heldBytes;
   }
 
   get memoryBytes(): number {
@@ -69,18 +75,27 @@ export class View {
   }
 
   /**
-   * Everything below the root is there, and was reached before or may be taken. @throws SEJF_CONTENT_NOT_FOUND,
-   * SEJF_CORRUPT.
+   * Everything below the root is there, and was reached before or may be taken. `onTaken` is told of each content that is
+   * held from now on, with its bytes. @throws SEJF_CONTENT_NOT_FOUND, SEJF_CORRUPT.
    */
   async accept(
     root: DirEntry,
     generation: number,
-    mayTake: (id: ContentId) => Promise<boolean>,
+    rules: {
+      readonly mayTake: (id: ContentId) => Promise<boolean>;
+      readonly onTaken: (id: ContentId, lengthBytes: number) => void;
+    },
     options: CallOptions,
   ): Promise<void> {
     await this.#turns.run(async () => {
-      const take = async (ref: ContentRef): Promise<boolean> =>
-        (await mayTake(ref as string as ContentId)) && (await this.#isThere(ref, options));
+      const take = async (ref: ContentRef): Promise<boolean> => {
+        const id = ref as string as ContentId;
+        const lengthBytes = (await rules.mayTake(id)) ? await this.#live(ref, options) : undefined;
+        if (lengthBytes === undefined) return false;
+        this.#heldBytes += lengthBytes;
+        rules.onTaken(id, lengthBytes);
+        return true;
+      };
       // SECURITY: a storage that was put back under a running server is noticed here, or the snapshot would name what is gone.
       await this.#contents.refresh(options);
       await this.#catchUp(generation, options);
@@ -114,6 +129,7 @@ export class View {
     // An interrupted look keeps the wider one.
     this.#before ??= this.#held;
     this.#held = new IdSet();
+    this.#heldBytes = 0;
     this.#complete = new IdSet();
     this.#walked = new Set();
     this.#losses = losses;
@@ -125,8 +141,12 @@ export class View {
     try {
       const { data } = await this.#options.repository.manifests.get(id, options);
       const { rootEntry } = decodeSnapshot(id, data);
-      const take = async (ref: ContentRef): Promise<boolean> =>
-        !ref.startsWith("m") && (await this.#contents.stat(ref, options)) !== undefined;
+      const take = async (ref: ContentRef): Promise<boolean> => {
+        if (ref.startsWith("m")) return false;
+        const stat = await this.#contents.stat(ref, options);
+        this.#heldBytes += stat?.originalLength ?? 0;
+        return stat !== undefined;
+      };
       const onBroken = (error: SejfError): void => this.#options.onBroken(id, error);
       if (rootEntry !== undefined) await this.#walk(rootEntry, { take, onBroken }, options);
     } catch (error) {
@@ -163,18 +183,22 @@ export class View {
     if (broken === 0) known.complete.addAll(walk.visited);
   }
 
-  /** A content marked as deleted that somebody sends or uses again becomes live. */
-  async #isThere(ref: ContentRef, options: CallOptions): Promise<boolean> {
-    if ((await this.#contents.stat(ref, options)) !== undefined) return true;
+  /**
+   * Its bytes, when it is there. A content marked as deleted that somebody sends or uses again becomes live.
+   */
+  async #live(ref: ContentRef, options: CallOptions): Promise<number | undefined> {
+    const stat = await this.#contents.stat(ref, options);
+    if (stat !== undefined) return stat.originalLength;
     const id = ref as string as ContentId;
-    if ((await this.#contents.info(id, options)) === undefined) return false;
+    const info = await this.#contents.info(id, options);
+    if (info === undefined) return undefined;
     try {
       await this.#contents.undelete(id, options);
-      return true;
+      return info.originalLength;
     } catch (error) {
       // Its pack was removed already, or is damaged: it has to be sent again.
       if (isSejfError(error, "SEJF_BLOB_NOT_FOUND") || isSejfError(error, "SEJF_CORRUPT"))
-        return false;
+        return undefined;
       throw error;
     }
   }

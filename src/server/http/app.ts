@@ -7,6 +7,7 @@ import { getRequestListener } from "@hono/node-server";
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { getCookie } from "hono/cookie";
 import type { OtherRequestHandler } from "../../rpc/index.ts";
+import { ACCOUNT_SERVICE_PATH } from "../../sealed/index.ts";
 import { failureReplyOf } from "../api/failure.ts";
 import type { Principal } from "../types.ts";
 import { authenticate } from "./basic-auth.ts";
@@ -15,6 +16,7 @@ import { createControlApi } from "./control-api.ts";
 import { CSRF_HEADER, isCsrfToken, SESSION_COOKIE } from "./csrf.ts";
 import { HostGuard } from "./host-guard.ts";
 import { errorReply, textReply } from "./replies.ts";
+import { senderOf } from "./sender.ts";
 import { createUiFiles } from "./ui-files.ts";
 import type { HttpEnv, HttpOptions, UiOptions } from "./types.ts";
 
@@ -42,6 +44,8 @@ export function createHttpApp(options: HttpOptions): Hono<HttpEnv> {
     const why = options.notReady();
     return why === undefined ? textReply(200, "ok") : textReply(503, why);
   });
+  // Nobody is let in there by what a browser sends on its own, so it may ask for any name of this machine.
+  if (options.accountService !== undefined) app.route(ACCOUNT_SERVICE_PATH, options.accountService);
   app.use(guarded(options));
   app.get("/metrics", allowed(options, ["ui", "control"]), async () => metricsReply(options));
   if (options.control !== undefined) {
@@ -189,16 +193,3 @@ const confined: Middleware = async (context, next) => {
   context.header("content-security-policy", API_POLICY);
   context.header("x-content-type-options", "nosniff");
 };
-
-interface Sender {
-  readonly address: string;
-  /** With the port, for logs. */
-  readonly text: string;
-}
-
-function senderOf(context: Context<HttpEnv>): Sender {
-  const { remoteAddress, remotePort } = context.env.incoming.socket;
-  return remoteAddress === undefined
-    ? { address: "a local socket", text: "a local socket" }
-    : { address: remoteAddress, text: `${remoteAddress}:${remotePort}` };
-}

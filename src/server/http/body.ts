@@ -9,9 +9,13 @@ export type ReadBody =
   | { readonly ok: false; readonly status: 408 | 413 };
 
 /** `undefined` bytes: the request has no body. What comes after the limit is not read. */
-export async function readBody(request: Request, patienceMs: number): Promise<ReadBody> {
+export async function readBody(
+  request: Request,
+  patienceMs: number,
+  maxBytes: number = MAX_BODY_BYTES,
+): Promise<ReadBody> {
   const announced = Number(request.headers.get("content-length") ?? 0);
-  if (announced > MAX_BODY_BYTES) return { ok: false, status: 413 };
+  if (announced > maxBytes) return { ok: false, status: 413 };
   if (request.body === null) return { ok: true, bytes: undefined };
   const body: ReadableStream<Uint8Array> = request.body;
   const reader = body.getReader();
@@ -28,7 +32,7 @@ export async function readBody(request: Request, patienceMs: number): Promise<Re
       if (late) return { ok: false, status: 408 };
       if (done) return { ok: true, bytes: concatBytes(...parts) };
       length += value.byteLength;
-      if (length > MAX_BODY_BYTES) {
+      if (length > maxBytes) {
         void reader.cancel();
         return { ok: false, status: 413 };
       }

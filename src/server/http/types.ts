@@ -24,6 +24,8 @@ export interface HttpOptions {
   readonly ui?: UiOptions | undefined;
   /** Absent with `--no-control-api`. */
   readonly control?: ControlActions | undefined;
+  /** Routes below `ACCOUNT_SERVICE_PATH`, which see to their callers themselves. */
+  readonly accountService?: Hono<HttpEnv> | undefined;
   readonly metrics: ServerMetrics;
   /** Why the server cannot do its work at this moment; `undefined` when it can. */
   readonly notReady: () => string | undefined;

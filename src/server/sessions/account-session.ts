@@ -7,7 +7,8 @@ import { Mutex } from "../../bytes/index.ts";
 import { SejfError } from "../../errors/index.ts";
 import type { Labels, ManifestChange } from "../../manifest/index.ts";
 import type { GrpcError, GrpcServerCall } from "../../rpc/index.ts";
-import type { AccessLevel, AccessRights, Account, AuditEvent } from "../types.ts";
+import { assertRoom } from "../holding/index.ts";
+import type { AccessLevel, AccessRights, Account, AuditEvent, TokenUse } from "../types.ts";
 import { type MutableCounters, newCounters, type RegisteredSession } from "./registry.ts";
 import { SessionManifests } from "./session-manifests.ts";
 import type { SessionMethodOptions } from "./method-options.ts";
@@ -31,6 +32,8 @@ export class AccountSession implements RegisteredSession {
   /** By the last look at account and rules. */
   principal: Account;
   rights: AccessRights;
+  /** Of a sealed account: what it came in with. */
+  token: TokenUse | undefined;
   purpose = "";
   readOnly = false;
   readonly #options: SessionMethodOptions;
@@ -46,6 +49,7 @@ export class AccountSession implements RegisteredSession {
     principal: Account,
     rights: AccessRights,
     id: number,
+    token?: TokenUse,
   ) {
     this.#options = options;
     this.#call = call;
@@ -53,6 +57,7 @@ export class AccountSession implements RegisteredSession {
     this.account = principal.name;
     this.principal = principal;
     this.rights = rights;
+    this.token = token;
     this.#startedMs = options.clock.nowMs();
     this.manifests = new SessionManifests(options.repository.manifests, options.clock);
   }
@@ -128,20 +133,17 @@ export class AccountSession implements RegisteredSession {
       this.counters.flushes++;
       if (!this.#isUnflushed) return;
       const changes = this.manifests.changes.slice();
+      let isAccepted = false;
       try {
-        await this.#acceptSnapshots(changes, options);
+        await this.#accept(changes, options, async () => {
+          options.signal?.throwIfAborted();
+          isAccepted = true;
+          await this.#store(changes);
+        });
       } catch (error) {
+        if (isAccepted) throw error;
         options.signal?.throwIfAborted();
         this.manifests.drop(changes.length);
-        throw error;
-      }
-      options.signal?.throwIfAborted();
-      this.#wroteContents = false;
-      try {
-        if (changes.length === 0) await this.#options.flush.flush();
-        else await this.#options.flush.flush(async () => await this.#apply(changes));
-      } catch (error) {
-        this.#wroteContents = true;
         throw error;
       }
     });
@@ -151,17 +153,38 @@ export class AccountSession implements RegisteredSession {
     this.#options.audit.record({ who: this.account, from: this.#call.peer, ...event });
   }
 
-  async #acceptSnapshots(
+  /** Runs `store` when all snapshots among the changes may come in. */
+  async #accept(
     changes: readonly ManifestChange[],
     { signal }: CallOptions,
+    store: () => Promise<void>,
   ): Promise<void> {
-    const { holdings } = this.#options;
+    const { holdings, admission } = this.#options;
+    const { principal: account, rights, token } = this;
     const deleted = new Set(changes.filter(({ kind }) => kind === "delete").map(({ id }) => id));
-    for (const change of changes) {
-      if (change.kind !== "put" || change.labels["type"] !== "snapshot") continue;
-      if (deleted.has(change.id)) continue;
-      const { rights } = this;
-      await holdings.acceptSnapshot(this.principal, change.data, { rights, signal });
+    const snapshots = changes.flatMap((change) =>
+      change.kind === "put" && change.labels["type"] === "snapshot" && !deleted.has(change.id)
+        ? [change]
+        : [],
+    );
+    for (const { data } of snapshots) {
+      await holdings.acceptSnapshot(account, data, { rights, signal });
+      await assertRoom(holdings, account, 0, { signal });
+    }
+    if (account.encryption === "server" || snapshots.length === 0) return await store();
+    if (admission === undefined)
+      throw new SejfError("SEJF_UNSUPPORTED", "this server takes no sealed snapshots");
+    await admission.admit({ account, token }, snapshots, store, { signal });
+  }
+
+  async #store(changes: readonly ManifestChange[]): Promise<void> {
+    this.#wroteContents = false;
+    try {
+      if (changes.length === 0) await this.#options.flush.flush();
+      else await this.#options.flush.flush(async () => await this.#apply(changes));
+    } catch (error) {
+      this.#wroteContents = true;
+      throw error;
     }
   }
 

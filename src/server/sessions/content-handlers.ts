@@ -15,6 +15,8 @@ import {
   parseContentId,
 } from "../../format/index.ts";
 import type { RequestContext, SessionHandlers } from "../../rpc/index.ts";
+import { assertRoom } from "../holding/index.ts";
+import { isOuterPart } from "../sealed/outer-part.ts";
 import { accessDenied, type AccountSession } from "./account-session.ts";
 import type { SessionParts } from "./session-parts.ts";
 
@@ -39,6 +41,7 @@ export function contentHandlers(
       checkPrefix(prefix);
       checkCompression(compression);
       const { signal } = context;
+      await assertRoom(holdings, session.principal, data.byteLength, { signal });
       const write = async (): Promise<ContentRef> =>
         await repository.contents.write(data, {
           prefix,
@@ -47,7 +50,7 @@ export function contentHandlers(
         });
       const contentId = await parts.writing.run(session.account, write, { signal });
       session.wrote();
-      holdings.noteSent(session.principal, parseContentId(contentId));
+      holdings.noteSent(session.principal, parseContentId(contentId), data.byteLength);
       session.counters.writtenContents++;
       session.counters.writtenBytes += data.byteLength;
       return { contentId };
@@ -95,6 +98,8 @@ function readingHandlers(session: AccountSession, parts: SessionParts): ReadingH
       const { signal } = context;
       const read = async (): Promise<Uint8Array> => await contents.read(info.ref, { signal });
       const data = await parts.reading.run(session.account, read, { signal });
+      // SECURITY: a stolen device gets no ciphertext that it does not hold itself.
+      if (session.token?.scope === "device" && !isOuterPart(info.id, data)) throw accessDenied();
       session.counters.readContents++;
       session.counters.readBytes += data.byteLength;
       return { data };

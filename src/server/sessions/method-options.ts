@@ -3,6 +3,7 @@ import type { CallOptions, Clock } from "../../bytes/index.ts";
 import type { DirectRepository } from "../../repository/index.ts";
 import type { Holdings } from "../holding/index.ts";
 import type { AccountRetention } from "../retention/index.ts";
+import type { SealedAdmission } from "../sealed/index.ts";
 import type { AccessRules, AuditLog, LoginGate, ServerLog } from "../types.ts";
 import type { Sessions } from "./registry.ts";
 import type { ManifestRules, Notifications, SharedFlush } from "./types.ts";
@@ -13,6 +14,8 @@ export interface SessionMethodOptions {
   readonly accessRules: AccessRules;
   readonly manifestRules: ManifestRules;
   readonly holdings: Holdings;
+  /** Of sealed accounts' snapshots; without it they store none. */
+  readonly admission?: SealedAdmission | undefined;
   readonly retention: AccountRetention;
   readonly notifications: Notifications;
   readonly registry: Sessions;

@@ -3,6 +3,7 @@
  * in the server's log.
  */
 import { type ErrorCode, isSejfError, SejfError } from "../../errors/index.ts";
+import { QuotaError } from "../holding/index.ts";
 
 /** Errors about what the client asked or sent: their words are for it. */
 const TOLD: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -24,6 +25,7 @@ const INSTEAD: Partial<Record<ErrorCode, string>> = {
 /** The error for the client, and whether it hides something that belongs into the log. */
 export function publicError(error: unknown): { readonly told: unknown; readonly hides: boolean } {
   if (!isSejfError(error)) return { told: error, hides: true };
+  if (error instanceof QuotaError) return { told: error, hides: false };
   if (TOLD.has(error.code)) return { told: error, hides: false };
   const message = INSTEAD[error.code] ?? "the server could not do it; its log says why";
   return { told: new SejfError(error.code, message, { cause: error }), hides: true };

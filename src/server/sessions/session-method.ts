@@ -16,7 +16,7 @@ import {
   serveSession,
   type SessionHandlers,
 } from "../../rpc/index.ts";
-import type { Account, Login } from "../types.ts";
+import type { Account, Login, TokenUse } from "../types.ts";
 import { AccountSession } from "./account-session.ts";
 import { contentHandlers } from "./content-handlers.ts";
 import { Freshness } from "./freshness.ts";
@@ -57,9 +57,9 @@ async function serve(call: GrpcServerCall, parts: SessionParts): Promise<void> {
   const { registry, accessRules, audit, log } = options;
   registry.assertOpen();
   const { signal } = call;
-  const { login, account } = await logIn(call, parts);
+  const { login, account, token } = await logIn(call, parts);
   const rights = await accessRules.rightsOf(account, { signal });
-  const session = new AccountSession(options, call, account, rights, registry.newId());
+  const session = new AccountSession(options, call, account, rights, registry.newId(), token);
   registry.add(session);
   call.trust(account.name);
   const checks = setInterval(
@@ -86,7 +86,11 @@ async function serve(call: GrpcServerCall, parts: SessionParts): Promise<void> {
 async function logIn(
   call: GrpcServerCall,
   { options }: SessionParts,
-): Promise<{ readonly login: Login; readonly account: Account }> {
+): Promise<{
+  readonly login: Login;
+  readonly account: Account;
+  readonly token: TokenUse | undefined;
+}> {
   const username = call.metadata.get("kopia-username") ?? "";
   const hostname = call.metadata.get("kopia-hostname") ?? "";
   const password = call.metadata.get("kopia-password");
@@ -108,7 +112,7 @@ async function logIn(
   }
   const { principal } = login;
   if (principal.role !== "account") throw new GrpcError("PERMISSION_DENIED", denied);
-  return { login, account: principal.account };
+  return { login, account: principal.account, token: principal.token };
 }
 
 /** Looks again whether the session may be there, one look at a time. */
@@ -123,9 +127,10 @@ function watch(session: AccountSession, login: Login, parts: SessionParts): () =
       session.end(new GrpcError("PERMISSION_DENIED", why));
       return;
     }
-    const { account } = principal;
+    const { account, token } = principal;
     session.rights = await accessRules.rightsOf(account);
     session.principal = account;
+    session.token = token;
     failures = 0;
   };
   const onFailure = (error: unknown): void => {

@@ -3,6 +3,7 @@
  * repository is attached and taken down in the opposite order, after the sessions had their time to flush.
  */
 import type { ThrottledStorage } from "../../blob/index.ts";
+import type { CallOptions } from "../../bytes/index.ts";
 import { assert } from "../../errors/index.ts";
 import type { DirectRepository } from "../../repository/index.ts";
 import type { GrpcMethod } from "../../rpc/index.ts";
@@ -18,6 +19,7 @@ import {
   type TaskRegistry,
 } from "../jobs/index.ts";
 import { type AccountRetention, createAccountRetention } from "../retention/index.ts";
+import { SealedRoom } from "../sealed/index.ts";
 import {
   createNotifications,
   createSessionMethod,
@@ -54,6 +56,7 @@ interface Rooms {
   readonly retention: AccountRetention;
   readonly sessions: Sessions;
   readonly flush: SharedFlush;
+  readonly sealed: SealedRoom;
 }
 
 export class ServedCore implements ServedRepository {
@@ -88,6 +91,10 @@ export class ServedCore implements ServedRepository {
     return this.#rooms.sessions;
   }
 
+  get sealed(): SealedRoom {
+    return this.#rooms.sealed;
+  }
+
   get throttle(): ThrottledStorage | undefined {
     return this.repository.connection.throttle;
   }
@@ -113,16 +120,41 @@ function roomsOf({ repository, contentAccess, clock, random, audit, log }: CoreO
   const accounts = openAccounts({ manifests, clock, random });
   const flush = createSharedFlush(repository);
   const rules = openAccessRules({ manifests, clock });
+  const holdings = openHoldings({
+    repository,
+    mode: contentAccess,
+    clock,
+    log,
+    peersOf: async (account, call) => await sealed.peersOf(account, call),
+  });
+  const refresh = async (call?: CallOptions): Promise<void> => {
+    await repository.refresh(call);
+    accounts.refresh();
+    holdings.refresh();
+  };
+  const sealed: SealedRoom = new SealedRoom({
+    repository,
+    accounts,
+    flush,
+    clock,
+    random,
+    audit,
+    log,
+    refresh,
+  });
   return {
     accounts,
     flush,
     rules,
-    holdings: openHoldings({ repository, mode: contentAccess, clock, log }),
+    sealed,
+    holdings,
     sessions: createSessionRegistry(),
     retention: createAccountRetention({
       repository: { manifests, contents, flush: async () => await flush.flush() },
       findAccount: async (name, options) => await accounts.find(name, options),
+      // Devices of sealed accounts may not delete: their retention is the server's too.
       mayDelete: async (account, labels, options) =>
+        account.encryption === "server" &&
         (await rules.rightsOf(account, options)).manifest(labels) === "FULL",
       clock,
       audit,
@@ -133,7 +165,7 @@ function roomsOf({ repository, contentAccess, clock, random, audit, log }: CoreO
 
 async function openCoreJobs(options: CoreOptions, rooms: Rooms): Promise<ServerJobs> {
   const { repository, jobs, log, htpasswd } = options;
-  const { accounts, rules, holdings, retention, flush } = rooms;
+  const { accounts, rules, holdings, retention, flush, sealed } = rooms;
   const { readOnly } = repository;
   return await openJobs({
     repository,
@@ -149,6 +181,7 @@ async function openCoreJobs(options: CoreOptions, rooms: Rooms): Promise<ServerJ
       accounts.refresh();
       rules.refresh();
       holdings.refresh();
+      sealed.refresh();
       await htpasswd?.refresh(log);
     },
     flush: async () => await flush.flush(),
@@ -170,6 +203,7 @@ function sessionMethodOf(options: CoreOptions, rooms: Rooms): GrpcMethod | undef
     accessRules: rooms.rules,
     manifestRules: createManifestRules({ manifests, clock }),
     holdings: rooms.holdings,
+    admission: rooms.sealed.admission,
     retention: rooms.retention,
     notifications: options.notifications(createNotifications({ manifests, log })),
     registry: rooms.sessions,

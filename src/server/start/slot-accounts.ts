@@ -1,6 +1,6 @@
 /** The accounts of whatever repository is served at this moment; none while there is none. */
 import { SejfError } from "../../errors/index.ts";
-import type { AccountBook } from "../accounts/index.ts";
+import type { AccountBook, TokenBook } from "../accounts/index.ts";
 import type { ServedCore } from "./served-core.ts";
 
 /** For the gate, which outlives a repository. */
@@ -17,5 +17,15 @@ export function slotAccounts(slot: { readonly core: ServedCore | undefined }): A
     set: async (name, change, options) => await book().set(name, change, options),
     delete: async (name, options) => await book().delete(name, options),
     refresh: () => slot.core?.accounts.refresh(),
+  };
+}
+
+/** The tokens of its sealed accounts. */
+export function slotTokens(slot: { readonly core: ServedCore | undefined }): TokenBook {
+  return {
+    find: async (account, token, options) =>
+      await slot.core?.sealed.tokens.find(account, token, options),
+    renew: async (account, sha256, options) =>
+      await slot.core?.sealed.tokens.renew(account, sha256, options),
   };
 }

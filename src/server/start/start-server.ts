@@ -15,6 +15,7 @@ import {
   withoutRepeats,
 } from "../http/index.ts";
 import { TaskRegistry } from "../jobs/index.ts";
+import { createAccountService } from "../sealed/index.ts";
 import { openServerTls, type ServerTls } from "../tls/index.ts";
 import type { AuditLog, LoginGate, ServerLog } from "../types.ts";
 import { hostNamesOf } from "./host-names.ts";
@@ -34,7 +35,7 @@ import { RepositorySlot } from "./repository-slot.ts";
 import { Server } from "./running-server.ts";
 import { type CoreOptions, ServedCore } from "./served-core.ts";
 import { openServerLog } from "./server-log.ts";
-import { slotAccounts } from "./slot-accounts.ts";
+import { slotAccounts, slotTokens } from "./slot-accounts.ts";
 import { tellTrust } from "./trust.ts";
 import type {
   ListenSettings,
@@ -151,6 +152,7 @@ async function openParts(options: StartServerOptions, owned: AsyncDisposableStac
     ? undefined
     : createLoginGate({
         accounts: slotAccounts(slot),
+        tokens: slotTokens(slot),
         htpasswd,
         ui: logins.ui,
         control: logins.control,
@@ -196,6 +198,12 @@ function openListener(
     secure: tls !== undefined,
     ui: options.ui === undefined ? undefined : uiOptions(options, options.ui, parts),
     control: options.controlApi ? controlActions(options, parts, stop) : undefined,
+    accountService: createAccountService({
+      room: () => slot.core?.sealed,
+      loginGate,
+      log,
+      onTrusted: (request) => listener.trust(request),
+    }),
     metrics,
     notReady: () => slot.notReady,
     audit,

@@ -3,8 +3,13 @@ import { errorFromUnknown } from "../../errors/index.ts";
 import type { DirectRepository } from "../../repository/index.ts";
 import type { StoredAccount } from "../accounts/index.ts";
 import type { HoldingMode } from "../holding/index.ts";
+import type { SealedAccountStatus } from "../sealed/index.ts";
 import type { ServerLog } from "../types.ts";
 import type { ServedCore } from "./served-core.ts";
+
+export interface SealedFacts extends SealedAccountStatus {
+  readonly name: string;
+}
 
 export interface TrustFacts {
   readonly repository: Pick<DirectRepository, "storage" | "access">;
@@ -12,13 +17,15 @@ export interface TrustFacts {
   /** Entries of the access list decide instead of the built-in rules. */
   readonly hasAcl: boolean;
   readonly mode: HoldingMode;
+  readonly sealed: readonly SealedFacts[];
 }
 
 const MAX_NAMES = 10;
 const DAY_NS = 86_400_000_000_000n;
 
-/** Two paragraphs, one line each. */
-export function trustLines({ repository, accounts, hasAcl, mode }: TrustFacts): readonly string[] {
+/** Paragraphs, one line each. */
+export function trustLines(facts: TrustFacts): readonly string[] {
+  const { repository, accounts, hasAcl, mode, sealed } = facts;
   const { storage, access } = repository;
   const place = storage.displayName;
   const own = hasAcl
@@ -38,10 +45,35 @@ export function trustLines({ repository, accounts, hasAcl, mode }: TrustFacts): 
   const may = hasAcl
     ? "accounts as the access list says"
     : `accounts their own snapshots (${names(ordinary)})`;
+  const ofManaged = sealed.length === 0 ? "" : "managed accounts: ";
   return [
-    `Who can read:   this server and whoever runs it, everybody with the repository password and ${place}; ${own}${others}.`,
+    `Who can read:   ${ofManaged}this server and whoever runs it, everybody with the repository password and ${place}; ${own}${others}.`,
+    ...sealedLines(sealed),
     `Who can delete: whoever runs this server or can write to ${place}${later}; ${may}; append-only accounts nothing, their retention is the server's (${names(appendOnly)}).`,
   ];
+}
+
+/** What they say of themselves; the server could not tell. */
+function sealedLines(sealed: readonly SealedFacts[]): readonly string[] {
+  if (sealed.length === 0) return [];
+  const lines = sealed.slice(0, MAX_NAMES).map(sealedLine);
+  const more = sealed.length - lines.length;
+  return [
+    ...lines,
+    ...(more > 0 ? [`                … and ${more} more sealed accounts.`] : []),
+    "What this server sees of sealed accounts: when they back up and how much, lengths and order of the pieces, and which accounts share pieces; no names, no paths, no data.",
+  ];
+}
+
+function sealedLine({ name, enrolled, devices, readers, escrow }: SealedFacts): string {
+  const start = `                ${name} is sealed: `;
+  if (enrolled === undefined) return `${start}nobody has used its enrollment code yet.`;
+  const others =
+    escrow.length === 0
+      ? "its user alone"
+      : `its user, and by the word of its client whoever has the keys of ${escrow.join(", ")}`;
+  const unattended = readers === 0 ? "" : `, ${readers} of them without the password`;
+  return `${start}${others}; ${devices} ${devices === 1 ? "device" : "devices"}${unattended}.`;
 }
 
 function names(accounts: readonly StoredAccount[]): string {
@@ -55,13 +87,22 @@ export async function trustOf({
   repository,
   accounts,
   holdings,
-}: Pick<ServedCore, "repository" | "accounts" | "holdings">): Promise<readonly string[]> {
+  sealed,
+}: Pick<ServedCore, "repository" | "accounts" | "holdings" | "sealed">): Promise<
+  readonly string[]
+> {
   const acl = await repository.manifests.find({ type: "acl" });
+  const list = await accounts.list();
   return trustLines({
     repository,
-    accounts: await accounts.list(),
+    accounts: list,
     hasAcl: acl.length > 0,
     mode: holdings.mode,
+    sealed: await Promise.all(
+      list
+        .filter(({ encryption }) => encryption === "client")
+        .map(async ({ name }) => ({ name, ...(await sealed.statusOf(name)) })),
+    ),
   });
 }
 
