@@ -18,7 +18,8 @@ import {
   writeSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
+import { setFileTimes } from "../src/node/index.ts";
 
 /** Bytes that do not compress: an AES-CTR keystream, one for each number. */
 class Keystream {
@@ -80,15 +81,25 @@ export function dataset(name: DatasetName): Dataset {
  */
 export function mutatedDataset(name: DatasetName): Dataset {
   const before = dataset(name);
-  const path = `${before.path}-mutated`;
+  const path = `${before.path}-later`;
   if (!existsSync(path)) {
     const unfinished = `${path}.unfinished`;
     rmSync(unfinished, { recursive: true, force: true });
-    cpSync(before.path, unfinished, { recursive: true, preserveTimestamps: true });
+    cpSync(before.path, unfinished, { recursive: true });
+    copyTimes(before.path, unfinished);
     mutate(unfinished);
     renameSync(unfinished, path);
   }
   return { name, description: `${before.description}, changed`, path };
+}
+
+/** To the nanosecond: a file whose time was rounded is a changed one. */
+function copyTimes(from: string, to: string): void {
+  for (const entry of readdirSync(from, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name);
+    const { mtimeNs } = statSync(path, { bigint: true });
+    setFileTimes(join(to, relative(from, path)), { mtimeNs });
+  }
 }
 
 function mutate(path: string): void {
