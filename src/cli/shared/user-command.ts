@@ -1,19 +1,25 @@
 /** `server user add` and `server user set`: one command, but for what has to be there. Reference: kopia cli/command_user_add_set.go. */
-import { SejfError } from "../../errors/index.ts";
+import { isSejfError, SejfError } from "../../errors/index.ts";
+import { nodeCryptoEngine } from "../../node/index.ts";
 import type { Repository } from "../../repository/index.ts";
 import {
   type AccountBook,
   type AccountChange,
+  type EnrollmentCode,
+  issueEnrollmentCode,
   openAccounts,
   parseAccountName,
   parsePasswordHash,
 } from "../../server/index.ts";
 import { type Command, defineCommand } from "../command.ts";
 import type { CommandContext } from "../context.ts";
-import { choice, flag, type FlagValues, optionalFlag, text } from "../flags.ts";
+import { choice, duration, flag, type FlagValues, optionalFlag, text } from "../flags.ts";
+import { JSON_FLAGS, jsonText } from "../output/json.ts";
 import { askNewPassword } from "../password-prompt.ts";
 import { usageError } from "../usage-error.ts";
 import { parseByteCount } from "./byte-count.ts";
+
+const DEFAULT_CODE_VALIDITY_NS: bigint = 7n * 86_400n * 1_000_000_000n;
 
 const FLAGS = {
   askPassword: flag("Ask for user password"),
@@ -29,6 +35,10 @@ const FLAGS = {
     "server",
     "client",
   ]),
+  enrollmentCodeValidity: duration("How long the enrollment code of a sealed account counts", {
+    default: DEFAULT_CODE_VALIDITY_NS,
+  }),
+  ...JSON_FLAGS,
 };
 
 type Values = FlagValues<typeof FLAGS>;
@@ -48,7 +58,7 @@ export function userCommand(isNew: boolean, summary: string): Command {
   return defineCommand({
     summary,
     description:
-      "The server and its operator can read what the account stores. What only sejf knows of an account (append-only, quota) counts on a server of sejf, not of kopia.",
+      "With --encryption=server, the default, the server and its operator can read what the account stores. With --encryption=client nobody but its user can: the command prints a code with which he makes his account once (repository connect server --enroll). What only sejf knows of an account (append-only, quota, encryption) counts on a server of sejf, not of kopia.",
     flags: FLAGS,
     arguments: [{ name: "username", help: "user@hostname", required: true }],
     async run(context, flags, [given = ""]) {
@@ -60,21 +70,62 @@ export function userCommand(isNew: boolean, summary: string): Command {
       const { problem, appendOnly } = await accounts.settingsOf(name);
       if (isNew && settings.appendOnly === undefined && problem === undefined && appendOnly)
         context.log.info(`${name} was append-only before and stays so; --no-append-only ends it`);
-      if (settings.quotaBytes !== undefined && settings.quotaBytes !== null)
-        context.log.warn("the quota is recorded with the account; servers do not enforce it yet");
       const change = { ...settings, ...(await passwordOf(context, flags, name, isNew)) };
       if (Object.values(change).every((value) => value === undefined))
         throw new SejfError("SEJF_INVALID_ARGUMENT", "no change", {
           hint: "give a new password or a setting, see --help",
         });
       await accounts.set(name, change, { signal: context.signal });
+      const code = await codeFor(context, repository, name, change, flags);
       await repository.flush({ signal: context.signal });
-      context.log.info(
-        "\nUpdated user credentials will take effect in a few minutes or when the server is restarted.\nTo refresh credentials in a running server use 'sejf server refresh' command.\n",
-      );
+      tell(context, flags, name, code);
       return 0;
     },
   });
+}
+
+/** For a sealed account that nobody enrolled yet. @throws SEJF_ALREADY_EXISTS when a code is all that was asked for. */
+async function codeFor(
+  { clock, random }: CommandContext,
+  { manifests }: Repository,
+  name: string,
+  { encryption, ...others }: AccountChange,
+  flags: Values,
+): Promise<EnrollmentCode | undefined> {
+  if (encryption !== "client") return undefined;
+  const validMs = Number(flags.enrollmentCodeValidity / 1_000_000n);
+  if (validMs <= 0) throw usageError("--enrollment-code-validity is not longer than nothing");
+  const tools = { manifests, engine: nodeCryptoEngine, clock, random, validMs };
+  try {
+    return await issueEnrollmentCode(tools, name);
+  } catch (error) {
+    const isChanged = Object.values(others).some((value) => value !== undefined);
+    if (isChanged && isSejfError(error, "SEJF_ALREADY_EXISTS")) return undefined;
+    throw error;
+  }
+}
+
+function tell(
+  { log, out }: CommandContext,
+  flags: Values,
+  name: string,
+  code: EnrollmentCode | undefined,
+): void {
+  if (flags.json || flags.jsonIndent) {
+    const enrollment =
+      code === undefined ? {} : { enrollmentCode: code.code, enrollmentExpires: code.expires };
+    out.write(jsonText({ username: name, ...enrollment }, flags));
+  } else if (code !== undefined) {
+    const [username, hostname] = name.split("@");
+    log.info(`Enrollment code of ${name}, which counts once and until ${code.expires}:`);
+    out.line(code.code);
+    log.info(
+      `\nIts user makes the account with it, on his own machine:\n$ sejf repository connect server --url=URL --server-cert-fingerprint=FINGERPRINT --override-username=${username} --override-hostname=${hostname} --enroll=${code.code}\nGive him URL and FINGERPRINT as 'sejf server start' says them. This server never learns his password.`,
+    );
+  }
+  log.info(
+    "\nUpdated user credentials will take effect in a few minutes or when the server is restarted.\nTo refresh credentials in a running server use 'sejf server refresh' command.\n",
+  );
 }
 
 function settingsOf(flags: Values): AccountChange {
@@ -108,7 +159,10 @@ async function passwordOf(
   name: string,
   isNew: boolean,
 ): Promise<AccountChange> {
-  const { userPassword = "", userPasswordHash = "", askPassword } = flags;
+  const { userPassword = "", userPasswordHash = "", askPassword, encryption } = flags;
+  if (encryption === "client" && (userPassword !== "" || userPasswordHash !== "" || askPassword))
+    throw usageError("--encryption=client and a password exclude each other: its user chooses it");
+  if (encryption === "client") return {};
   if (userPassword !== "" && userPasswordHash !== "")
     throw usageError("--user-password and --user-password-hash exclude each other");
   if (userPasswordHash !== "" && !askPassword)
