@@ -247,6 +247,7 @@ test("snapshot verify: IDs, sources, directories and files limit what is looked 
   assert.equal(await objectCount("--sources=nobody@nowhere:/none"), 0);
   const unknown = await verify(copy, "0".repeat(32));
   assert.deepEqual([unknown.exitCode, unknown.result?.errorCount], [1, 1]);
+  assert.match(unknown.stderr, /hint: `snapshot list --all`/);
   const nonsense = await copy.sejf.run(["snapshot", "verify", "--verify-files-percent=101"]);
   assert.equal(nonsense.exitCode, 2);
 });

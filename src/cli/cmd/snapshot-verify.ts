@@ -76,15 +76,17 @@ export const command: Command = defineCommand({
     throw new SejfError(
       "SEJF_CORRUPT",
       count === 1 ? (messages[0] ?? "") : `encountered ${count} errors`,
-      { hint: hintFor(lostManifests) },
+      { hint: hintFor(lostManifests, result.problemCount) },
     );
   },
 });
 
-function hintFor([lost]: readonly string[]): string {
-  return lost === undefined
+function hintFor([lost]: readonly string[], problemCount: number): string {
+  if (lost !== undefined)
+    return `put the pack back from a copy of the repository, or give up the snapshots and policies in it: \`content delete ${lost} --dangerous-commands=enabled\``;
+  return problemCount > 0
     ? "`snapshot fix invalid-files` takes what is lost out of the snapshots"
-    : `put the pack back from a copy of the repository, or give up the snapshots and policies in it: \`content delete ${lost} --dangerous-commands=enabled\``;
+    : "`snapshot list --all` shows the snapshots and their IDs";
 }
 
 function checkValues(values: Values): void {
