@@ -40,6 +40,10 @@ const CONNECTION_FLAGS = {
       env: "USE_KEYRING",
     },
   ),
+  acceptRollback: flag(
+    "Of a sealed account: believe a repository that went back, after a restore of the server",
+    { hidden: true },
+  ),
   upgradeOwnerId: text("Repository format upgrade owner-id", {
     hidden: true,
     env: "REPO_UPGRADE_OWNER_ID",

@@ -10,6 +10,7 @@ import { findCommand } from "./find-command.ts";
 import type { GlobalValues } from "./globals.ts";
 import { ConsoleLog } from "./log/console-log.ts";
 import { FileLog } from "./log/file-log.ts";
+import { withoutKeys } from "./log/without-keys.ts";
 import { Output } from "./output/output.ts";
 import { checkTimeZone } from "./output/time.ts";
 import type { Parsed } from "./parse.ts";
@@ -127,8 +128,8 @@ async function execute(
 function tell(failure: Failure): number {
   const color = process.stderr.isTTY === true;
   const [begin, end] = color ? ["\u001b[91m", "\u001b[0m"] : ["", ""];
-  process.stderr.write(`${begin}sejf: error: ${failure.message}${end}\n`);
-  if (failure.hint !== undefined) process.stderr.write(`  hint: ${failure.hint}\n`);
+  process.stderr.write(`${begin}sejf: error: ${withoutKeys(failure.message)}${end}\n`);
+  if (failure.hint !== undefined) process.stderr.write(`  hint: ${withoutKeys(failure.hint)}\n`);
   return failure.status;
 }
 

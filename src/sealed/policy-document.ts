@@ -16,10 +16,20 @@ export interface SealedPolicy {
   readonly policy: Readonly<Record<string, unknown>>;
 }
 
+/** What the account itself deleted from the end of a chain of snapshots. */
+export interface DeletedHeads {
+  /** Up to this number the chain's heads may be missing, but for `newest`. */
+  readonly upTo: number;
+  /** The newest that was left; 0: none was. */
+  readonly newest: number;
+}
+
 export interface PolicyDocument {
   /** Grows with each change. */
   readonly version: number;
   readonly policies: readonly SealedPolicy[];
+  /** By chain, `source#device`: so that devices which cannot delete know that it was no rollback. Absent: none. */
+  readonly deleted?: Readonly<Record<string, DeletedHeads>> | undefined;
 }
 
 /** JSON text of the file. `policyKey` hangs on the private secret. */
@@ -29,8 +39,8 @@ export function writePolicies(
   random: Random,
 ): string {
   for (const { policy } of document.policies) assertAllowed(policy);
-  const { version, policies } = document;
-  const line = signLine(LABEL, keys.signingSeed, payloadOf({ v: 1, version, policies }));
+  const { version, policies, deleted } = document;
+  const line = signLine(LABEL, keys.signingSeed, payloadOf({ v: 1, version, policies, deleted }));
   const { nonce, ct } = box(LABEL, keys.policyKey, utf8ToBytes(line), random);
   return JSON.stringify({ v: 1, nonce: bytesToBase64Url(nonce), ct: bytesToBase64Url(ct) });
 }
@@ -62,7 +72,16 @@ export function openPolicies(
     assertAllowed(policy);
     return { target: one.text("target"), policy };
   });
-  return { version, policies };
+  return { version, policies, deleted: shape.has("deleted") ? readDeleted(shape) : undefined };
+}
+
+function readDeleted(shape: JsonShape): Record<string, DeletedHeads> {
+  const deleted = new Map<string, DeletedHeads>();
+  for (const [chain, value] of shape.entries("deleted")) {
+    const one = new JsonShape(`what was deleted of ${chain}`, value);
+    deleted.set(chain, { upTo: one.integer("upTo"), newest: one.integer("newest") });
+  }
+  return Object.fromEntries(deleted);
 }
 
 function assertAllowed(policy: Readonly<Record<string, unknown>>): void {

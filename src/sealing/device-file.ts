@@ -2,7 +2,8 @@
  * The file in which a device keeps what it has of a sealed account, beside its connection file. Mode 0600; replaced as
  * a whole. SECURITY: it holds what its last snapshots hold, and never the password. Spec: sealed 3.
  */
-import { readFile, rm } from "node:fs/promises";
+import { open, readFile, rm } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   base64UrlToBytes,
   bytesToBase64Url,
@@ -13,10 +14,14 @@ import {
 import { errorFromUnknown, isSejfError, SejfError } from "../errors/index.ts";
 import { isAbsent, writeFileAtomically } from "../repository/index.ts";
 import type { ManifestId } from "../manifest/index.ts";
-import { JsonShape } from "../sealed/index.ts";
+import { type DeletedHeads, JsonShape } from "../sealed/index.ts";
 import type { DeviceGroup, DeviceSecrets } from "./account.ts";
 import { HeadMemory, type SeenHead } from "./head-memory.ts";
 import type { LastSnapshot, LastSnapshots } from "./sealed-snapshots.ts";
+
+/** Nobody holds the lock longer than it takes to write a small file. */
+const LOCK_MS = 10_000;
+const LOCK_RETRY_MS = 50;
 
 /** Which of its places keeps the account's documents and checks its logins. */
 export type DocumentPlace = "server" | "repository";
@@ -35,7 +40,14 @@ export interface DeviceState {
   readonly identity: string | undefined;
   readonly policyVersion: number;
   readonly heads: HeadMemory;
-  readonly last: LastSnapshots & { toJson(): Record<string, LastSnapshot> };
+  readonly last: StoredLast;
+}
+
+/** The last snapshots, and which of them changed here. */
+export interface StoredLast extends LastSnapshots {
+  toJson(): Record<string, LastSnapshot>;
+  /** What another process wrote of other sources counts. */
+  keep(stored: StoredLast): void;
 }
 
 /** `<config>.sejf-sealed`. */
@@ -69,18 +81,62 @@ export async function saveDevice(configFile: string, device: DeviceState): Promi
   await writeFileAtomically(deviceFileOf(configFile), utf8ToBytes(encodeDevice(device)));
 }
 
+/**
+ * As `saveDevice`, on what the file says now: several programs may back up different folders at once. One after the
+ * other; a lock that a dead one left is broken.
+ */
+export async function updateDevice(
+  configFile: string,
+  change: (stored: DeviceState | undefined) => DeviceState,
+): Promise<DeviceState> {
+  const lock = `${deviceFileOf(configFile)}.lock`;
+  await takeLock(lock);
+  try {
+    const next = change(await loadDevice(configFile));
+    await saveDevice(configFile, next);
+    return next;
+  } finally {
+    await rm(lock, { force: true });
+  }
+}
+
+async function takeLock(path: string): Promise<void> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      await (await open(path, "wx", 0o600)).close();
+      return;
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "EEXIST"))
+        throw errorFromUnknown(error, `locking ${path}`);
+    }
+    if (attempt * LOCK_RETRY_MS > LOCK_MS) await rm(path, { force: true });
+    await sleep(LOCK_RETRY_MS);
+  }
+}
+
 export async function removeDevice(configFile: string): Promise<void> {
   await rm(deviceFileOf(configFile), { force: true });
 }
 
 /** The last plain manifest of each source, in memory. */
-export function lastSnapshots(
-  entries: Readonly<Record<string, LastSnapshot>> = {},
-): DeviceState["last"] {
-  const last = new Map(Object.entries(entries));
+export function lastSnapshots(entries: Readonly<Record<string, LastSnapshot>> = {}): StoredLast {
+  let last = new Map(Object.entries(entries));
+  const changed = new Set<string>();
   return {
     get: (path) => last.get(path),
-    set: (path, snapshot) => void last.set(path, snapshot),
+    set(path, snapshot): void {
+      changed.add(path);
+      last.set(path, snapshot);
+    },
+    delete(path): void {
+      changed.add(path);
+      last.delete(path);
+    },
+    keep(stored): void {
+      const own = [...last].filter(([path]) => changed.has(path));
+      const others = Object.entries(stored.toJson()).filter(([path]) => !changed.has(path));
+      last = new Map([...others, ...own]);
+    },
     toJson: () => Object.fromEntries(last),
   };
 }
@@ -105,7 +161,7 @@ function encodeDevice(state: DeviceState): string {
     keyringVersion: secrets.keyringVersion,
     group: group === undefined ? undefined : encodeGroup(group),
     policyVersion: state.policyVersion,
-    heads: state.heads.toJson(),
+    ...state.heads.toJson(),
     last: state.last.toJson(),
   };
   return `${JSON.stringify(json, undefined, 2)}\n`;
@@ -152,7 +208,7 @@ function decodeDevice(json: unknown): DeviceState {
     },
     identity: optional(shape, "identity"),
     policyVersion: shape.integer("policyVersion"),
-    heads: new HeadMemory(decodeHeads(shape)),
+    heads: new HeadMemory(decodeHeads(shape), shape.has("accepted") ? decodeAccepted(shape) : {}),
     last: lastSnapshots(decodeLast(shape)),
   };
 }
@@ -182,6 +238,15 @@ function decodeHeads(shape: JsonShape): Record<string, SeenHead> {
     shape.entries("heads").map(([chain, value]) => {
       const head = new JsonShape(`the head of ${chain}`, value);
       return [chain, { seq: head.integer("seq"), sha256: head.hex("sha256", 32) }];
+    }),
+  );
+}
+
+function decodeAccepted(shape: JsonShape): Record<string, DeletedHeads> {
+  return Object.fromEntries(
+    shape.entries("accepted").map(([chain, value]) => {
+      const one = new JsonShape(`what was accepted of ${chain}`, value);
+      return [chain, { upTo: one.integer("upTo"), newest: one.integer("newest") }];
     }),
   );
 }

@@ -14,6 +14,7 @@ export {
   loadDevice,
   removeDevice,
   saveDevice,
+  updateDevice,
 } from "./device-file.ts";
 export { type DocumentName, type DocumentStore, SnapshotDocuments } from "./documents.ts";
 export {
@@ -26,8 +27,16 @@ export {
   type NewDeviceOptions,
   storeKeyring,
 } from "./enroll.ts";
-export { assertDeviceMaySign, HeadMemory, type SeenHead } from "./head-memory.ts";
+export {
+  assertDeviceMaySign,
+  describeMissing,
+  HeadMemory,
+  type MissingHead,
+  type SeenHead,
+  sourceOfChain,
+} from "./head-memory.ts";
 export type { HttpsServer } from "./https-json.ts";
+export { KeptListings, keptFolderOf, removeKept } from "./kept-listings.ts";
 export { identifiersOf, type LoginPurpose } from "./opaque-client.ts";
 export {
   documentsIn,

@@ -1,12 +1,15 @@
 /** The sealed repository of a device, over whatever its connection file names. */
-import { bytesToHex } from "../bytes/index.ts";
+import { bytesToHex, type CallOptions } from "../bytes/index.ts";
 import { SejfError } from "../errors/index.ts";
+import type { ManifestId } from "../manifest/index.ts";
 import type { Repository } from "../repository/index.ts";
 import type { EnrollTools } from "./enroll.ts";
 import { AccountClient, documentsOfServer } from "./account-client.ts";
-import { type DeviceState, saveDevice } from "./device-file.ts";
+import { type DeviceState, updateDevice } from "./device-file.ts";
 import { type DocumentStore, SnapshotDocuments } from "./documents.ts";
+import { assertDeviceMaySign, type MissingHead } from "./head-memory.ts";
 import type { HttpsServer } from "./https-json.ts";
+import { KeptListings } from "./kept-listings.ts";
 import { SealedRepository } from "./sealed-repository.ts";
 import { PasswordOpener, type UnlockedAccount, unlockAccount } from "./unlock.ts";
 
@@ -31,56 +34,193 @@ export interface OpenSealedOptions {
   readonly openBelow: (token: string | undefined) => Promise<OpenedBelow>;
   readonly askPassword: () => Promise<string>;
   readonly tools: EnrollTools;
+  /** The user has said that the repository may have gone back; told what is missing. */
+  readonly acceptRollback?: ((missing: readonly MissingHead[]) => Promise<void>) | undefined;
+  /** Expires snapshots of a path where no server does it. */
+  readonly expire?:
+    | ((
+        sealed: SealedRepository,
+        below: Repository,
+        path: string,
+        reallyDelete: boolean,
+        options?: CallOptions,
+      ) => Promise<readonly ManifestId[]>)
+    | undefined;
 }
 
-/** A sealed repository and what else an open account can do. Disposing it disposes both. */
+/** A sealed repository and what else an open account can do. Disposing the repository is all that is needed. */
 export interface OpenSealed {
   readonly repository: SealedRepository;
+  /** The repository below. */
+  readonly below: Repository;
   readonly documents: DocumentStore;
+  /** With the token that the mode has; absent where no server keeps the account. */
+  readonly client: AccountClient | undefined;
+  /** As it is after opening: the keyring may have told news. */
+  readonly device: DeviceState;
   /** By the password, whether or not the key is kept. */
   unlocked(): Promise<UnlockedAccount>;
 }
 
 /**
  * @throws SEJF_INVALID_PASSWORD, SEJF_CONNECTION, SEJF_ACCESS_DENIED; SEJF_CORRUPT when the repository is another one
- * than the account was made for.
+ * than the account was made for, or went back.
  */
 export async function openSealed(options: OpenSealedOptions): Promise<OpenSealed> {
-  const { device, mode, server, tools } = options;
-  let below: OpenedBelow | undefined;
-  const documentsBelow = async (): Promise<DocumentStore> => {
-    below ??= await options.openBelow(undefined);
-    return documentsIn(below.repository, device.secrets.account);
-  };
-  const opener = new PasswordOpener(tools.engine, device, async () =>
-    unlockAccount(
-      {
-        ...tools,
-        account: device.secrets.account,
-        accountKey: device.secrets.accountKey,
-        server,
-        opaqueKey: device.opaqueKey,
-        documents: server === undefined ? await documentsBelow() : undefined,
-        keyringVersion: device.secrets.keyringVersion,
-      },
-      await options.askPassword(),
-    ),
-  );
-  const client = await clientOf(options, opener);
-  below ??= await options.openBelow(client?.token);
+  const opening = new Opening(options);
   try {
-    assertPinned(options, below);
-    const documents =
-      client === undefined
-        ? documentsIn(below.repository, device.secrets.account)
-        : // oxlint-disable-next-line require-await -- the store takes a client that may have to be made
-          documentsOfServer(async () => client);
-    const repository = sealOver(options, below, opener, documents, client, mode);
-    return { repository, documents, unlocked: async () => await opener.unlocked() };
+    return await opening.open();
   } catch (error) {
-    await below.repository[Symbol.asyncDispose]();
+    await opening.below?.repository[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+class Opening {
+  readonly #options: OpenSealedOptions;
+  readonly #opener: PasswordOpener;
+  #unlocked: UnlockedAccount | undefined;
+  below: OpenedBelow | undefined;
+
+  constructor(options: OpenSealedOptions) {
+    this.#options = options;
+    this.#opener = new PasswordOpener(
+      options.tools.engine,
+      options.device,
+      async () => await this.#unlock(),
+    );
+  }
+
+  async open(): Promise<OpenSealed> {
+    const { mode, server } = this.#options;
+    const { token, identity, secrets } = this.#options.device;
+    const isBlind = mode === "write" && identity === undefined;
+    // The keyring knows the devices and the newest heads: whoever has the password at hand looks at it first.
+    if (!isBlind && identity === undefined) await this.#opener.unlocked();
+    const client =
+      server === undefined
+        ? undefined
+        : (this.#unlocked?.client ?? new AccountClient(server, token ?? ""));
+    this.below ??= await this.#options.openBelow(client?.token);
+    assertPinned(this.#options, this.below);
+    const { repository: below } = this.below;
+    const documents =
+      client === undefined
+        ? documentsIn(below, secrets.account)
+        : // oxlint-disable-next-line require-await -- the store takes a client that may have to be made
+          documentsOfServer(async () => client);
+    const device = await this.#news();
+    const repository = this.#seal(device, this.below, documents, isBlind ? client : undefined);
+    return {
+      repository,
+      below,
+      documents,
+      client,
+      device,
+      unlocked: async () => await this.#opener.unlocked(),
+    };
+  }
+
+  async #unlock(): Promise<UnlockedAccount> {
+    const { device, server, tools, acceptRollback } = this.#options;
+    const { account, accountKey, keyringVersion } = device.secrets;
+    let documents: DocumentStore | undefined;
+    if (server === undefined) {
+      this.below ??= await this.#options.openBelow(undefined);
+      documents = documentsIn(this.below.repository, account);
+    }
+    this.#unlocked = await unlockAccount(
+      {
+        ...tools,
+        account,
+        accountKey,
+        server,
+        opaqueKey: device.opaqueKey,
+        documents,
+        keyringVersion: acceptRollback === undefined ? keyringVersion : 0,
+      },
+      await this.#options.askPassword(),
+    );
+    return this.#unlocked;
+  }
+
+  /** What the keyring says and the device does not know yet. */
+  async #news(): Promise<DeviceState> {
+    const { device, configFile } = this.#options;
+    const keyring = this.#unlocked?.keyring;
+    if (keyring === undefined) return device;
+    device.heads.merge({ heads: { ...keyring.heads } });
+    const { keyringVersion, escrow } = device.secrets;
+    if (keyring.version === keyringVersion && keyring.escrow.join() === escrow.join())
+      return device;
+    const news = { keyringVersion: keyring.version, escrow: keyring.escrow };
+    const changed = (state: DeviceState): DeviceState => ({
+      ...state,
+      secrets: { ...state.secrets, ...news },
+    });
+    await updateDevice(configFile, (stored) => changed(stored ?? device));
+    return changed(device);
+  }
+
+  #seal(
+    device: DeviceState,
+    { repository: inner, contentSecret }: OpenedBelow,
+    documents: DocumentStore,
+    blindClient: AccountClient | undefined,
+  ): SealedRepository {
+    const { tools, configFile, acceptRollback, expire, mode } = this.#options;
+    const idHash = tools.engine.contentHash(inner.parameters.hash, contentSecret);
+    const repository: SealedRepository = new SealedRepository({
+      inner,
+      engine: tools.engine,
+      hash: { idHash, secret: contentSecret },
+      kept: device.token === undefined ? undefined : new KeptListings(configFile, idHash),
+      random: tools.random,
+      secrets: device.secrets,
+      opener: this.#opener,
+      documents,
+      heads: device.heads,
+      last: device.last,
+      policyVersion: device.policyVersion,
+      onlyKept: mode === "write" && device.identity === undefined,
+      servedHeads: blindClient === undefined ? undefined : async () => await blindClient.heads(),
+      assertMaySign: (head) => {
+        if (this.#unlocked !== undefined) assertDeviceMaySign(this.#unlocked.keyring.devices, head);
+      },
+      acceptRollback,
+      ...(expire === undefined || inner.applyRetention !== undefined
+        ? {}
+        : {
+            expire: async (path, reallyDelete, call) =>
+              await expire(repository, inner, path, reallyDelete, call),
+          }),
+      onChange: async ({ policyVersion }) => {
+        await updateDevice(configFile, (stored) =>
+          withChanges(stored ?? device, device, policyVersion, acceptRollback !== undefined),
+        );
+      },
+    });
+    return repository;
+  }
+}
+
+/** What this program learned, added to what the file says now. */
+function withChanges(
+  stored: DeviceState,
+  own: DeviceState,
+  policyVersion: number | undefined,
+  isRollback: boolean,
+): DeviceState {
+  const { heads, last } = own;
+  if (!isRollback) heads.merge(stored.heads.toJson());
+  last.keep(stored.last);
+  const version = policyVersion ?? own.policyVersion;
+  return {
+    ...stored,
+    heads,
+    last,
+    policyVersion: isRollback ? version : Math.max(version, stored.policyVersion),
+  };
 }
 
 /** The account's documents in the repository itself. */
@@ -91,51 +231,6 @@ export function documentsIn(repository: Repository, account: string): DocumentSt
     flush: async (options) => await repository.flush(options),
     clock: repository.clock,
     account,
-  });
-}
-
-/** With the device's token where that is enough, else with a session's. */
-async function clientOf(
-  { server, device, mode }: OpenSealedOptions,
-  opener: PasswordOpener,
-): Promise<AccountClient | undefined> {
-  if (server === undefined) return undefined;
-  if (device.token !== undefined && (mode === "write" || device.identity !== undefined))
-    return new AccountClient(server, device.token);
-  return (await opener.unlocked()).client;
-}
-
-function sealOver(
-  options: OpenSealedOptions,
-  { repository: inner, contentSecret }: OpenedBelow,
-  opener: PasswordOpener,
-  documents: DocumentStore,
-  client: AccountClient | undefined,
-  mode: OpenSealedOptions["mode"],
-): SealedRepository {
-  const { device, tools, configFile } = options;
-  let { policyVersion } = device;
-  const isBlind = mode === "write" && device.identity === undefined;
-  return new SealedRepository({
-    inner,
-    engine: tools.engine,
-    hash: {
-      idHash: tools.engine.contentHash(inner.parameters.hash, contentSecret),
-      secret: contentSecret,
-    },
-    random: tools.random,
-    secrets: device.secrets,
-    opener,
-    documents,
-    heads: device.heads,
-    last: device.last,
-    policyVersion,
-    onlyKept: isBlind,
-    servedHeads: isBlind && client !== undefined ? async () => await client.heads() : undefined,
-    onChange: async (change) => {
-      policyVersion = change.policyVersion ?? policyVersion;
-      await saveDevice(configFile, { ...device, policyVersion });
-    },
   });
 }
 

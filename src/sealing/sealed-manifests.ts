@@ -3,7 +3,7 @@
  * and what it may not; nothing else of ours goes to the repository below. Spec: sealed 5.
  */
 import type { CallOptions } from "../bytes/index.ts";
-import { SejfError } from "../errors/index.ts";
+import { isSejfError, SejfError } from "../errors/index.ts";
 import type {
   Labels,
   Manifest,
@@ -68,12 +68,20 @@ export class SealedManifests implements ManifestStore {
 
   /** What the repository below holds; whether it may be deleted is that one's to say. */
   async delete(id: ManifestId, options?: CallOptions): Promise<void> {
-    const { inner, policies } = this.#options;
-    if (!(await policies.delete(id, options))) await inner.delete(id, options);
+    const { inner, policies, snapshots } = this.#options;
+    if (await policies.delete(id, options)) return;
+    try {
+      await snapshots.deleting(await inner.get(id, options), options);
+    } catch (error) {
+      if (!isSejfError(error, "SEJF_MANIFEST_NOT_FOUND")) throw error;
+    }
+    await inner.delete(id, options);
   }
 
   async flush(options?: CallOptions): Promise<void> {
-    const { inner, policies } = this.#options;
+    const { inner, policies, snapshots } = this.#options;
+    for (const [chain, deleted] of await snapshots.deletedEnds(options))
+      await policies.noteDeleted(chain, deleted, options);
     await policies.flush(options);
     await inner.flush(options);
   }
@@ -94,7 +102,7 @@ export class SealedManifests implements ManifestStore {
     const all = (await inner.find(place, options)).filter(({ labels: { path: blinded = "" } }) =>
       /^\/sealed\/[a-z2-7]{20}$/.test(blinded),
     );
-    await snapshots.checkNewest(all, options);
+    await snapshots.checkHeads(all, place["path"], options);
     const found = onlyKept ? all.filter((one) => snapshots.isKept(one)) : all;
     const tags = Object.entries(labels).filter(([name]) => !PLACE_LABELS.has(name));
     if (tags.length === 0)

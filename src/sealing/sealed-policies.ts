@@ -22,6 +22,7 @@ import {
   newestOf,
 } from "../manifest/index.ts";
 import {
+  type DeletedHeads,
   derivePrivateKeys,
   openPolicies,
   type PolicyDocument,
@@ -29,6 +30,7 @@ import {
 } from "../sealed/index.ts";
 import { type AccountOpener, type DeviceSecrets, splitAccount } from "./account.ts";
 import type { DocumentStore } from "./documents.ts";
+import type { Deletions } from "./head-memory.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -49,7 +51,9 @@ export interface SealedPoliciesOptions {
   readonly blind: (path: string) => string;
   /** The newest version that this device has seen. */
   readonly highestVersion: number;
-  readonly onVersion: (version: number) => Promise<void>;
+  /** An older one is believed. */
+  readonly acceptRollback: boolean;
+  readonly onVersion: (version: number) => void;
 }
 
 /** One target with everything that is stored for it. */
@@ -92,10 +96,7 @@ export class SealedPolicies {
     const document = await this.#load(options);
     const sealed = pick(policy, (name) => !SERVER_PARTS.includes(name) && name !== NEVER_STORED);
     const others = document.policies.filter((one) => one.target !== target);
-    this.#document = {
-      version: document.version,
-      policies: [...others, { target, policy: sealed }],
-    };
+    this.#document = { ...document, policies: [...others, { target, policy: sealed }] };
     this.#isChanged = true;
     return this.#idOf(target, document.version + 1);
   }
@@ -121,7 +122,7 @@ export class SealedPolicies {
     for (const { target } of document.policies) {
       if (this.#idOf(target, current) === id) {
         this.#document = {
-          version: document.version,
+          ...document,
           policies: document.policies.filter((one) => one.target !== target),
         };
         this.#isChanged = true;
@@ -131,6 +132,22 @@ export class SealedPolicies {
       if (this.#idOf(target, document.version) === id) return true;
     }
     return false;
+  }
+
+  /** What the account says it deleted from the ends of its chains. */
+  async deletions(options: CallOptions = {}): Promise<Deletions> {
+    return new Map(Object.entries((await this.#load(options)).deleted ?? {}));
+  }
+
+  /** To be signed with the next flush, before the snapshots are gone. */
+  async noteDeleted(
+    chain: string,
+    deleted: DeletedHeads,
+    options: CallOptions = {},
+  ): Promise<void> {
+    const document = await this.#load(options);
+    this.#document = { ...document, deleted: { ...document.deleted, [chain]: deleted } };
+    this.#isChanged = true;
   }
 
   /** Signs and stores the document when it changed. @throws as the opener does. */
@@ -144,24 +161,25 @@ export class SealedPolicies {
     this.#document = next;
     this.#isChanged = false;
     this.#highest = next.version;
-    await onVersion(next.version);
+    onVersion(next.version);
   }
 
   async #load(options: CallOptions): Promise<PolicyDocument> {
     if (this.#document !== undefined) return this.#document;
-    const { documents, secrets, onVersion } = this.#options;
+    const { documents, secrets, onVersion, acceptRollback } = this.#options;
     const text = await documents.load("policies", options);
     if (text === undefined) {
-      if (this.#highest > 0)
+      if (this.#highest > 0 && !acceptRollback)
         throw new SejfError("SEJF_CORRUPT", "the account's policy document is gone", {
           hint: "after a restore of the server, --accept-rollback accepts it",
         });
+      if (this.#highest > 0) onVersion(0);
       this.#document = { version: 0, policies: [] };
       return this.#document;
     }
     const keys = { signingPublicKey: secrets.accountSigningKey, policyKey: this.#policyKey };
-    const document = openPolicies(keys, text, this.#highest);
-    if (document.version > this.#highest) await onVersion(document.version);
+    const document = openPolicies(keys, text, acceptRollback ? 0 : this.#highest);
+    if (document.version !== this.#highest) onVersion(document.version);
     this.#highest = document.version;
     this.#document = document;
     return document;
@@ -169,7 +187,6 @@ export class SealedPolicies {
 
   /** Own ones, and what the server's say of retention and schedule. */
   async #all(options: CallOptions): Promise<readonly Found[]> {
-    const { manifests } = this.#options;
     const document = await this.#load(options);
     const version = this.#isChanged ? document.version + 1 : document.version;
     const found: Found[] = [];
@@ -183,7 +200,7 @@ export class SealedPolicies {
         policyType === "host"
           ? { type: "policy", policyType, hostname: splitAccount(this.#options.secrets.account)[1] }
           : { type: "policy", policyType };
-      const newest = newestOf(await manifests.find(labels, options));
+      const newest = newestOf(await this.#findExactly(labels, options));
       if (newest === undefined) continue;
       found.push(this.#found(newest.id, labels, await this.#serverParts(labels, options)));
     }
@@ -196,9 +213,16 @@ export class SealedPolicies {
     return { metadata: { id, labels, lengthBytes: utf8ToBytes(text).length, modified }, text };
   }
 
+  /** SECURITY: a search also finds what has more labels, which anybody may have put there. */
+  async #findExactly(labels: Labels, options: CallOptions): Promise<readonly ManifestMetadata[]> {
+    const found = await this.#options.manifests.find(labels, options);
+    const count = Object.keys(labels).length;
+    return found.filter((one) => Object.keys(one.labels).length === count);
+  }
+
   async #serverParts(labels: Labels, options: CallOptions): Promise<Json> {
     const { manifests } = this.#options;
-    const newest = newestOf(await manifests.find(labels, options));
+    const newest = newestOf(await this.#findExactly(labels, options));
     if (newest === undefined) return {};
     const { data } = await manifests.get(newest.id, options);
     return pick(data as Json, (name) => SERVER_PARTS.includes(name));

@@ -4,11 +4,13 @@
  */
 import type { CallOptions, Clock, Random } from "../bytes/index.ts";
 import type { ContentHash, CryptoEngine } from "../crypto/index.ts";
+import { isSejfError } from "../errors/index.ts";
 import type { ClientIdentity, Repository, RepositoryParameters } from "../repository/index.ts";
-import type { ServedHead } from "../sealed/index.ts";
+import type { OpenedHead, ServedHead } from "../sealed/index.ts";
 import { type AccountOpener, type DeviceSecrets, splitAccount } from "./account.ts";
 import type { DocumentStore } from "./documents.ts";
-import type { HeadMemory } from "./head-memory.ts";
+import type { HeadMemory, MissingHead } from "./head-memory.ts";
+import type { KeptListings } from "./kept-listings.ts";
 import { SealedContents } from "./sealed-contents.ts";
 import { SealedManifests } from "./sealed-manifests.ts";
 import { SealedPolicies } from "./sealed-policies.ts";
@@ -29,9 +31,19 @@ export interface SealedRepositoryOptions {
   /** A device that does not ask for the password: it sees the last snapshot of each source only. */
   readonly onlyKept?: boolean | undefined;
   readonly servedHeads?: (() => Promise<readonly ServedHead[]>) | undefined;
+  /** Where the repository below lets this device read nothing. */
+  readonly kept?: KeptListings | undefined;
+  /** Knows the account's devices, once it was opened. @throws SEJF_CORRUPT. */
+  readonly assertMaySign?: ((head: OpenedHead) => void) | undefined;
+  /** The user has said that the repository may have gone back; told what is missing. */
+  readonly acceptRollback?: ((missing: readonly MissingHead[]) => Promise<void>) | undefined;
+  /** Expires what the policy of a path does not keep; default: what the repository below does itself, if it does. */
+  readonly expire?: Repository["applyRetention"];
   /** What the device has to remember changed: heads, versions, last snapshots. */
   readonly onChange: (change: { readonly policyVersion?: number | undefined }) => Promise<void>;
 }
+
+const ALL = { type: "snapshot" };
 
 export class SealedRepository implements Repository {
   readonly contents: SealedContents;
@@ -41,15 +53,22 @@ export class SealedRepository implements Repository {
   readonly clock: Clock;
   readonly readOnly: boolean;
   readonly description: string;
+  /**
+   * By the blinded path what a server below does with the parts of the policy that it knows; else `expire`. A device that
+   * may only add leaves it to the server. @throws SEJF_ACCESS_DENIED.
+   */
+  readonly applyRetention?: Required<Repository>["applyRetention"];
   readonly #options: SealedRepositoryOptions;
   readonly #snapshots: SealedSnapshots;
+  /** One that was not told of yet. */
+  #policyVersion: number | undefined;
 
   constructor(options: SealedRepositoryOptions) {
     const { inner, engine, hash, secrets, opener, heads, last } = options;
     const splitter = secrets.group?.params.splitter ?? inner.parameters.splitter;
     this.#options = options;
     this.contents = new SealedContents({
-      inner: inner.contents,
+      inner: options.kept?.over(inner.contents) ?? inner.contents,
       engine,
       idHash: hash.idHash,
       privateSecret: secrets.privateSecret,
@@ -69,6 +88,10 @@ export class SealedRepository implements Repository {
       hash: { name: hash.idHash.algorithm, secret: hash.secret },
       last,
       servedHeads: options.servedHeads,
+      onListed: (path, ids) => options.kept?.retain(path, ids),
+      deletions: async (call) => await policies.deletions(call),
+      assertMaySign: options.assertMaySign,
+      acceptRollback: options.acceptRollback,
     });
     const policies = new SealedPolicies({
       manifests: inner.manifests,
@@ -79,7 +102,10 @@ export class SealedRepository implements Repository {
       random: options.random,
       blind: (path) => this.#snapshots.blind(path),
       highestVersion: options.policyVersion,
-      onVersion: (policyVersion) => options.onChange({ policyVersion }),
+      acceptRollback: options.acceptRollback !== undefined,
+      onVersion: (policyVersion) => {
+        this.#policyVersion = policyVersion;
+      },
     });
     this.manifests = new SealedManifests({
       inner: inner.manifests,
@@ -95,20 +121,58 @@ export class SealedRepository implements Repository {
     this.clock = inner.clock;
     this.readOnly = inner.readOnly;
     this.description = inner.description;
+    if (options.expire !== undefined) this.applyRetention = options.expire;
+    else if (inner.applyRetention !== undefined)
+      this.applyRetention = this.#retention(inner.applyRetention.bind(inner));
   }
 
   async flush(options?: CallOptions): Promise<void> {
     await this.manifests.flush(options);
     await this.#options.inner.flush(options);
     this.#snapshots.flushed();
-    await this.#options.onChange({});
+    await this.#options.kept?.save();
+    await this.#tellChange();
+  }
+
+  /** All heads of the account that the repository shows, compared with what is known. @throws SEJF_CORRUPT. */
+  async allHeads(options?: CallOptions): Promise<readonly OpenedHead[]> {
+    return await this.#snapshots.allHeads(await this.manifests.find(ALL, options), options);
+  }
+
+  /** Where the repository below files a source of this account. */
+  blind(path: string): string {
+    return this.#snapshots.blind(path);
   }
 
   async refresh(options?: CallOptions): Promise<void> {
     await this.#options.inner.refresh(options);
   }
 
+  /** What was learned of the account's heads is kept, also by who only reads. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#options.inner[Symbol.asyncDispose]();
+    try {
+      if (this.#options.heads.isChanged || this.#policyVersion !== undefined)
+        await this.#tellChange();
+    } finally {
+      await this.#options.inner[Symbol.asyncDispose]();
+    }
+  }
+
+  #retention(expire: Required<Repository>["applyRetention"]): typeof expire {
+    return async (path, reallyDelete, options) => {
+      try {
+        return await expire(this.#snapshots.blind(path), reallyDelete, options);
+      } catch (error) {
+        if (this.#options.onlyKept === true && isSejfError(error, "SEJF_ACCESS_DENIED")) return [];
+        throw error;
+      }
+    };
+  }
+
+  async #tellChange(): Promise<void> {
+    const policyVersion = this.#policyVersion;
+    await this.#options.onChange({ policyVersion });
+    this.#options.heads.saved();
+    this.#policyVersion = undefined;
   }
 }

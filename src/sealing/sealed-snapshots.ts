@@ -4,7 +4,7 @@
  */
 import { bytesToHex, type CallOptions, type OwnedBytes, utf8ToBytes } from "../bytes/index.ts";
 import type { CryptoEngine } from "../crypto/index.ts";
-import { SejfError } from "../errors/index.ts";
+import { isSejfError, SejfError } from "../errors/index.ts";
 import { type ContentId, type ContentRef, parseContentId } from "../format/index.ts";
 import type {
   Labels,
@@ -18,6 +18,7 @@ import {
   blindedPath,
   chainOf,
   ContentsTreeBuilder,
+  type DeletedHeads,
   derivePrivateKeys,
   type Head,
   type OpenedHead,
@@ -31,7 +32,14 @@ import {
 } from "../sealed/index.ts";
 import { type AccountOpener, type DeviceSecrets, splitAccount } from "./account.ts";
 import { walkContents } from "./contents-walk.ts";
-import type { HeadMemory, SeenHead } from "./head-memory.ts";
+import {
+  type Deletions,
+  type HeadMemory,
+  type MissingHead,
+  rolledBack,
+  type SeenHead,
+  sourceOfChain,
+} from "./head-memory.ts";
 import {
   type FoundParts,
   type OuterSource,
@@ -66,12 +74,21 @@ export interface SealedSnapshotsOptions {
   readonly last: LastSnapshots;
   /** Heads for a device that reads no contents; absent: they are read from the snapshots. */
   readonly servedHeads?: (() => Promise<readonly ServedHead[]>) | undefined;
+  /** Listings, tables and directories of the snapshot that is being put, by its blinded path. */
+  readonly onListed?: ((path: string, ids: ReadonlySet<string>) => void) | undefined;
+  /** What the account says it deleted. */
+  readonly deletions: (options?: CallOptions) => Promise<Deletions>;
+  /** Knows the account's devices, once it was opened. @throws SEJF_CORRUPT. */
+  readonly assertMaySign?: ((head: OpenedHead) => void) | undefined;
+  /** The user has said that the repository may have gone back; told what is missing. */
+  readonly acceptRollback?: ((missing: readonly MissingHead[]) => Promise<void>) | undefined;
 }
 
 /** Where the last plain manifest of each source is kept on this device; older ones are erased with their keys. */
 export interface LastSnapshots {
   get(blindedPath: string): LastSnapshot | undefined;
   set(blindedPath: string, snapshot: LastSnapshot): void;
+  delete(blindedPath: string): void;
 }
 
 export interface LastSnapshot {
@@ -96,6 +113,8 @@ export class SealedSnapshots {
   readonly #pathKey: OwnedBytes;
   /** Heads of snapshots that were put and are not durable yet. */
   readonly #pending = new Map<string, SeenHead>();
+  /** The highest number of each chain among what was deleted since the last flush. */
+  readonly #deleted = new Map<string, number>();
 
   constructor(options: SealedSnapshotsOptions) {
     this.#options = options;
@@ -174,34 +193,158 @@ export class SealedSnapshots {
   }
 
   /**
-   * The heads of the newest snapshot of each source, compared with what this device has seen.
-   * @throws SEJF_CORRUPT for a past that went back or forked.
+   * Compares the heads that the repository shows with what this device has seen. `found`: all snapshots of the account,
+   * or of the one source at `path`. @throws SEJF_CORRUPT for a past that went back or forked.
    */
-  async checkNewest(found: readonly ManifestMetadata[], options: CallOptions = {}): Promise<void> {
-    const { heads } = this.#options;
-    const bySource = Map.groupBy(found, ({ labels }) => labels["path"]);
-    const opened: OpenedHead[] = [];
-    for (const snapshots of bySource.values()) {
-      const head = await this.#newestHead(snapshots, options);
-      if (head !== undefined) opened.push(head);
-    }
+  async checkHeads(
+    found: readonly ManifestMetadata[],
+    path: string | undefined,
+    options: CallOptions = {},
+  ): Promise<void> {
+    const { heads, servedHeads, acceptRollback } = this.#options;
+    const isAsked = (source: string): boolean => path === undefined || source === this.#name(path);
+    const opened =
+      servedHeads === undefined
+        ? await this.#shownHeads(found, isAsked, options)
+        : this.#openServed(await servedHeads(), isAsked);
+    if (acceptRollback !== undefined) heads.believe(opened);
     heads.check(opened);
+    let missing = heads.missing(isAsked, opened);
+    if (missing.length > 0)
+      missing = heads.missing(isAsked, opened, await this.#options.deletions(options));
+    if (missing.length > 0) {
+      if (acceptRollback === undefined) throw rolledBack(missing);
+      await acceptRollback(missing);
+      heads.accept(missing);
+    }
     heads.learn(opened);
   }
 
-  /** Checkpoints have none. */
-  async #newestHead(
-    snapshots: readonly ManifestMetadata[],
-    options: CallOptions,
-  ): Promise<OpenedHead | undefined> {
-    const { contents, manifests } = this.#options;
-    for (const { id } of snapshots.toReversed()) {
-      const outer = await manifests.get(id, options);
-      const parts = await readOuterSnapshot(contents, id, outer.data, options);
-      const head = this.#openHead(outer, parts);
-      if (head !== undefined) return head;
+  /** All heads of these snapshots, for an audit. @throws SEJF_CORRUPT. */
+  async allHeads(
+    found: readonly ManifestMetadata[],
+    options: CallOptions = {},
+  ): Promise<readonly OpenedHead[]> {
+    const opened: OpenedHead[] = [];
+    for (const { id } of found) {
+      const head = await this.#headOf(id, options);
+      if (head !== undefined) opened.push(head);
     }
-    return undefined;
+    return opened;
+  }
+
+  /**
+   * To be told before a snapshot is deleted: when it is the newest of its chain, the account says so in its documents.
+   * A checkpoint needs none of it.
+   */
+  async deleting(outer: Manifest, options: CallOptions = {}): Promise<void> {
+    const { last } = this.#options;
+    const path = String(outer.labels["path"]);
+    if (last.get(path)?.id === outer.id) last.delete(path);
+    if (isIncomplete(outer.data)) return;
+    const { contents } = this.#options;
+    const parts = await readOuterSnapshot(contents, outer.id, outer.data, options);
+    const opened = this.#openHead(outer, parts);
+    if (opened === undefined) return;
+    const chain = chainOf(opened.head.source, opened.head.device);
+    this.#deleted.set(chain, Math.max(this.#deleted.get(chain) ?? 0, opened.head.seq));
+  }
+
+  /** What the account has to say of what was deleted. Before the flush of the repository below, which deletes. */
+  async deletedEnds(options: CallOptions = {}): Promise<ReadonlyMap<string, DeletedHeads>> {
+    const { heads } = this.#options;
+    const ends = new Map<string, DeletedHeads>();
+    for (const [chain, upTo] of this.#deleted) {
+      const known = this.#pending.get(chain) ?? heads.newest(chain);
+      if (known !== undefined && known.seq > upTo) continue;
+      ends.set(chain, { upTo, newest: await this.#newestLeft(chain, options) });
+    }
+    this.#deleted.clear();
+    return ends;
+  }
+
+  async #newestLeft(chain: string, options: CallOptions): Promise<number> {
+    const { manifests, secrets } = this.#options;
+    const source = sourceOfChain(chain);
+    const path = source.slice(source.indexOf(":") + 1);
+    const [username, hostname] = splitAccount(secrets.account);
+    const left = await manifests.find({ type: "snapshot", username, hostname, path }, options);
+    for (const { id } of left.toReversed()) {
+      const one = await this.#headOf(id, options);
+      if (one !== undefined && chainOf(one.head.source, one.head.device) === chain)
+        return one.head.seq;
+    }
+    return 0;
+  }
+
+  /** The newest head of each source, and older ones of those where that one does not account for all. */
+  async #shownHeads(
+    found: readonly ManifestMetadata[],
+    isAsked: (source: string) => boolean,
+    options: CallOptions,
+  ): Promise<readonly OpenedHead[]> {
+    const { heads, deletions } = this.#options;
+    const opened: OpenedHead[] = [];
+    const older = new Map<string, ManifestMetadata[]>();
+    for (const [path, snapshots] of Map.groupBy(found, ({ labels }) => String(labels["path"]))) {
+      const rest = [...snapshots];
+      opened.push(...(await this.#nextHead(rest, options)));
+      older.set(this.#name(path), rest);
+    }
+    if (heads.missing(isAsked, opened).length === 0) return opened;
+    const deleted = await deletions(options);
+    for (const [source, rest] of older) {
+      const isOwn = (asked: string): boolean => asked === source && isAsked(asked);
+      while (rest.length > 0 && heads.missing(isOwn, opened, deleted).length > 0)
+        opened.push(...(await this.#nextHead(rest, options)));
+    }
+    return opened;
+  }
+
+  /** Takes from the end of the list up to the next that has a head; checkpoints have none. */
+  async #nextHead(
+    snapshots: ManifestMetadata[],
+    options: CallOptions,
+  ): Promise<readonly OpenedHead[]> {
+    for (let next = snapshots.pop(); next !== undefined; next = snapshots.pop()) {
+      const head = await this.#headOf(next.id, options);
+      if (head !== undefined) return [head];
+    }
+    return [];
+  }
+
+  async #headOf(id: ManifestId, options: CallOptions): Promise<OpenedHead | undefined> {
+    const { contents, manifests } = this.#options;
+    const outer = await manifests.get(id, options);
+    try {
+      return this.#openHead(outer, await readOuterSnapshot(contents, id, outer.data, options));
+    } catch (error) {
+      const isDamaged =
+        isSejfError(error, "SEJF_CORRUPT") || isSejfError(error, "SEJF_CONTENT_NOT_FOUND");
+      // One that is damaged is not to keep the others from who has said that not all will be there.
+      if (!isDamaged || this.#options.acceptRollback === undefined) throw error;
+      return undefined;
+    }
+  }
+
+  #openServed(
+    served: readonly ServedHead[],
+    isAsked: (source: string) => boolean,
+  ): readonly OpenedHead[] {
+    const { engine, secrets } = this.#options;
+    return served
+      .filter(({ source }) => isAsked(source))
+      .map(({ manifestId, source, head }) => {
+        const opened = openHead(engine, secrets.accountSigningKey, head);
+        if (opened.head.source !== source)
+          throw altered(manifestId, `has the head of ${opened.head.source}`);
+        return opened;
+      });
+  }
+
+  /** `user@host:/sealed/…`. */
+  #name(path: string): string {
+    return `${this.#options.secrets.account}:${path}`;
   }
 
   #openHead(outer: Manifest, parts: FoundParts): OpenedHead | undefined {
@@ -218,6 +361,7 @@ export class SealedSnapshots {
       throw altered(outer.id, "has another body than its head says");
     if (head.contents !== (parts.contents as string))
       throw altered(outer.id, "has another list of contents than its head says");
+    this.#options.assertMaySign?.(opened);
     return opened;
   }
 
@@ -230,16 +374,22 @@ export class SealedSnapshots {
     const { contents, last } = this.#options;
     const before = last.get(path);
     if (before !== undefined) await this.#rememberSizes(before, options);
-    const builder = new ContentsTreeBuilder(
-      async (bytes) => (await storeDirectory(contents, bytes)) as string as ContentId,
-    );
+    const listings = new Set<string>();
+    const builder = new ContentsTreeBuilder(async (bytes) => {
+      const ref = await storeDirectory(contents, bytes);
+      listings.add(ref);
+      return ref as string as ContentId;
+    });
     const root = { type: rootEntry.type, object: toObjectId(rootEntry.obj) };
     for await (const page of walkContents(contents, root, options))
       for (const ref of page) {
         const { id } = parseReference(ref);
+        if (/^[kx]/.test(id)) listings.add(id);
         await builder.add({ id, sizeBytes: await contents.sealedSize(id, options) });
       }
-    return await builder.finish();
+    const tree = await builder.finish();
+    this.#options.onListed?.(path, listings);
+    return tree;
   }
 
   async #rememberSizes(before: LastSnapshot, options: CallOptions): Promise<void> {

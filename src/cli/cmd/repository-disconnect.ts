@@ -12,6 +12,7 @@ export const command: Command = defineCommand({
     await disconnectRepository(context.configFile, context.env);
     await forgetPassword(context.configFile);
     await rm(`${context.configFile}.sejf-sealed`, { force: true });
+    await rm(`${context.configFile}.sejf-kept`, { recursive: true, force: true });
     return 0;
   },
 });

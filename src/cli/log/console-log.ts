@@ -4,6 +4,7 @@ import type { Clock } from "../../bytes/index.ts";
 import type { LogLevel } from "../globals.ts";
 import type { FileLog } from "./file-log.ts";
 import type { Log, LogFields } from "./types.ts";
+import { withoutKeys } from "./without-keys.ts";
 
 export interface ConsoleLogOptions {
   readonly level: LogLevel;
@@ -52,7 +53,7 @@ export class ConsoleLog implements Log {
   /** Not into the file: the line is kept elsewhere. */
   consoleOnly(level: LogLevel, message: string): void {
     if (RANK[level] >= RANK[this.#options.level])
-      this.#stream.write(`${this.#text(level, message, {})}\n`);
+      this.#stream.write(`${withoutKeys(this.#text(level, message, {}))}\n`);
   }
 
   /** Only into the file: the console has been told in another form. */
@@ -63,7 +64,7 @@ export class ConsoleLog implements Log {
   #log(level: LogLevel, message: string, fields: LogFields): void {
     this.#file?.log(level, message, fields);
     if (RANK[level] < RANK[this.#options.level]) return;
-    this.#stream.write(`${this.#text(level, message, fields)}\n`);
+    this.#stream.write(`${withoutKeys(this.#text(level, message, fields))}\n`);
   }
 
   #text(level: LogLevel, message: string, fields: LogFields): string {

@@ -8,6 +8,7 @@ import type { Clock } from "../../bytes/index.ts";
 import type { LogLevel } from "../globals.ts";
 import { type SweepLimits, sweepLogs } from "./sweep.ts";
 import type { LogFields } from "./types.ts";
+import { withoutKeys } from "./without-keys.ts";
 
 export interface FileLogOptions {
   /** Given by name: written there, nothing is swept. */
@@ -50,11 +51,9 @@ export class FileLog {
 
   log(level: LogLevel, message: string, fields: LogFields): void {
     if (this.#broken) return;
-    if (this.#write !== undefined) {
-      this.#write([level, message, fields]);
-      return;
-    }
-    this.#early.push([level, message, fields]);
+    const line: Line = [level, withoutKeys(message), fieldsWithoutKeys(fields)];
+    if (this.#write === undefined) this.#early.push(line);
+    else this.#write(line);
   }
 
   /** Writes what is pending and removes old logs. */
@@ -134,6 +133,15 @@ export class FileLog {
       return undefined;
     }
   }
+}
+
+function fieldsWithoutKeys(fields: LogFields): LogFields {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [
+      name,
+      typeof value === "string" ? withoutKeys(value) : value,
+    ]),
+  );
 }
 
 function prepareFolder(path: string, ours: boolean): void {

@@ -1,27 +1,45 @@
 /** The sealed repository of a connection with a device file: everything that such a connection does goes through it. */
-import { systemClock, systemRandom, utf8ToBytes, bytesToBase64Url } from "../../bytes/index.ts";
+import {
+  bytesToBase64Url,
+  type CallOptions,
+  systemClock,
+  systemRandom,
+  utf8ToBytes,
+} from "../../bytes/index.ts";
 import { SejfError } from "../../errors/index.ts";
+import type { ManifestId } from "../../manifest/index.ts";
 import { nodeCryptoEngine } from "../../node/index.ts";
 import {
   type ConnectionConfig,
   type OpenOptions,
   openRepository,
+  type Repository,
   serverOf,
 } from "../../repository/index.ts";
 import { openServerRepository } from "../../rpc/index.ts";
 import {
+  describeMissing,
   type DeviceState,
   deviceFileOf,
   type EnrollTools,
   type HttpsServer,
   loadDevice,
+  type MissingHead,
   nodeArgon2id,
   type OpenedBelow,
   openSealed,
   type OpenSealed,
+  type SealedRepository,
 } from "../../sealing/index.ts";
+import {
+  effectivePolicy,
+  listSnapshots,
+  manifestDamage,
+  retentionReasons,
+} from "../../snapshot/index.ts";
 import type { CommandContext } from "../context.ts";
 import { VERSION } from "../version.ts";
+import { askLine } from "./ask-line.ts";
 
 /** `write` asks for no password and sees this device's own last snapshots; `full` sees everything. */
 export type SealedMode = "write" | "full";
@@ -63,7 +81,51 @@ export async function openSealedConnection(
     openBelow: async (token) => await openBelow(context, config, device, token),
     askPassword: async () => await context.passwordOfAccount(device.secrets.account, device.place),
     tools: ENROLL_TOOLS,
+    expire: expireBelow,
+    acceptRollback: context.globals.acceptRollback
+      ? async (missing) => await acceptRollback(context, missing)
+      : undefined,
   });
+}
+
+/** SECURITY: what it says is what an attacker wants to be overlooked, so it is said in full, and asked. */
+async function acceptRollback(
+  context: CommandContext,
+  missing: readonly MissingHead[],
+): Promise<void> {
+  const { log } = context;
+  log.warn(
+    "THE REPOSITORY WENT BACK. These snapshots were there before and are not shown any more:",
+  );
+  for (const one of missing) log.warn(`  ${describeMissing(one)}`);
+  log.warn(
+    "That is right only if the server or the folder was restored from a backup, or an operator deleted them. Otherwise somebody hides or destroys your backups.",
+  );
+  if (process.stdin.isTTY !== true) return;
+  const answer = await askLine(context, "Accept what is shown from now on? (yes/no) ");
+  if (answer?.trim().toLowerCase() !== "yes")
+    throw new SejfError("SEJF_CANCELLED", "the rollback was not accepted");
+}
+
+/** By the account's own policy, of which a repository that nobody guards has only parts. */
+async function expireBelow(
+  sealed: SealedRepository,
+  below: Repository,
+  path: string,
+  reallyDelete: boolean,
+  options: CallOptions = {},
+): Promise<readonly ManifestId[]> {
+  if ((await manifestDamage(below, options)).length > 0) return [];
+  const source = { ...sealed.identity, path };
+  const { retention } = await effectivePolicy(sealed.manifests, source, options);
+  const blinded = { ...source, path: sealed.blind(path) };
+  const snapshots = await listSnapshots(below, { source: blinded, ...options });
+  const reasons = retentionReasons(snapshots, retention);
+  const expired = snapshots
+    .filter(({ pins }, index) => reasons[index]?.length === 0 && pins.length === 0)
+    .map(({ id }) => id);
+  if (reallyDelete) for (const id of expired) await below.manifests.delete(id, options);
+  return expired;
 }
 
 /** The sejf server that keeps the account; `undefined` where nobody does. */
