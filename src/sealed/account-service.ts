@@ -136,7 +136,10 @@ export interface StoredGroup {
   readonly probe: "group" | "own";
 }
 
-/** PUT `invites/{id}`, GET by whoever knows the ID, POST `invites/{id}/join`, GET `groups/{id}/joins` for members. */
+/**
+ * PUT `invites/{id}`, GET by whoever knows the ID, DELETE by who made it and by admins, POST `invites/{id}/join`, GET
+ * `groups/{id}/joins` for members.
+ */
 export interface StoredInvite {
   readonly id: string;
   readonly group: string;

@@ -49,7 +49,14 @@ export {
   writeGroup,
   writeInvite,
 } from "./group.ts";
-export { decodeKeyring, encodeKeyring, type Keyring, type KeyringDevice } from "./keyring.ts";
+export {
+  decodeKeyring,
+  encodeKeyring,
+  type Keyring,
+  type KeyringDevice,
+  type KeyringGroup,
+  type KeyringInvite,
+} from "./keyring.ts";
 export {
   type Argon2id,
   type Argon2Params,

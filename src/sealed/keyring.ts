@@ -11,6 +11,24 @@ export interface KeyringGroup {
   readonly docSha256: string;
   /** base64url of Ed25519 keys. */
   readonly admins: readonly string[];
+  /** What this account calls it. */
+  readonly name?: string | undefined;
+  /** New chunks are sealed for it; of one group at most. */
+  readonly used?: boolean | undefined;
+  /** No admin has made the account a member yet. */
+  readonly pending?: boolean | undefined;
+  /** Of an admin: invitations that may still be answered. */
+  readonly invites?: readonly KeyringInvite[] | undefined;
+}
+
+/** SECURITY: the code opens the group's document as it was then, and makes a member of whoever has it first. */
+export interface KeyringInvite {
+  /** base64url of 16 bytes. */
+  readonly code: string;
+  /** RFC 3339. */
+  readonly expires: string;
+  /** The only one who may use it. */
+  readonly account?: string | undefined;
 }
 
 export interface KeyringDevice {
@@ -82,15 +100,30 @@ export function decodeKeyring(plaintext: Uint8Array, highestSeen: number): Keyri
       opaqueKey: server.text("opaqueKey"),
     },
     escrow,
-    groups: shape.objects("groups").map((group) => ({
-      id: group.hex("id", 16),
-      epoch: group.integer("epoch"),
-      docSha256: group.hex("docSha256", 32),
-      admins: group.texts("admins"),
-    })),
+    groups: shape.objects("groups").map((group) => readGroup(group)),
     devices: shape.objects("devices").map((device) => readDevice(device)),
     heads: readHeads(shape),
   };
+}
+
+function readGroup(group: JsonShape): KeyringGroup {
+  return {
+    id: group.hex("id", 16),
+    epoch: group.integer("epoch"),
+    docSha256: group.hex("docSha256", 32),
+    admins: group.texts("admins"),
+    ...(group.has("name") ? { name: group.text("name") } : {}),
+    ...(group.has("used") ? { used: group.flag("used") } : {}),
+    ...(group.has("pending") ? { pending: group.flag("pending") } : {}),
+    ...(group.has("invites")
+      ? { invites: group.objects("invites").map((invite) => readInvite(invite)) }
+      : {}),
+  };
+}
+
+function readInvite(invite: JsonShape): KeyringInvite {
+  const base = { code: invite.text("code"), expires: invite.text("expires") };
+  return invite.has("account") ? { ...base, account: invite.text("account") } : base;
 }
 
 function readDevice(device: JsonShape): KeyringDevice {

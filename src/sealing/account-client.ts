@@ -143,6 +143,10 @@ export class AccountClient {
     };
   }
 
+  async deleteInvite(id: string, options?: CallOptions): Promise<void> {
+    await this.#call("DELETE", `invites/${id}`, undefined, options);
+  }
+
   async join(join: StoredJoin, options?: CallOptions): Promise<void> {
     await this.#call("POST", `invites/${join.inviteId}/join`, join, options);
   }

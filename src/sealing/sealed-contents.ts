@@ -3,7 +3,7 @@
  * and gives back is ciphertext; every content is compared with its name before it is decrypted. Spec: sealed 4.
  */
 import { type CallOptions, mapUnordered, type OwnedBytes } from "../bytes/index.ts";
-import type { CompressionEngine } from "../compress/index.ts";
+import type { CompressionEngine, CompressorId } from "../compress/index.ts";
 import { PortableBulk } from "../content/index.ts";
 import type { ContentHash, CryptoEngine } from "../crypto/index.ts";
 import { errorFromUnknown, SejfError } from "../errors/index.ts";
@@ -39,6 +39,8 @@ export interface SharedSealing {
   readonly secret: Uint8Array;
   /** Shorter chunks are sealed under the private secret. */
   readonly minSize: number;
+  /** In place of the policy's: only what is compressed alike is alike. */
+  readonly compressor: CompressorId | undefined;
 }
 
 export interface SealedContentsOptions {
@@ -182,7 +184,8 @@ export class SealedContents implements ContentStore {
     const { inner, shared } = this.#options;
     const isShared = prefix === "" && shared !== undefined && data.byteLength >= shared.minSize;
     const sealer = isShared ? (this.#shared ?? this.#private) : this.#private;
-    const { reference, ciphertext } = sealer.seal(data, { prefix, compressor });
+    const how = { prefix, compressor: isShared ? shared.compressor : compressor };
+    const { reference, ciphertext } = sealer.seal(data, how);
     const isNew = !this.#sizes.has(reference.id);
     const stored = await inner.write(ciphertext, { prefix, signal });
     if ((stored as string) !== (reference.id as string))

@@ -9,6 +9,7 @@ import type { ClientIdentity, Repository, RepositoryParameters } from "../reposi
 import type { OpenedHead, ServedHead } from "../sealed/index.ts";
 import { type AccountOpener, type DeviceSecrets, splitAccount } from "./account.ts";
 import type { DocumentStore } from "./documents.ts";
+import { sharedSealing } from "./group-params.ts";
 import type { HeadMemory, MissingHead } from "./head-memory.ts";
 import type { KeptListings } from "./kept-listings.ts";
 import { SealedContents } from "./sealed-contents.ts";
@@ -72,10 +73,7 @@ export class SealedRepository implements Repository {
       engine,
       idHash: hash.idHash,
       privateSecret: secrets.privateSecret,
-      shared:
-        secrets.group === undefined
-          ? undefined
-          : { secret: secrets.group.secret, minSize: secrets.group.params.minSize },
+      shared: sharedSealing(secrets.group),
       splitter,
     });
     this.#snapshots = new SealedSnapshots({

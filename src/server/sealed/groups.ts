@@ -124,6 +124,26 @@ export class Groups {
     return { id, group, expires, nonce, ct };
   }
 
+  /** It was used, or counts no more: by who made it, or an admin. @throws SEJF_NOT_FOUND. */
+  async deleteInvite(caller: TokenCaller, id: string): Promise<void> {
+    assertSession(caller);
+    const { account } = caller;
+    await this.#parts.turns.run(async () => {
+      const view = await this.#fresh();
+      const invite = view.invites.get(id);
+      const isAdmin =
+        invite !== undefined && view.groups.get(invite.group)?.admins.includes(account) === true;
+      if (invite === undefined || !(isAdmin || invite.by === account))
+        throw new SejfError("SEJF_NOT_FOUND", "there is no such invitation");
+      const joins = view.joins.filter(({ inviteId }) => inviteId === id);
+      await this.#parts.options.records.write(
+        [invite, ...joins].map((one): ManifestChange => ({ kind: "delete", id: one.manifestId })),
+      );
+      const target = `${invite.group} invitation ${id} deleted`;
+      this.#parts.audit(caller, { action: "group.invite", who: account, result: "ok", target });
+    });
+  }
+
   /** The caller asks to be a member. @throws SEJF_NOT_FOUND, SEJF_INVALID_ARGUMENT. */
   async join(caller: TokenCaller, join: StoredJoin): Promise<void> {
     const { account } = caller;

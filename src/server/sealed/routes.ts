@@ -207,6 +207,10 @@ function groupRoutes(app: Hono<HttpEnv>, options: AccountServiceOptions): void {
     });
     return undefined;
   });
+  call("delete", "/invites/:id", async ({ room, caller, context }) => {
+    await room.groups.deleteInvite(caller, context.req.param("id") ?? "");
+    return undefined;
+  });
   call("post", "/invites/:id/join", async ({ room, caller, context, body }) => {
     const given = await body();
     await room.groups.join(caller, {
