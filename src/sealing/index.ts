@@ -5,6 +5,12 @@ export {
   type DeviceSecrets,
   splitAccount,
 } from "./account.ts";
+export {
+  AccountGroups,
+  type AccountGroupsOptions,
+  type GroupState,
+  type NewInvite,
+} from "./account-groups.ts";
 export { AccountClient, documentsOfServer, needsSejfServer } from "./account-client.ts";
 export { nodeArgon2id } from "./argon2.ts";
 export {
@@ -27,6 +33,13 @@ export {
   type NewDeviceOptions,
   storeKeyring,
 } from "./enroll.ts";
+export { nameOf as groupNameOf } from "./group-book.ts";
+export {
+  assertMinSize,
+  DEFAULT_GROUP_COMPRESSION,
+  DEFAULT_MIN_SIZE,
+  type GroupWishes,
+} from "./group-params.ts";
 export {
   assertDeviceMaySign,
   describeMissing,
@@ -62,4 +75,22 @@ export {
   type UnlockedAccount,
   type UnlockOptions,
 } from "./unlock.ts";
+export type { JoinVerdict } from "./join-requests.ts";
+export { changeKeyring, sessionOf } from "./keyring-store.ts";
+export {
+  keepGroups,
+  unlockDevice,
+  type UnlockDeviceOptions,
+  type UnlockedDevice,
+} from "./unlock-device.ts";
 export { openRestoredFolder, type RestoredFolder, type UnsealTools } from "./unseal.ts";
+export {
+  type ChangeOptions,
+  changePassword,
+  headsOf,
+  type NewPasswords,
+  renameDevice,
+  resetInRepository,
+  resetOnServer,
+  revokeDevice,
+} from "./account-change.ts";

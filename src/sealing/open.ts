@@ -11,7 +11,8 @@ import { assertDeviceMaySign, type MissingHead } from "./head-memory.ts";
 import type { HttpsServer } from "./https-json.ts";
 import { KeptListings } from "./kept-listings.ts";
 import { SealedRepository } from "./sealed-repository.ts";
-import { PasswordOpener, type UnlockedAccount, unlockAccount } from "./unlock.ts";
+import { PasswordOpener, type UnlockedAccount } from "./unlock.ts";
+import { unlockDevice, type UnlockDeviceOptions } from "./unlock-device.ts";
 
 /** The repository below, with the key of its content IDs. */
 export interface OpenedBelow {
@@ -36,6 +37,8 @@ export interface OpenSealedOptions {
   readonly tools: EnrollTools;
   /** The user has said that the repository may have gone back; told what is missing. */
   readonly acceptRollback?: ((missing: readonly MissingHead[]) => Promise<void>) | undefined;
+  /** What people should know: who joined a group, what the server says of it. */
+  readonly tell?: UnlockDeviceOptions["tell"];
   /** Expires snapshots of a path where no server does it. */
   readonly expire?:
     | ((
@@ -80,10 +83,13 @@ class Opening {
   readonly #options: OpenSealedOptions;
   readonly #opener: PasswordOpener;
   #unlocked: UnlockedAccount | undefined;
+  /** The keyring may tell news. */
+  #device: DeviceState;
   below: OpenedBelow | undefined;
 
   constructor(options: OpenSealedOptions) {
     this.#options = options;
+    this.#device = options.device;
     this.#opener = new PasswordOpener(
       options.tools.engine,
       options.device,
@@ -109,7 +115,7 @@ class Opening {
         ? documentsIn(below, secrets.account)
         : // oxlint-disable-next-line require-await -- the store takes a client that may have to be made
           documentsOfServer(async () => client);
-    const device = await this.#news();
+    const device = this.#device;
     const repository = this.#seal(device, this.below, documents, isBlind ? client : undefined);
     return {
       repository,
@@ -122,44 +128,20 @@ class Opening {
   }
 
   async #unlock(): Promise<UnlockedAccount> {
-    const { device, server, tools, acceptRollback } = this.#options;
-    const { account, accountKey, keyringVersion } = device.secrets;
+    const { device, server, acceptRollback } = this.#options;
     let documents: DocumentStore | undefined;
     if (server === undefined) {
       this.below ??= await this.#options.openBelow(undefined);
-      documents = documentsIn(this.below.repository, account);
+      documents = documentsIn(this.below.repository, device.secrets.account);
     }
-    this.#unlocked = await unlockAccount(
-      {
-        ...tools,
-        account,
-        accountKey,
-        server,
-        opaqueKey: device.opaqueKey,
-        documents,
-        keyringVersion: acceptRollback === undefined ? keyringVersion : 0,
-      },
-      await this.#options.askPassword(),
-    );
-    return this.#unlocked;
-  }
-
-  /** What the keyring says and the device does not know yet. */
-  async #news(): Promise<DeviceState> {
-    const { device, configFile } = this.#options;
-    const keyring = this.#unlocked?.keyring;
-    if (keyring === undefined) return device;
-    device.heads.merge({ heads: { ...keyring.heads } });
-    const { keyringVersion, escrow } = device.secrets;
-    if (keyring.version === keyringVersion && keyring.escrow.join() === escrow.join())
-      return device;
-    const news = { keyringVersion: keyring.version, escrow: keyring.escrow };
-    const changed = (state: DeviceState): DeviceState => ({
-      ...state,
-      secrets: { ...state.secrets, ...news },
+    const found = await unlockDevice({
+      ...this.#options,
+      documents,
+      acceptRollback: acceptRollback !== undefined,
     });
-    await updateDevice(configFile, (stored) => changed(stored ?? device));
-    return changed(device);
+    this.#device = found.device;
+    this.#unlocked = found.unlocked;
+    return found.unlocked;
   }
 
   #seal(

@@ -1,0 +1,110 @@
+/**
+ * The groups of an account as its keyring knows them. A document is taken only from an admin of the one that was known,
+ * never an older one. SECURITY: the server is the attacker: what it says beside the signed document (members, probe scope)
+ * has to agree with it. Spec: sealed 7.
+ */
+import { base64UrlToBytes, bytesToBase64Url, parseTimestamp } from "../bytes/index.ts";
+import type { CryptoEngine } from "../crypto/index.ts";
+import { SejfError } from "../errors/index.ts";
+import {
+  type Keyring,
+  type KeyringGroup,
+  type KnownGroup,
+  type OpenedGroup,
+  openGroup,
+  type StoredGroup,
+} from "../sealed/index.ts";
+import type { DeviceGroup } from "./account.ts";
+
+/** What a device keeps of an opened document. */
+export function deviceGroup({ group, sha256 }: OpenedGroup): DeviceGroup {
+  const { id, epoch, admins, secret, params } = group;
+  return { id, epoch, sha256, admins, secret, params };
+}
+
+/** What the keyring keeps of it, with what it kept before. */
+export function pinOf(
+  { group, sha256 }: OpenedGroup,
+  before: Omit<KeyringGroup, "id" | "epoch" | "docSha256" | "admins">,
+): KeyringGroup {
+  const admins = group.admins.map((key) => bytesToBase64Url(key));
+  return { ...before, id: group.id, epoch: group.epoch, docSha256: sha256, admins };
+}
+
+/** As the keyring pins it; where this device has followed further, as this device knows it. */
+export function knownGroup(pin: KeyringGroup, device: DeviceGroup | undefined): KnownGroup {
+  if (device !== undefined && device.id === pin.id && device.epoch > pin.epoch) return device;
+  const { id, epoch, docSha256: sha256, admins } = pin;
+  return { id, epoch, sha256, admins: admins.map((key) => base64UrlToBytes(key)) };
+}
+
+/**
+ * What the server stores, compared with what is known. `isRollbackAccepted`: an older epoch counts, when an admin signed it.
+ * @throws SEJF_CORRUPT for everything that no admin of the known document meant.
+ */
+export async function openStoredGroup(
+  engine: CryptoEngine,
+  identity: string,
+  known: KnownGroup,
+  stored: StoredGroup,
+  isRollbackAccepted: boolean,
+): Promise<OpenedGroup> {
+  const file = base64UrlToBytes(stored.file);
+  const since = isRollbackAccepted ? { ...known, epoch: -1, sha256: "" } : known;
+  const opened = await openGroup(engine, identity, since, file);
+  const { group } = opened;
+  const members = group.members.map(({ account }) => account).toSorted();
+  const differs =
+    stored.epoch !== group.epoch
+      ? `the epoch ${stored.epoch}, and the signed document has ${group.epoch}`
+      : stored.members.toSorted().join() !== members.join()
+        ? "other members than its admin signed"
+        : stored.probe !== group.params.probe
+          ? `the probe scope "${stored.probe}", and its admin signed "${group.params.probe}"`
+          : undefined;
+  if (differs === undefined) return opened;
+  throw new SejfError("SEJF_CORRUPT", `the server says that group ${group.id} has ${differs}`, {
+    hint: "do not trust the server; tell an admin of the group",
+  });
+}
+
+/** By its name here, or the beginning of its ID. @throws SEJF_NOT_FOUND, SEJF_INVALID_ARGUMENT. */
+export function findGroup({ groups }: Keyring, name: string): KeyringGroup {
+  const named = groups.filter((group) => group.name === name);
+  const found =
+    named.length > 0 || name.length < 4 ? named : groups.filter(({ id }) => id.startsWith(name));
+  const [only] = found;
+  if (only !== undefined && found.length === 1) return only;
+  throw only === undefined
+    ? new SejfError("SEJF_NOT_FOUND", `this account has no group "${name}"`, {
+        hint: "`sejf group list` shows its groups",
+      })
+    : new SejfError("SEJF_INVALID_ARGUMENT", `several groups are meant by "${name}"`);
+}
+
+/** @throws SEJF_ALREADY_EXISTS, SEJF_INVALID_ARGUMENT. */
+export function assertFreeName({ groups }: Keyring, name: string): void {
+  // oxlint-disable-next-line no-control-regex -- names are shown on terminals
+  if (name === "" || name.length > 100 || /[\u0000-\u001f\u007f]/.test(name))
+    throw new SejfError("SEJF_INVALID_ARGUMENT", "a group's name has 1 to 100 characters");
+  if (groups.some((group) => group.name === name))
+    throw new SejfError("SEJF_ALREADY_EXISTS", `this account calls another group "${name}"`);
+}
+
+/** The keyring with this one in place of what it has of the group; at its end when it is new. */
+export function withPin(keyring: Keyring, pin: KeyringGroup): Keyring {
+  const isKnown = keyring.groups.some(({ id }) => id === pin.id);
+  const groups = isKnown
+    ? keyring.groups.map((group) => (group.id === pin.id ? pin : group))
+    : [...keyring.groups, pin];
+  return { ...keyring, groups };
+}
+
+/** What people call it. */
+export function nameOf({ name, id }: KeyringGroup): string {
+  return name ?? id.slice(0, 8);
+}
+
+export function isOver(expires: string, nowMs: number): boolean {
+  return parseTimestamp(expires) <= BigInt(nowMs) * 1_000_000n;
+}
