@@ -5,7 +5,6 @@
 import { SejfError } from "../../errors/index.ts";
 import type { Labels } from "../../manifest/index.ts";
 import type { Account } from "../types.ts";
-import { assertExactMembers } from "./folded-members.ts";
 import type { ManifestKind } from "./label-sets.ts";
 
 const ROOT = "/sealed";
@@ -47,13 +46,13 @@ function assertSealedSnapshot(labels: Labels, json: object): void {
     );
   if (!SOURCE.test(path)) throw denied("a sealed account stores sealed snapshots only");
   if (Object.keys(labels).length !== 4) throw denied("a sealed snapshot has no tags");
-  assertExactMembers(json, MEMBERS, "a sealed snapshot");
+  onlyHas(json, MEMBERS, "a sealed snapshot");
   const { description, startTime, rootEntry } = json as Readonly<Record<string, unknown>>;
   if (description !== undefined && description !== "")
     throw denied("a sealed snapshot has no description");
   if (typeof rootEntry !== "object" || rootEntry === null)
     throw new SejfError("SEJF_INVALID_ARGUMENT", "the snapshot has no root");
-  assertExactMembers(rootEntry, ROOT_MEMBERS, "the root of a sealed snapshot");
+  onlyHas(rootEntry, ROOT_MEMBERS, "the root of a sealed snapshot");
   const { name, type, mode, mtime } = rootEntry as Readonly<Record<string, unknown>>;
   if (name !== "sealed" || type !== "d" || mode !== "0700" || mtime !== startTime)
     throw denied("the root of a sealed snapshot is named sealed, and says nothing else");
@@ -75,6 +74,11 @@ function assertSealedPolicy(
       throw denied(
         `the policy of a sealed account does not tell the server of ${JSON.stringify(name.slice(0, 64))}`,
       );
+}
+
+function onlyHas(json: object, names: readonly string[], what: string): void {
+  for (const name of Object.keys(json))
+    if (!names.includes(name)) throw denied(`${what} has no ${JSON.stringify(name.slice(0, 64))}`);
 }
 
 function denied(why: string): SejfError {

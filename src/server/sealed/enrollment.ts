@@ -38,7 +38,7 @@ export class Enrollment {
   async start(caller: Caller, body: RegistrationStart): Promise<RegistrationStarted> {
     const { account, code } = body;
     this.#tries.begin(account.slice(0, MAX_NAME_CHARACTERS), "enroll", caller);
-    await this.#parts.options.freshness.ensure();
+    await this.#parts.options.newest.ensure();
     const name = await this.#assertCounts(caller, account, code);
     this.#tries.succeeded(name, "enroll", caller);
     const { setup } = await this.#parts.setup();
@@ -51,7 +51,7 @@ export class Enrollment {
     this.#tries.begin(account.slice(0, MAX_NAME_CHARACTERS), "enroll", caller);
     const setup = await this.#parts.setup();
     return await this.#parts.turns.run(async () => {
-      await this.#parts.options.freshness.ensure();
+      await this.#parts.options.newest.ensure();
       const name = await this.#assertCounts(caller, account, code);
       const signingKey = keyOf(body.signingKey);
       const device = certifiedDevice(signingKey, body);

@@ -92,7 +92,8 @@ export class Passwords {
       delete: shape.has("delete") ? shape.text("delete") : undefined,
     };
     const setup = await this.#parts.setupOf(enrolled.login);
-    return registrationAnswer(this.#parts, setup, enrolled.name, requests);
+    const keyringVersion = enrolled.documents.get("keyring")?.version ?? 0;
+    return { ...registrationAnswer(this.#parts, setup, enrolled.name, requests), keyringVersion };
   }
 
   /** As `startReset`; each signed request counts once. */

@@ -53,6 +53,8 @@ export interface SealedAccountStatus {
 }
 
 const DEFAULT_STALENESS_MS = 2000;
+/** For what another server or the operator may have written a moment ago. */
+const NEWEST_MS = 250;
 
 export class SealedRoom {
   readonly tokens: SealedTokens;
@@ -73,11 +75,17 @@ export class SealedRoom {
     const engine = options.engine ?? nodeCryptoEngine;
     this.#records = new SealedRecords({ manifests, flush, clock, log });
     const stalenessMs = options.stalenessMs ?? DEFAULT_STALENESS_MS;
-    const freshness = new Freshness(clock, stalenessMs, async (call) => {
+    const refresh = async (call?: CallOptions): Promise<void> => {
       await options.refresh(call);
       this.#records.refresh();
+    };
+    const parts = new ServiceParts({
+      ...options,
+      engine,
+      records: this.#records,
+      freshness: new Freshness(clock, stalenessMs, refresh),
+      newest: new Freshness(clock, NEWEST_MS, refresh),
     });
-    const parts = new ServiceParts({ ...options, engine, records: this.#records, freshness });
     this.#heads = new StoredHeads({ contents, manifests, engine });
     this.tokens = new SealedTokens(parts);
     this.stepUps = new StepUps(clock, random);

@@ -29,6 +29,8 @@ export interface PartsOptions {
   readonly accounts: AccountBook;
   /** Sees what other servers on the same repository wrote. */
   readonly freshness: Freshness;
+  /** The same, of a moment ago: for what strangers ask, so not at any rate. */
+  readonly newest: Freshness;
   readonly engine: CryptoEngine;
   readonly clock: Clock;
   readonly random: Random;

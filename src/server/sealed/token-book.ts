@@ -57,11 +57,11 @@ export class SealedTokens implements TokenBook {
     options: CallOptions,
   ): Promise<{ readonly record: TokenRecord; readonly sha256: string } | undefined> {
     if (!TOKEN.test(token)) return undefined;
-    const { records, freshness } = this.#parts.options;
+    const { records, newest } = this.#parts.options;
     const sha256 = this.#parts.tokenHash(token);
     let record = (await records.view(options)).tokens.get(sha256);
     // Another server may have given it a moment ago.
-    if (record === undefined && (await freshness.ensure()))
+    if (record === undefined && (await newest.ensure()))
       record = (await records.view(options)).tokens.get(sha256);
     if (record === undefined || this.#isOver(record)) return undefined;
     return { record, sha256 };
