@@ -92,7 +92,7 @@ export class AccountServer implements AsyncDisposable {
   readonly accounts = new Map<string, TestAccount>();
   readonly log: KeptLog = new KeptLog();
   readonly audit: KeptAudit = new KeptAudit();
-  readonly registry: Sessions = createSessionRegistry();
+  readonly registry: Sessions = createSessionRegistry({ lingerMs: 50 });
   readonly sent = new Map<string, Set<string>>();
   readonly configFile: string;
   readonly fingerprint: string = certificateFingerprint(new X509Certificate(SELF_SIGNED.cert));

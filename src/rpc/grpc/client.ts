@@ -124,11 +124,14 @@ async function openHttp2(
     const onAbort = (): void => fail(new Error("no answer in time"));
     signal.addEventListener("abort", onAbort);
     session.once("error", fail);
-    session.once("goaway", (code) => fail(new Error(`the server closes with code ${code}`)));
+    const onGoaway = (code: number): void => fail(new Error(`the server closes with code ${code}`));
+    session.once("goaway", onGoaway);
     // The server's settings are its first word: frames may have the size it allows from then on.
     session.once("remoteSettings", () => {
       signal.removeEventListener("abort", onAbort);
       session.off("error", fail);
+      // Later it says that no call may begin any more; those under way go on.
+      session.off("goaway", onGoaway);
       session.setLocalWindowSize(SESSION_WINDOW_BYTES);
       resolve(session);
     });

@@ -26,6 +26,8 @@ export interface RegisteredSession {
   end(error: GrpcError): void;
 }
 
+/** A client flushes twice, and reports: the first flush is not its last word. */
+const LINGER_MS = 1000;
 const SESSIONS = 10_000;
 const SESSIONS_PER_ACCOUNT = 250;
 
@@ -38,6 +40,8 @@ export class Sessions implements SessionRegistry {
   readonly #sessions = new Set<RegisteredSession>();
   readonly #byAccount = new Map<string, number>();
   readonly #ended: MutableCounters & { sessions: number } = { ...newCounters(), sessions: 0 };
+  /** While the server ends: sessions that may have nothing more to say. */
+  readonly #lingering = new Map<RegisteredSession, NodeJS.Timeout>();
   #isClosing = false;
   #onChange: (() => void) | undefined;
   #nextId = 1;
@@ -86,6 +90,8 @@ export class Sessions implements SessionRegistry {
 
   remove(session: RegisteredSession): void {
     if (!this.#sessions.delete(session)) return;
+    clearTimeout(this.#lingering.get(session));
+    this.#lingering.delete(session);
     const { account, counters } = session;
     const left = (this.#byAccount.get(account) ?? 1) - 1;
     if (left === 0) this.#byAccount.delete(account);
@@ -94,9 +100,15 @@ export class Sessions implements SessionRegistry {
     this.#onChange?.();
   }
 
-  /** A session has flushed, or a request of it has ended. */
+  /** A session has flushed, or a request of it has ended. While the server ends, one that stays idle is told to go. */
   changed(session: RegisteredSession): void {
-    if (this.#isClosing && !session.isBusy) session.end(shutDown());
+    if (!this.#isClosing) return;
+    clearTimeout(this.#lingering.get(session));
+    const timer = setTimeout(() => {
+      if (!session.isBusy) session.end(shutDown());
+    }, this.#limits.lingerMs ?? LINGER_MS);
+    timer.unref();
+    this.#lingering.set(session, timer);
   }
 
   close(account: string, reason: string): number {

@@ -91,6 +91,8 @@ export interface SessionLimits {
   readonly sessions?: number | undefined;
   /** Of one account. Default 250. */
   readonly sessionsPerAccount?: number | undefined;
+  /** While the server ends: how long a session may be idle. Default 1 s. */
+  readonly lingerMs?: number | undefined;
 }
 
 /** The running sessions. */
@@ -102,8 +104,8 @@ export interface SessionRegistry {
   /** Ends the sessions of an account. Gives how many. */
   close(account: string, reason: string): number;
   /**
-   * Takes no new sessions. Those that have nothing unflushed end at once, the others when they have flushed, at the
-   * latest after `graceMs`. Resolves when none is left.
+   * Takes no new sessions. Those that have nothing unflushed end when they have been idle for a moment, the others when
+   * they have flushed and are; all of them at the latest after `graceMs`. Resolves when none is left.
    */
   closeAll(graceMs: number): Promise<void>;
 }
