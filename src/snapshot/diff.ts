@@ -77,7 +77,7 @@ export function diffTrees(
     );
   }
   const comparison = new Comparison(repository, options);
-  return { counts: comparison.counts, differences: comparison.entries(before, after, ".", 0) };
+  return { counts: comparison.counts, differences: comparison.run(before, after) };
 }
 
 const FIELDS: readonly (readonly [MetadataField, (entry: DirEntry) => unknown])[] = [
@@ -98,6 +98,13 @@ const SAME_CONTENT_COUNTS: Readonly<Record<Exclude<MetadataField, "size">, keyof
 
 type Page = readonly Difference[];
 
+/** Of the same name; at least one of them is there. */
+interface Pair {
+  readonly before: DirEntry | undefined;
+  readonly after: DirEntry | undefined;
+  readonly path: string;
+}
+
 class Comparison {
   readonly counts: DiffCounts = { fileEntries: noCounts(), directoryEntries: noCounts() };
   readonly #listings: ListingAhead;
@@ -108,56 +115,65 @@ class Comparison {
     this.#listings = new ListingAhead(repository, this.#options);
   }
 
-  async *entries(
-    before: DirEntry | undefined,
-    after: DirEntry | undefined,
-    path: string,
-    depth: number,
-  ): AsyncGenerator<Page, void, void> {
+  /** One pair after the other, each before what is below it; not by recursion, whose depth a tree could exhaust. */
+  async *run(before: DirEntry, after: DirEntry): AsyncGenerator<Page, void, void> {
+    const stack = [[{ before, after, path: "." }].values() as IterableIterator<Pair>];
+    for (let pairs = stack.at(-1); pairs !== undefined; pairs = stack.at(-1)) {
+      const next = pairs.next();
+      if (next.done === true) {
+        stack.pop();
+        continue;
+      }
+      const { page, descends } = this.#compare(next.value);
+      if (page.length > 0) yield page;
+      if (descends) stack.push(await this.#below(next.value, stack.length - 1));
+    }
+  }
+
+  /** `descends`: directories that differ, or one that has no counterpart. */
+  #compare({ before, after, path }: Pair): { readonly page: Page; readonly descends: boolean } {
     if (before === undefined || after === undefined) {
       const entry = (before ?? after) as DirEntry;
       const kind = before === undefined ? "added" : "removed";
       this.#countsOf(entry)[kind]++;
-      yield [{ kind, path, entry }];
-      if (entry.type === "d") yield* this.#directories(before, after, path, depth);
-      return;
+      return { page: [{ kind, path, entry }], descends: isDirectory(entry) };
     }
     if (before.object === after.object) {
       this.#countMetadata(before, after);
-      return;
+      return { page: [], descends: false };
     }
-    const found: Difference[] = this.#metadata(before, after, path);
-    const [wasDirectory, isDirectory] = [before.type === "d", after.type === "d"];
-    if (wasDirectory !== isDirectory) found.push({ kind: "type", path, before, after });
-    else if (!isDirectory && isContentChange(before, after, found.length === 0)) {
+    const page: Difference[] = this.#metadata(before, after, path);
+    if (isDirectory(before) !== isDirectory(after))
+      page.push({ kind: "type", path, before, after });
+    else if (!isDirectory(after) && isContentChange(before, after, page.length === 0)) {
       this.counts.fileEntries.modified++;
-      found.push({ kind: "content", path, before, after });
+      page.push({ kind: "content", path, before, after });
     }
-    yield found;
-    if (wasDirectory && isDirectory) yield* this.#directories(before, after, path, depth);
+    return { page, descends: isDirectory(before) && isDirectory(after) };
   }
 
-  async *#directories(
-    before: DirEntry | undefined,
-    after: DirEntry | undefined,
-    path: string,
-    depth: number,
-  ): AsyncGenerator<Page, void, void> {
+  async #below({ before, after, path }: Pair, depth: number): Promise<IterableIterator<Pair>> {
     this.#options.signal?.throwIfAborted();
     assertDepth(path, depth);
-    const left = await this.#list(before);
-    const right = await this.#list(after);
+    return this.#pairs(await this.#list(before), await this.#list(after), path);
+  }
+
+  *#pairs(
+    left: readonly DirEntry[],
+    right: readonly DirEntry[],
+    path: string,
+  ): Generator<Pair, void, void> {
     const leftByName = new Map(left.map((entry) => [entry.name, entry]));
     for (const [at, entry] of right.entries()) {
       const old = leftByName.get(entry.name);
       leftByName.delete(entry.name);
-      if (entry.type === "d" && old?.object !== entry.object)
+      if (isDirectory(entry) && old?.object !== entry.object)
         this.#listings.ahead(right.slice(at, at + this.#listings.limit).filter(isDirectory));
-      yield* this.entries(old, entry, `${path}/${entry.name}`, depth + 1);
+      yield { before: old, after: entry, path: `${path}/${entry.name}` };
       this.#listings.forget(entry.object);
     }
     for (const entry of leftByName.values())
-      yield* this.entries(entry, undefined, `${path}/${entry.name}`, depth + 1);
+      yield { before: entry, after: undefined, path: `${path}/${entry.name}` };
   }
 
   async #list(entry: DirEntry | undefined): Promise<readonly DirEntry[]> {

@@ -64,10 +64,18 @@ interface EarlierEntries {
 
 const NOTHING_EARLIER: EarlierEntries = { from: new Map(), to: new Map() };
 
+/** The directories above one, to find a tree that lies inside itself. */
+interface Above {
+  readonly object: ObjectId;
+  readonly above: Above | undefined;
+}
+
 interface At {
   /** Below the root, empty for the root. */
   readonly path: string;
   readonly depth: number;
+  /** The directory itself, and those above it. */
+  readonly chain: Above;
   readonly policy: PolicyTree;
   readonly ignore: IgnoreContext;
   readonly earlier: EarlierPair | undefined;
@@ -92,7 +100,8 @@ export class TreeCopy {
     policy: PolicyTree,
     earlier: EarlierPair | undefined,
   ): Promise<DirEntry> {
-    const at = { path: "", depth: 0, policy, ignore: NO_RULES, earlier };
+    const chain = { object: root.object, above: undefined };
+    const at = { path: "", depth: 0, chain, policy, ignore: NO_RULES, earlier };
     try {
       if (root.type === "d") {
         const listing = await listDirectory(this.#from, root.object, this.#call);
@@ -169,8 +178,9 @@ export class TreeCopy {
     const policy = at.policy.child(child.name);
     const pair = isPair ? { from, to } : undefined;
     try {
-      const listing = await this.#listing(child.object, path, depth);
-      const below = { path, depth, policy, ignore, earlier: pair };
+      const chain = { object: child.object, above: at.chain };
+      const listing = await this.#listing(chain, path, depth);
+      const below = { path, depth, chain, policy, ignore, earlier: pair };
       return await this.#directory(child, listing, below);
     } catch (error) {
       if (!(error instanceof UnreadableError)) throw error;
@@ -179,10 +189,13 @@ export class TreeCopy {
     }
   }
 
-  async #listing(object: ObjectId, path: string, depth: number): Promise<Directory> {
+  async #listing(chain: Above, path: string, depth: number): Promise<Directory> {
     try {
       assertDepth(path, depth);
-      return await listDirectory(this.#from, object, this.#call);
+      for (let up = chain.above; up !== undefined; up = up.above)
+        if (up.object === chain.object)
+          throw new SejfError("SEJF_CORRUPT", `the directory ${path} lies inside itself`);
+      return await listDirectory(this.#from, chain.object, this.#call);
     } catch (error) {
       throw new UnreadableError("reading the source", { cause: error });
     }
