@@ -2,6 +2,7 @@
  * All commands: path, summary, and the file that is loaded when the command runs. Adding a command is one file under
  * `cmd/` and one entry in its group's list under `registry/`.
  */
+import { ACCOUNT_COMMANDS } from "./registry/account.ts";
 import { BENCHMARK_COMMANDS } from "./registry/benchmark.ts";
 import { BLOB_COMMANDS } from "./registry/blob.ts";
 import { CACHE_COMMANDS } from "./registry/cache.ts";
@@ -19,10 +20,12 @@ export type { RegisteredCommand } from "./registry/types.ts";
 
 /** What stands above commands: shown in help. */
 export const GROUPS: Readonly<Record<string, string>> = {
+  account: "Commands of a sealed account, which nobody but its user can read",
   benchmark: "Commands to test performance of algorithms",
   blob: "Commands to manipulate BLOBs",
   cache: "Commands to manipulate local cache",
   content: "Commands to manipulate content in repository",
+  device: "Commands to manage the devices of a sealed account",
   "index epoch": "Commands to view epochs",
   index: "Commands to manipulate content index",
   manifest: "Low-level commands to manipulate manifest items",
@@ -52,6 +55,7 @@ export const GROUP_ALIASES: Readonly<Record<string, string>> = {
 
 export const COMMANDS: readonly RegisteredCommand[] = [
   ...GENERAL_COMMANDS,
+  ...ACCOUNT_COMMANDS,
   ...BENCHMARK_COMMANDS,
   ...BLOB_COMMANDS,
   ...CACHE_COMMANDS,

@@ -32,6 +32,8 @@ export interface RegistrationStarted {
   readonly login: string;
   readonly delete?: string | undefined;
   readonly repository: ServedRepository;
+  /** Of a reset: the version that is stored, which the new keyring follows. */
+  readonly keyringVersion?: number | undefined;
 }
 
 /** What a client pins at enrollment. */

@@ -35,13 +35,17 @@ export interface AccountCallOptions extends CallOptions {
 
 export class AccountClient {
   readonly server: HttpsServer;
-  /** SECURITY: stands for a password. */
-  readonly token: string | undefined;
+  readonly #token: string | undefined;
 
   /** `token`: of a device or of a session. */
   constructor(server: HttpsServer, token?: string) {
     this.server = server;
-    this.token = token;
+    this.#token = token;
+  }
+
+  /** SECURITY: stands for a password. */
+  get token(): string | undefined {
+    return this.#token;
   }
 
   /** The same server with another token. */
@@ -224,7 +228,7 @@ export class AccountClient {
       method,
       path: `${ACCOUNT_SERVICE_PATH}/${path}`,
       body,
-      token: this.token,
+      token: this.#token,
       signal,
       headers:
         stepUp === undefined
@@ -248,6 +252,7 @@ function readRegistration(answer: JsonShape): RegistrationStarted {
   return {
     login: answer.text("login"),
     delete: answer.has("delete") ? answer.text("delete") : undefined,
+    keyringVersion: answer.has("keyringVersion") ? answer.integer("keyringVersion") : undefined,
     repository: {
       id: repository.text("id"),
       hash: repository.text("hash"),

@@ -68,7 +68,7 @@ interface MadeDevice {
   readonly listed: KeyringDevice;
 }
 
-const MIN_PASSWORD_LENGTH = 8;
+export const MIN_PASSWORD_LENGTH = 8;
 
 /** With a single-use code, on a sejf server. @throws SEJF_ACCESS_DENIED for a code that does not count; SEJF_INVALID_ARGUMENT. */
 export async function enrollOnServer(
@@ -176,17 +176,22 @@ export async function addDevice(
   return { keys, device: deviceOf(keys, made, next, all, place, token?.token) };
 }
 
-/** The keyring with the next version, stored under the same password. */
+/**
+ * The keyring with the next version, stored under the same password. @throws SEJF_ALREADY_EXISTS when another device
+ * changed it since it was read.
+ */
 export async function storeKeyring(
   tools: EnrollTools,
-  { keys, keyring: old, password }: UnlockedAccount,
+  { keys, keyring: old, password, client }: UnlockedAccount,
   documents: DocumentStore,
   account: string,
   changed: Keyring,
 ): Promise<Keyring> {
   const next = { ...changed, version: old.version + 1 };
   const lock = { ...tools, account, accountKey: keys.accountKey, password };
-  await documents.save("keyring", await lockKeyring(lock, encodeKeyring(next), tools.random));
+  const text = await lockKeyring(lock, encodeKeyring(next), tools.random);
+  if (client === undefined) await documents.save("keyring", text);
+  else await client.putDocument("keyring", { version: next.version, text });
   return next;
 }
 

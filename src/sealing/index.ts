@@ -67,6 +67,7 @@ export {
 export { isSealedPath } from "./sealed-manifests.ts";
 export { SealedRepository, type SealedRepositoryOptions } from "./sealed-repository.ts";
 export type { LastSnapshot, LastSnapshots } from "./sealed-snapshots.ts";
+export type { HeadAudit } from "./snapshot-heads.ts";
 export {
   logIn,
   logInToDelete,

@@ -15,12 +15,14 @@ import { SEALED_ROOT } from "../sealed/index.ts";
 import { splitAccount } from "./account.ts";
 import type { SealedPolicies } from "./sealed-policies.ts";
 import type { SealedSnapshots } from "./sealed-snapshots.ts";
+import type { SnapshotHeads } from "./snapshot-heads.ts";
 
 const PLACE_LABELS: ReadonlySet<string> = new Set(["type", "username", "hostname", "path"]);
 
 export interface SealedManifestsOptions {
   readonly inner: ManifestStore;
   readonly snapshots: SealedSnapshots;
+  readonly signed: SnapshotHeads;
   readonly policies: SealedPolicies;
   readonly account: string;
   /** A device that does not ask for the password sees the last snapshot of each source only. */
@@ -86,23 +88,29 @@ export class SealedManifests implements ManifestStore {
     await inner.flush(options);
   }
 
+  /** The account's sealed snapshots, or those at a blinded path, as the repository below has them: unchecked. */
+  async stored(
+    path: string | undefined,
+    options?: CallOptions,
+  ): Promise<readonly ManifestMetadata[]> {
+    const { inner, account } = this.#options;
+    const [username, hostname] = splitAccount(account);
+    const place = { type: "snapshot", username, hostname, ...(path === undefined ? {} : { path }) };
+    return (await inner.find(place, options)).filter(({ labels }) =>
+      /^\/sealed\/[a-z2-7]{20}$/.test(labels["path"] ?? ""),
+    );
+  }
+
   /** By place without opening anything; by tags with. */
   async #find(labels: Labels, options?: CallOptions): Promise<readonly ManifestMetadata[]> {
-    const { inner, snapshots, account, onlyKept } = this.#options;
+    const { snapshots, signed, account, onlyKept } = this.#options;
     const [username, hostname] = splitAccount(account);
     if ((labels["username"] ?? username) !== username) return [];
     if ((labels["hostname"] ?? hostname) !== hostname) return [];
     const { path } = labels;
-    const place: Labels = {
-      type: "snapshot",
-      username,
-      hostname,
-      ...(path === undefined ? {} : { path: snapshots.blind(path) }),
-    };
-    const all = (await inner.find(place, options)).filter(({ labels: { path: blinded = "" } }) =>
-      /^\/sealed\/[a-z2-7]{20}$/.test(blinded),
-    );
-    await snapshots.checkHeads(all, place["path"], options);
+    const blinded = path === undefined ? undefined : snapshots.blind(path);
+    const all = await this.stored(blinded, options);
+    await signed.check(all, blinded, options);
     const found = onlyKept ? all.filter((one) => snapshots.isKept(one)) : all;
     const tags = Object.entries(labels).filter(([name]) => !PLACE_LABELS.has(name));
     if (tags.length === 0)

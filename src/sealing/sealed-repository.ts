@@ -16,6 +16,7 @@ import { SealedContents } from "./sealed-contents.ts";
 import { SealedManifests } from "./sealed-manifests.ts";
 import { SealedPolicies } from "./sealed-policies.ts";
 import { type LastSnapshots, SealedSnapshots } from "./sealed-snapshots.ts";
+import { type HeadAudit, SnapshotHeads } from "./snapshot-heads.ts";
 
 export interface SealedRepositoryOptions {
   readonly inner: Repository;
@@ -44,8 +45,6 @@ export interface SealedRepositoryOptions {
   readonly onChange: (change: { readonly policyVersion?: number | undefined }) => Promise<void>;
 }
 
-const ALL = { type: "snapshot" };
-
 export class SealedRepository implements Repository {
   readonly contents: SealedContents;
   readonly manifests: SealedManifests;
@@ -61,6 +60,7 @@ export class SealedRepository implements Repository {
   readonly applyRetention?: Required<Repository>["applyRetention"];
   readonly #options: SealedRepositoryOptions;
   readonly #snapshots: SealedSnapshots;
+  readonly #signed: SnapshotHeads;
   /** One that was not told of yet. */
   #policyVersion: number | undefined;
 
@@ -76,7 +76,20 @@ export class SealedRepository implements Repository {
       shared: sharedSealing(secrets.group),
       splitter,
     });
+    const signed = new SnapshotHeads({
+      contents: this.contents,
+      manifests: inner.manifests,
+      engine,
+      secrets,
+      heads,
+      servedHeads: options.servedHeads,
+      deletions: async (call) => await policies.deletions(call),
+      assertMaySign: options.assertMaySign,
+      acceptRollback: options.acceptRollback,
+    });
+    this.#signed = signed;
     this.#snapshots = new SealedSnapshots({
+      signed,
       contents: this.contents,
       manifests: inner.manifests,
       engine,
@@ -85,11 +98,7 @@ export class SealedRepository implements Repository {
       heads,
       hash: { name: hash.idHash.algorithm, secret: hash.secret },
       last,
-      servedHeads: options.servedHeads,
       onListed: (path, ids) => options.kept?.retain(path, ids),
-      deletions: async (call) => await policies.deletions(call),
-      assertMaySign: options.assertMaySign,
-      acceptRollback: options.acceptRollback,
     });
     const policies = new SealedPolicies({
       manifests: inner.manifests,
@@ -108,6 +117,7 @@ export class SealedRepository implements Repository {
     this.manifests = new SealedManifests({
       inner: inner.manifests,
       snapshots: this.#snapshots,
+      signed,
       policies,
       account: secrets.account,
       onlyKept: options.onlyKept ?? false,
@@ -132,9 +142,9 @@ export class SealedRepository implements Repository {
     await this.#tellChange();
   }
 
-  /** All heads of the account that the repository shows, compared with what is known. @throws SEJF_CORRUPT. */
-  async allHeads(options?: CallOptions): Promise<readonly OpenedHead[]> {
-    return await this.#snapshots.allHeads(await this.manifests.find(ALL, options), options);
+  /** All heads of the account that the repository shows, compared with what is known. */
+  async audit(options?: CallOptions): Promise<HeadAudit> {
+    return await this.#signed.audit(await this.manifests.stored(undefined, options), options);
   }
 
   /** Where the repository below files a source of this account. */

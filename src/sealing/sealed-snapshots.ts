@@ -4,7 +4,7 @@
  */
 import { bytesToHex, type CallOptions, type OwnedBytes, utf8ToBytes } from "../bytes/index.ts";
 import type { CryptoEngine } from "../crypto/index.ts";
-import { isSejfError, SejfError } from "../errors/index.ts";
+import { SejfError } from "../errors/index.ts";
 import { type ContentId, type ContentRef, parseContentId } from "../format/index.ts";
 import type {
   Labels,
@@ -22,26 +22,16 @@ import {
   derivePrivateKeys,
   type Head,
   type OpenedHead,
-  openHead,
   openSnapshotBody,
   parseReference,
   sealSnapshotBody,
-  type ServedHead,
   signHead,
   type StoredDirectory,
 } from "../sealed/index.ts";
 import { type AccountOpener, type DeviceSecrets, splitAccount } from "./account.ts";
 import { walkContents } from "./contents-walk.ts";
+import type { HeadMemory, SeenHead } from "./head-memory.ts";
 import {
-  type Deletions,
-  type HeadMemory,
-  type MissingHead,
-  rolledBack,
-  type SeenHead,
-  sourceOfChain,
-} from "./head-memory.ts";
-import {
-  type FoundParts,
   type OuterSource,
   readContentsTree,
   readOuterSnapshot,
@@ -49,6 +39,7 @@ import {
   writeOuterSnapshot,
 } from "./outer-snapshot.ts";
 import type { SealedContents } from "./sealed-contents.ts";
+import { altered, isIncomplete, type SnapshotHeads } from "./snapshot-heads.ts";
 
 /** `user@host` and the path that only the account knows, with what is in the manifest of it. */
 interface PlainManifest {
@@ -72,16 +63,9 @@ export interface SealedSnapshotsOptions {
   readonly hash: { readonly name: string; readonly secret: Uint8Array };
   /** The last snapshot of each source by its blinded path: what a device that cannot read compares with. */
   readonly last: LastSnapshots;
-  /** Heads for a device that reads no contents; absent: they are read from the snapshots. */
-  readonly servedHeads?: (() => Promise<readonly ServedHead[]>) | undefined;
   /** Listings, tables and directories of the snapshot that is being put, by its blinded path. */
   readonly onListed?: ((path: string, ids: ReadonlySet<string>) => void) | undefined;
-  /** What the account says it deleted. */
-  readonly deletions: (options?: CallOptions) => Promise<Deletions>;
-  /** Knows the account's devices, once it was opened. @throws SEJF_CORRUPT. */
-  readonly assertMaySign?: ((head: OpenedHead) => void) | undefined;
-  /** The user has said that the repository may have gone back; told what is missing. */
-  readonly acceptRollback?: ((missing: readonly MissingHead[]) => Promise<void>) | undefined;
+  readonly signed: SnapshotHeads;
 }
 
 /** Where the last plain manifest of each source is kept on this device; older ones are erased with their keys. */
@@ -176,9 +160,9 @@ export class SealedSnapshots {
 
   /** @throws SEJF_CORRUPT for what is altered, signed by a stranger or of another source than it is filed under. */
   async open(outer: Manifest, options: CallOptions = {}): Promise<OpenedSnapshot> {
-    const { contents, opener, last } = this.#options;
+    const { contents, opener, last, signed } = this.#options;
     const parts = await readOuterSnapshot(contents, outer.id, outer.data, options);
-    const head = this.#openHead(outer, parts);
+    const head = signed.open(outer, parts);
     const path = String(outer.labels["path"]);
     const kept = last.get(path);
     const manifest =
@@ -193,58 +177,16 @@ export class SealedSnapshots {
   }
 
   /**
-   * Compares the heads that the repository shows with what this device has seen. `found`: all snapshots of the account,
-   * or of the one source at `path`. @throws SEJF_CORRUPT for a past that went back or forked.
-   */
-  async checkHeads(
-    found: readonly ManifestMetadata[],
-    path: string | undefined,
-    options: CallOptions = {},
-  ): Promise<void> {
-    const { heads, servedHeads, acceptRollback } = this.#options;
-    const isAsked = (source: string): boolean => path === undefined || source === this.#name(path);
-    const opened =
-      servedHeads === undefined
-        ? await this.#shownHeads(found, isAsked, options)
-        : this.#openServed(await servedHeads(), isAsked);
-    if (acceptRollback !== undefined) heads.believe(opened);
-    heads.check(opened);
-    let missing = heads.missing(isAsked, opened);
-    if (missing.length > 0)
-      missing = heads.missing(isAsked, opened, await this.#options.deletions(options));
-    if (missing.length > 0) {
-      if (acceptRollback === undefined) throw rolledBack(missing);
-      await acceptRollback(missing);
-      heads.accept(missing);
-    }
-    heads.learn(opened);
-  }
-
-  /** All heads of these snapshots, for an audit. @throws SEJF_CORRUPT. */
-  async allHeads(
-    found: readonly ManifestMetadata[],
-    options: CallOptions = {},
-  ): Promise<readonly OpenedHead[]> {
-    const opened: OpenedHead[] = [];
-    for (const { id } of found) {
-      const head = await this.#headOf(id, options);
-      if (head !== undefined) opened.push(head);
-    }
-    return opened;
-  }
-
-  /**
    * To be told before a snapshot is deleted: when it is the newest of its chain, the account says so in its documents.
    * A checkpoint needs none of it.
    */
   async deleting(outer: Manifest, options: CallOptions = {}): Promise<void> {
-    const { last } = this.#options;
+    const { contents, last, signed } = this.#options;
     const path = String(outer.labels["path"]);
     if (last.get(path)?.id === outer.id) last.delete(path);
     if (isIncomplete(outer.data)) return;
-    const { contents } = this.#options;
     const parts = await readOuterSnapshot(contents, outer.id, outer.data, options);
-    const opened = this.#openHead(outer, parts);
+    const opened = signed.open(outer, parts);
     if (opened === undefined) return;
     const chain = chainOf(opened.head.source, opened.head.device);
     this.#deleted.set(chain, Math.max(this.#deleted.get(chain) ?? 0, opened.head.seq));
@@ -252,117 +194,15 @@ export class SealedSnapshots {
 
   /** What the account has to say of what was deleted. Before the flush of the repository below, which deletes. */
   async deletedEnds(options: CallOptions = {}): Promise<ReadonlyMap<string, DeletedHeads>> {
-    const { heads } = this.#options;
+    const { heads, signed } = this.#options;
     const ends = new Map<string, DeletedHeads>();
     for (const [chain, upTo] of this.#deleted) {
       const known = this.#pending.get(chain) ?? heads.newest(chain);
       if (known !== undefined && known.seq > upTo) continue;
-      ends.set(chain, { upTo, newest: await this.#newestLeft(chain, options) });
+      ends.set(chain, { upTo, newest: await signed.newestStored(chain, options) });
     }
     this.#deleted.clear();
     return ends;
-  }
-
-  async #newestLeft(chain: string, options: CallOptions): Promise<number> {
-    const { manifests, secrets } = this.#options;
-    const source = sourceOfChain(chain);
-    const path = source.slice(source.indexOf(":") + 1);
-    const [username, hostname] = splitAccount(secrets.account);
-    const left = await manifests.find({ type: "snapshot", username, hostname, path }, options);
-    for (const { id } of left.toReversed()) {
-      const one = await this.#headOf(id, options);
-      if (one !== undefined && chainOf(one.head.source, one.head.device) === chain)
-        return one.head.seq;
-    }
-    return 0;
-  }
-
-  /** The newest head of each source, and older ones of those where that one does not account for all. */
-  async #shownHeads(
-    found: readonly ManifestMetadata[],
-    isAsked: (source: string) => boolean,
-    options: CallOptions,
-  ): Promise<readonly OpenedHead[]> {
-    const { heads, deletions } = this.#options;
-    const opened: OpenedHead[] = [];
-    const older = new Map<string, ManifestMetadata[]>();
-    for (const [path, snapshots] of Map.groupBy(found, ({ labels }) => String(labels["path"]))) {
-      const rest = [...snapshots];
-      opened.push(...(await this.#nextHead(rest, options)));
-      older.set(this.#name(path), rest);
-    }
-    if (heads.missing(isAsked, opened).length === 0) return opened;
-    const deleted = await deletions(options);
-    for (const [source, rest] of older) {
-      const isOwn = (asked: string): boolean => asked === source && isAsked(asked);
-      while (rest.length > 0 && heads.missing(isOwn, opened, deleted).length > 0)
-        opened.push(...(await this.#nextHead(rest, options)));
-    }
-    return opened;
-  }
-
-  /** Takes from the end of the list up to the next that has a head; checkpoints have none. */
-  async #nextHead(
-    snapshots: ManifestMetadata[],
-    options: CallOptions,
-  ): Promise<readonly OpenedHead[]> {
-    for (let next = snapshots.pop(); next !== undefined; next = snapshots.pop()) {
-      const head = await this.#headOf(next.id, options);
-      if (head !== undefined) return [head];
-    }
-    return [];
-  }
-
-  async #headOf(id: ManifestId, options: CallOptions): Promise<OpenedHead | undefined> {
-    const { contents, manifests } = this.#options;
-    const outer = await manifests.get(id, options);
-    try {
-      return this.#openHead(outer, await readOuterSnapshot(contents, id, outer.data, options));
-    } catch (error) {
-      const isDamaged =
-        isSejfError(error, "SEJF_CORRUPT") || isSejfError(error, "SEJF_CONTENT_NOT_FOUND");
-      // One that is damaged is not to keep the others from who has said that not all will be there.
-      if (!isDamaged || this.#options.acceptRollback === undefined) throw error;
-      return undefined;
-    }
-  }
-
-  #openServed(
-    served: readonly ServedHead[],
-    isAsked: (source: string) => boolean,
-  ): readonly OpenedHead[] {
-    const { engine, secrets } = this.#options;
-    return served
-      .filter(({ source }) => isAsked(source))
-      .map(({ manifestId, source, head }) => {
-        const opened = openHead(engine, secrets.accountSigningKey, head);
-        if (opened.head.source !== source)
-          throw altered(manifestId, `has the head of ${opened.head.source}`);
-        return opened;
-      });
-  }
-
-  /** `user@host:/sealed/…`. */
-  #name(path: string): string {
-    return `${this.#options.secrets.account}:${path}`;
-  }
-
-  #openHead(outer: Manifest, parts: FoundParts): OpenedHead | undefined {
-    const { engine, secrets } = this.#options;
-    if (parts.head === undefined) {
-      if (isIncomplete(outer.data)) return undefined;
-      throw altered(outer.id, "has no signed head");
-    }
-    const opened = openHead(engine, secrets.accountSigningKey, parts.head);
-    const { head } = opened;
-    const source = sourceOf(outer.labels);
-    if (head.source !== source) throw altered(outer.id, `has the head of ${head.source}`);
-    if (head.body !== bytesToHex(engine.sha256(parts.body)))
-      throw altered(outer.id, "has another body than its head says");
-    if (head.contents !== (parts.contents as string))
-      throw altered(outer.id, "has another list of contents than its head says");
-    this.#options.assertMaySign?.(opened);
-    return opened;
   }
 
   /** Every content of the tree once, stored as directories; sizes of known ones come from the last list. */
@@ -447,11 +287,6 @@ export class SealedSnapshots {
   }
 }
 
-/** `user@host:/sealed/…`. */
-function sourceOf(labels: Labels): string {
-  return `${labels["username"]}@${labels["hostname"]}:${labels["path"]}`;
-}
-
 function withoutPins(data: unknown): unknown {
   const { pins: _pins, ...rest } = data as { readonly pins?: unknown };
   return rest;
@@ -464,21 +299,9 @@ function pinsOf(outer: unknown): { readonly pins: unknown } | undefined {
     : undefined;
 }
 
-function isIncomplete(outer: unknown): boolean {
-  return (
-    typeof outer === "object" && outer !== null && "incomplete" in outer && outer.incomplete !== ""
-  );
-}
-
 function ownHash({ name, secret }: SealedSnapshotsOptions["hash"]): {
   readonly name: string;
   readonly secret: OwnedBytes;
 } {
   return { name, secret: new Uint8Array(secret) };
-}
-
-function altered(id: string, what: string): SejfError {
-  return new SejfError("SEJF_CORRUPT", `snapshot ${id} ${what}`, {
-    hint: "the repository gave altered data: do not trust this snapshot",
-  });
 }

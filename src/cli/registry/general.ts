@@ -30,4 +30,9 @@ export const GENERAL_COMMANDS: readonly RegisteredCommand[] = [
     summary: "Display the contents of a repository object",
     load: () => import("../cmd/show.ts"),
   },
+  {
+    path: "unseal",
+    summary: "Turn a restored sealed snapshot into the files, with the recovery kit alone",
+    load: () => import("../cmd/unseal.ts"),
+  },
 ];

@@ -3,6 +3,11 @@ import type { RegisteredCommand } from "./types.ts";
 
 export const REPOSITORY_COMMANDS: readonly RegisteredCommand[] = [
   {
+    path: "repository audit",
+    summary: "Check that the repository shows the whole past of this sealed account",
+    load: () => import("../cmd/repository-audit.ts"),
+  },
+  {
     path: "repository change-password",
     summary: "Change repository password",
     load: () => import("../cmd/repository-change-password.ts"),

@@ -1,0 +1,31 @@
+/** A folder into which a sealed snapshot was restored by any program, turned into the files. Spec: sealed 5. */
+import { SejfError } from "../../errors/index.ts";
+import { nodeCompressionEngine } from "../../node/index.ts";
+import { openRestoredFolder } from "../../sealing/index.ts";
+import { decodeSnapshot, formatSource, restoreTree } from "../../snapshot/index.ts";
+import type { ManifestId } from "../../manifest/index.ts";
+import type { CommandContext } from "../context.ts";
+import { ENROLL_TOOLS } from "./sealed-open.ts";
+
+/** @throws SEJF_NOT_FOUND, SEJF_CORRUPT; SEJF_UNSUPPORTED for a snapshot without a root. */
+export async function unsealFolder(
+  context: CommandContext,
+  folder: string,
+  target: string,
+  identity: string,
+): Promise<void> {
+  const { engine, clock, random } = ENROLL_TOOLS;
+  const tools = { engine, compression: nodeCompressionEngine, clock, random };
+  const { repository, manifest, isSigned } = await openRestoredFolder(tools, folder, identity);
+  const { source, startTimeNs, rootEntry } = decodeSnapshot("" as ManifestId, manifest);
+  if (rootEntry === undefined)
+    throw new SejfError("SEJF_UNSUPPORTED", `the snapshot in ${folder} has no root`);
+  context.log.info(`Unsealing ${formatSource(source)} of ${context.time(startTimeNs)} ...`);
+  if (!isSigned)
+    context.log.warn(
+      "It is a checkpoint of a snapshot that was not finished, which nobody signed.",
+    );
+  const { signal } = context;
+  const { files, directories } = await restoreTree(repository, rootEntry, target, { signal });
+  context.log.info(`Unsealed ${files} files and ${directories} directories to ${target}.`);
+}
