@@ -13,7 +13,6 @@ import {
   type ContentPrefix,
   type IndexEntry,
   ivOfHash,
-  type WriteContentOptions,
 } from "../format/index.ts";
 import { LIVE } from "../node/index/index.ts";
 import type { CommittedIndex } from "./committed-index.ts";
@@ -23,7 +22,7 @@ import type { PackFactory, PackInProgress, PackPrefix } from "./pack-in-progress
 import type { PackStore } from "./pack-store.ts";
 import type { Pending } from "./pending.ts";
 import type { SessionKeeper } from "./sessions.ts";
-import type { RewriteOptions } from "./types.ts";
+import type { DirectWriteOptions, RewriteOptions } from "./types.ts";
 
 /** Lengths in an index of version 2 have 28 bits. */
 const MAX_CONTENT_BYTES = (1 << 28) - 65536;
@@ -78,7 +77,7 @@ export class SingleWriter {
   }
 
   /** @throws RangeError for more than 256 MiB. */
-  async write(data: Uint8Array, options: WriteContentOptions): Promise<Written> {
+  async write(data: Uint8Array, options: DirectWriteOptions): Promise<Written> {
     if (data.byteLength > MAX_CONTENT_BYTES) {
       throw new RangeError(
         `content of ${data.byteLength} bytes, at most ${MAX_CONTENT_BYTES} fit into an index`,
@@ -89,7 +88,10 @@ export class SingleWriter {
     const id = this.idOf(data, options.prefix);
     const key = contentIdToKey(id);
     const compressor = context.format.indexVersion === 1 ? undefined : options.compressor;
-    if (this.#isKnown(id, key)) return this.#countKnown(id, data);
+    if (this.#isKnown(id, key)) {
+      if (options.evenly === true) context.codec.encodeContent(data, id, compressor);
+      return this.#countKnown(id, data);
+    }
     const { codec } = context;
     const { payload, compressionId } = codec.compressContent(data, compressor);
     const originalLength = data.byteLength;

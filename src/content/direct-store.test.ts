@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type BlobId, listAllBlobs } from "../blob/index.ts";
 import { utf8ToBytes } from "../bytes/index.ts";
+import type { CryptoEngine } from "../crypto/index.ts";
 import type { ContentId, ContentRef } from "../format/index.ts";
+import { nodeCryptoEngine } from "../node/index.ts";
 import { allContents, TestRepository } from "../testkit/direct-contents.ts";
 import { type Fault, FaultStorage } from "../testkit/fault-storage.ts";
 import { SeededRandom } from "../testkit/random.ts";
@@ -487,4 +489,29 @@ test("no index ever names a pack that is not in the store, deletions included", 
   await reader.refresh();
   assert.equal((await reader.info(b as string as ContentId))?.deleted, true);
   assert.deepEqual((await reader.verify({ includeDeleted: true, fullPercent: 100 })).problems, []);
+});
+
+test("write: a known content is sealed like a new one when nobody may tell them apart, and stored once all the same", async () => {
+  const repository = new TestRepository();
+  let sealed = 0;
+  const engine: CryptoEngine = {
+    ...nodeCryptoEngine,
+    seal: (...args) => {
+      sealed++;
+      return nodeCryptoEngine.seal(...args);
+    },
+    sealInto: (...args) => {
+      sealed++;
+      return nodeCryptoEngine.sealInto?.(...args) ?? 0;
+    },
+  };
+  await using contents = await repository.open({ engine });
+  const data = new SeededRandom(1).bytes(5000);
+  await contents.write(data, { prefix: "" });
+  const afterNew = sealed;
+  await contents.write(data, { prefix: "" });
+  assert.equal(sealed, afterNew);
+  await contents.write(data, { prefix: "", evenly: true });
+  assert.equal(sealed, afterNew + 1);
+  assert.equal(contents.statistics().writtenContents, 1);
 });

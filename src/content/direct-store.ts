@@ -24,7 +24,6 @@ import {
   type SessionId,
   type VerifyResult,
   type WriteFilesOptions,
-  type WriteContentOptions,
 } from "../format/index.ts";
 import { Bulk } from "./bulk.ts";
 import type { CommittedIndex } from "./committed-index.ts";
@@ -46,6 +45,7 @@ import type {
   ContentInfo,
   ContentsStatistics,
   DirectContents,
+  DirectWriteOptions,
   EpochState,
   FillCacheOptions,
   FillCacheResult,
@@ -151,7 +151,7 @@ export class DirectStore implements DirectContents {
     return this.#writer.idOf(data, prefix);
   }
 
-  async write(data: Uint8Array, options: WriteContentOptions): Promise<ContentRef> {
+  async write(data: Uint8Array, options: DirectWriteOptions): Promise<ContentRef> {
     return (await this.#writeCounting(data, options)).ref;
   }
 
@@ -337,7 +337,7 @@ export class DirectStore implements DirectContents {
 
   async #writeCounting(
     data: Uint8Array,
-    options: WriteContentOptions,
+    options: DirectWriteOptions,
   ): Promise<{ readonly ref: ContentRef; readonly isNew: boolean }> {
     assertWritable(this.#context);
     const { id, isNew } = await this.#writer.write(data, options);

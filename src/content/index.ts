@@ -34,6 +34,7 @@ export type {
   ContentsStatistics,
   DirectContents,
   DirectContentsOptions,
+  DirectWriteOptions,
   EpochRangeSet,
   EpochSet,
   EpochState,

@@ -14,6 +14,7 @@ import type {
   IdRange,
   PackedIndex,
   RepositoryFormat,
+  WriteContentOptions,
 } from "../format/index.ts";
 
 /** How index blobs are held. */
@@ -107,6 +108,14 @@ export interface ListContentsOptions extends CallOptions {
   readonly range?: IdRange | undefined;
   /** Also contents that are marked deleted. Default false. */
   readonly includeDeleted?: boolean | undefined;
+}
+
+export interface DirectWriteOptions extends WriteContentOptions {
+  /**
+   * SECURITY: a content that is known takes the same work as a new one, so that whoever sends it cannot tell by the time
+   * whether somebody else did before. Default false.
+   */
+  readonly evenly?: boolean | undefined;
 }
 
 export interface RewriteOptions extends CallOptions {
@@ -246,6 +255,7 @@ export interface DirectContents extends ContentStore, AsyncDisposable {
    * was concluded about the presence of contents before is to be checked again. Manifests do not count.
    */
   readonly losses: number;
+  write(data: Uint8Array, options: DirectWriteOptions): Promise<ContentRef>;
   /** Sees what other clients have published. */
   refresh(options?: CallOptions): Promise<void>;
   /** Flushes nothing: what was not flushed is lost. Ends threads, closes files. The storage stays open. */

@@ -42,7 +42,7 @@ interface Trace {
 
 interface Session {
   readonly call: GrpcClientCall;
-  readonly answers: AsyncGenerator<Uint8Array>;
+  readonly answers: AsyncGenerator<Uint8Array, void, void>;
   readonly recorded: Map<bigint, SessionResponse>;
   readonly digests: Map<bigint, string>;
 }
@@ -106,9 +106,9 @@ test("the recorded traffic: our server answers as kopia's did", async () => {
 /** Answers come in any order; those to requests that the recording has no answer to are passed over. */
 async function answerTo({ answers }: Session, requestId: bigint): Promise<SessionResponse> {
   for (;;) {
-    const { value } = await answers.next();
-    assert.ok(value instanceof Uint8Array);
-    const found = decodeResponse(value);
+    const next = await answers.next();
+    assert.ok(next.done !== true);
+    const found = decodeResponse(next.value);
     if (found.requestId === requestId) return found;
   }
 }
@@ -152,7 +152,7 @@ function encode(ids: Ids, { requestId, request }: SessionRequest): readonly Uint
   return encodeRequest(requestId, request);
 }
 
-function comparable(answer: SessionResponse | unknown): unknown {
+function comparable(answer: unknown): unknown {
   return JSON.parse(JSON.stringify(plain(answer, (id) => id)));
 }
 

@@ -46,6 +46,7 @@ export function contentHandlers(
         await repository.contents.write(data, {
           prefix,
           compressor: compression === 0 ? undefined : compression,
+          evenly: holdings.mode === "holding",
           signal,
         });
       const contentId = await parts.writing.run(session.account, write, { signal });
