@@ -12,6 +12,7 @@ import {
   GrpcError,
   type GrpcMethod,
   type GrpcServerCall,
+  type RequestContext,
   type RequestKind,
   serveSession,
   type SessionHandlers,
@@ -192,11 +193,13 @@ function counted(
 ): SessionHandlers {
   const entries = Object.entries(handlers).map(([kind, handler]) => {
     // Each handler keeps its own types; here they are only passed on.
-    const handle = handler as (body: unknown, context: unknown) => Promise<unknown>;
-    const wrapped = async (body: unknown, context: unknown): Promise<unknown> => {
+    const handle = handler as (body: unknown, context: RequestContext) => Promise<unknown>;
+    const wrapped = async (body: unknown, context: RequestContext): Promise<unknown> => {
       try {
         return await session.counting(async () => await handle(body, context));
       } catch (error) {
+        // Kopia's command line ends every session by cancelling it: no news for anybody.
+        if (context.signal.aborted) throw error;
         const { told, hides } = publicError(error);
         if (hides) log.error({ err: error, account: session.account, kind }, "a request failed");
         throw told;
