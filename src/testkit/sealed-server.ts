@@ -166,10 +166,12 @@ export class SealedServer implements AsyncDisposable {
   /** `server user add NAME --encryption client`: the code. */
   async addSealed(name: string, change: AccountChange = {}, validMs = 3_600_000): Promise<string> {
     await this.setAccount(name, { ...change, encryption: "client" });
-    return await this.operator(async ({ manifests }) => {
+    const { code } = await this.operator(async ({ manifests }) => {
       const options = { manifests, engine, clock: this.#clock, random, validMs };
-      return (await issueEnrollmentCode(options, name)).code;
+      return await issueEnrollmentCode(options, name);
     });
+    await this.running.refresh();
+    return code;
   }
 
   /** Makes the account as a client does. */

@@ -70,13 +70,24 @@ export class LoginThrottle {
     return { waitMs: longest, first };
   }
 
-  failed(name: string, address: string): void {
+  /** The result takes it back, once: for tries that count as failures until they end well. */
+  failed(name: string, address: string): () => void {
     const now = this.#clock.nowMs();
-    for (const { table, key } of this.#keysOf(name, address)) {
+    const keys = this.#keysOf(name, address);
+    for (const { table, key } of keys) {
       const old = table.get(key);
       const kept = old !== undefined && !this.#isOld(old) ? old.count : 0;
       table.set(key, { count: kept + 1, lastMs: now, told: false });
     }
+    let isTaken = false;
+    return () => {
+      if (isTaken) return;
+      isTaken = true;
+      for (const { table, key } of keys) {
+        const failures = table.get(key);
+        if (failures !== undefined) failures.count = Math.max(0, failures.count - 1);
+      }
+    };
   }
 
   /** The pair is known from now on. Counts of the account and of the address stay: they may be of somebody else. */

@@ -46,6 +46,8 @@ export interface AdmissionOptions {
   readonly records: SealedRecords;
   readonly heads: StoredHeads;
   readonly engine: CryptoEngine;
+  /** Sees what other servers have stored: a chain must not go on in two places. */
+  readonly refresh: (options?: CallOptions) => Promise<void>;
 }
 
 /** Directories of contents that were looked at, of all accounts together: 22 bytes each. */
@@ -70,6 +72,7 @@ export class Admission implements SealedAdmission {
     options: CallOptions = {},
   ): Promise<void> {
     await this.#inTurn(who.account.name, async () => {
+      await this.#options.refresh(options);
       const chains = new Map<string, StoredHead>();
       for (const snapshot of snapshots) await this.#check(who, snapshot, chains, options);
       await store();

@@ -37,10 +37,10 @@ export class Enrollment {
   /** @throws SEJF_ACCESS_DENIED for a code that does not count for this account, whatever the reason; SEJF_LOCKED. */
   async start(caller: Caller, body: RegistrationStart): Promise<RegistrationStarted> {
     const { account, code } = body;
-    this.#tries.begin(account.slice(0, MAX_NAME_CHARACTERS), "enroll", caller);
+    const succeeded = this.#tries.begin(account.slice(0, MAX_NAME_CHARACTERS), "enroll", caller);
     await this.#parts.options.newest.ensure();
     const name = await this.#assertCounts(caller, account, code);
-    this.#tries.succeeded(name, "enroll", caller);
+    succeeded();
     const { setup } = await this.#parts.setup();
     return registrationAnswer(this.#parts, setup, name, body);
   }
@@ -48,7 +48,7 @@ export class Enrollment {
   /** The code counts no more afterwards. @throws as `start`; SEJF_INVALID_ARGUMENT. */
   async finish(caller: Caller, body: RegistrationFinish): Promise<TokenIssued> {
     const { account, code } = body;
-    this.#tries.begin(account.slice(0, MAX_NAME_CHARACTERS), "enroll", caller);
+    const succeeded = this.#tries.begin(account.slice(0, MAX_NAME_CHARACTERS), "enroll", caller);
     const setup = await this.#parts.setup();
     return await this.#parts.turns.run(async () => {
       await this.#parts.options.newest.ensure();
@@ -73,7 +73,7 @@ export class Enrollment {
         resetMs: 0,
       };
       const issued = await this.#store(name, login, { ...body, device });
-      this.#tries.succeeded(name, "enroll", caller);
+      succeeded();
       this.#parts.audit(caller, {
         action: "account.enroll",
         who: name,

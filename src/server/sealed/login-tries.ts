@@ -6,33 +6,48 @@
 import type { Clock } from "../../bytes/index.ts";
 import { SejfError } from "../../errors/index.ts";
 import { addressKey, LoginThrottle } from "../accounts/index.ts";
+import type { AuditLog } from "../types.ts";
 import type { Caller } from "./service-parts.ts";
 
 export type TriedThing = "login" | "delete" | "enroll" | "reset";
 
 export class LoginTries {
   readonly #throttle: LoginThrottle;
+  readonly #audit: AuditLog;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, audit: AuditLog) {
     this.#throttle = new LoginThrottle(clock);
+    this.#audit = audit;
   }
 
-  /** Counts a try. @throws SEJF_LOCKED; the same for accounts that there are not. */
-  begin(account: string, what: TriedThing, caller: Caller): void {
+  /**
+   * Counts a try; to be called when it was no guess: then it does not count, and the account is known from this address.
+   * @throws SEJF_LOCKED; the same for accounts that there are not.
+   */
+  begin(account: string, what: TriedThing, caller: Caller): () => void {
     const name = nameOf(account, what);
     const address = addressKey(caller.address);
-    const { waitMs } = this.#throttle.waitMs(name, address);
-    if (waitMs > 0)
-      throw new SejfError("SEJF_LOCKED", "too many tries with a wrong password or code", {
-        retryable: true,
-        hint: `try again in ${Math.ceil(waitMs / 1000)} s`,
+    const { waitMs, first } = this.#throttle.waitMs(name, address);
+    if (waitMs === 0) {
+      const takeBack = this.#throttle.failed(name, address);
+      return () => {
+        takeBack();
+        this.#throttle.succeeded(name, address);
+      };
+    }
+    const waitS = Math.ceil(waitMs / 1000);
+    if (first)
+      this.#audit.record({
+        action: `login.${what}`,
+        who: account,
+        from: caller.from,
+        result: "denied",
+        detail: `too many tries that nobody ended well, not tried for ${waitS} s`,
       });
-    this.#throttle.failed(name, address);
-  }
-
-  /** It was no guess: from this address the account is known. */
-  succeeded(account: string, what: TriedThing, caller: Caller): void {
-    this.#throttle.succeeded(nameOf(account, what), addressKey(caller.address));
+    throw new SejfError("SEJF_LOCKED", "too many tries with a wrong password or code", {
+      retryable: true,
+      hint: `try again in ${waitS} s`,
+    });
   }
 }
 

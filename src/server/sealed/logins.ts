@@ -34,6 +34,7 @@ interface Pending {
   readonly record: ManifestId | undefined;
   readonly untilMs: number;
   readonly caller: Caller;
+  readonly succeeded: () => void;
 }
 
 export class Logins {
@@ -46,7 +47,7 @@ export class Logins {
   constructor(parts: ServiceParts, stepUps: StepUps) {
     this.#parts = parts;
     this.#stepUps = stepUps;
-    this.tries = new LoginTries(parts.options.clock);
+    this.tries = new LoginTries(parts.options.clock, parts.options.audit);
   }
 
   /**
@@ -56,7 +57,7 @@ export class Logins {
   async start(caller: Caller, body: LoginStart): Promise<LoginStarted> {
     const { account, purpose, startLoginRequest: request } = body;
     this.#prune();
-    this.tries.begin(shown(account), purpose, caller);
+    const succeeded = this.tries.begin(shown(account), purpose, caller);
     const login = await this.#recordOf(account);
     const record = purpose === "login" ? login?.login : login?.delete;
     const { setup } = await this.#parts.setup();
@@ -70,6 +71,7 @@ export class Logins {
       record: record === undefined ? undefined : login?.id,
       untilMs: this.#parts.nowMs + PENDING_MS,
       caller,
+      succeeded,
     });
     return { loginId, loginResponse: response };
   }
@@ -87,8 +89,7 @@ export class Logins {
       this.#record(pending, "denied", "wrong password");
       throw accessDenied();
     }
-    // The sender may have moved between the halves; known is where it began.
-    this.tries.succeeded(account, purpose, pending.caller);
+    pending.succeeded();
     this.#record({ ...pending, caller }, "ok");
     const name = account as AccountName;
     return purpose === "delete"
@@ -149,8 +150,7 @@ export class Logins {
 
   #record({ account, purpose, caller }: Pending, result: "ok" | "denied", detail?: string): void {
     const who = shown(account);
-    const action = purpose === "delete" ? "login.delete" : "login.sealed";
-    this.#parts.audit(caller, { action, who, result, detail });
+    this.#parts.audit(caller, { action: `login.${purpose}`, who, result, detail });
     if (result === "denied")
       this.#parts.options.log.warn({ who, from: caller.from }, `login refused: ${detail}`);
   }

@@ -104,7 +104,8 @@ export class Passwords {
     if (sha256 !== shape.hex("keyringSha256", 32))
       throw new SejfError("SEJF_INVALID_ARGUMENT", "the keyring is another one than was signed");
     await this.#change(caller, enrolled.name, async (old) => {
-      if (timeMs <= old.login.resetMs)
+      // Kept in whole seconds.
+      if (Math.floor(timeMs / 1000) * 1000 <= old.login.resetMs)
         throw new SejfError(
           "SEJF_ACCESS_DENIED",
           "this signed request was used, or is older than the last one",
@@ -125,7 +126,7 @@ export class Passwords {
     line: string,
   ): Promise<{ readonly enrolled: Enrolled; readonly shape: JsonShape; readonly timeMs: number }> {
     const shown = account.slice(0, 200);
-    this.#tries.begin(shown, "reset", caller);
+    const succeeded = this.#tries.begin(shown, "reset", caller);
     try {
       const enrolled = await this.#parts.enrolled(account);
       const payload = verifyLine(label, enrolled.login.signingKey, line);
@@ -141,7 +142,7 @@ export class Passwords {
             hint: "set the clock of this computer",
           },
         );
-      this.#tries.succeeded(shown, "reset", caller);
+      succeeded();
       return { enrolled, shape, timeMs };
     } catch (error) {
       this.#parts.audit(caller, { action: "account.reset", who: shown, result: "denied" });

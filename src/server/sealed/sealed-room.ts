@@ -89,7 +89,12 @@ export class SealedRoom {
     this.#heads = new StoredHeads({ contents, manifests, engine });
     this.tokens = new SealedTokens(parts);
     this.stepUps = new StepUps(clock, random);
-    this.admission = new Admission({ records: this.#records, heads: this.#heads, engine });
+    this.admission = new Admission({
+      records: this.#records,
+      heads: this.#heads,
+      engine,
+      refresh,
+    });
     this.logins = new Logins(parts, this.stepUps);
     this.enrollment = new Enrollment(parts, this.logins.tries);
     this.documents = new Documents(parts);
