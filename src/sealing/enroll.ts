@@ -15,6 +15,7 @@ import {
   certifyDevice,
   deriveAccountKeys,
   encodeKeyring,
+  identityToSeed,
   isRecipient,
   type Keyring,
   type KeyringDevice,
@@ -295,4 +296,31 @@ function invalid(message: string, hint: string): SejfError {
 /** RFC 3339 in seconds. */
 function nowText(clock: Clock): string {
   return formatTimestamp(BigInt(Math.floor(clock.nowMs() / 1000)) * 1_000_000_000n);
+}
+
+/**
+ * A device made of the recovery kit alone, for reading: nobody else knows it, and what it would sign is none of the
+ * account's.
+ */
+export async function deviceOfIdentity(
+  tools: EnrollTools,
+  account: string,
+  identity: string,
+  repository: DeviceState["repository"],
+): Promise<DeviceState> {
+  const keys = await deriveAccountKeys(tools.engine, identityToSeed(identity));
+  const options = { name: "recovery kit", rememberKey: true, account, escrow: [] };
+  const made = makeDevice(tools, keys, options);
+  const pins = { ...repository, id: "", opaqueKey: "" };
+  const keyring = firstKeyring(
+    keys,
+    made,
+    { ...options, password: "" },
+    {
+      repository: pins,
+      url: "",
+      fingerprint: "",
+    },
+  );
+  return deviceOf(keys, made, { ...keyring, version: 0 }, options, "repository", undefined);
 }

@@ -25,6 +25,7 @@ export {
 export { type DocumentName, type DocumentStore, SnapshotDocuments } from "./documents.ts";
 export {
   addDevice,
+  deviceOfIdentity,
   enrollInRepository,
   type Enrolled,
   enrollOnServer,

@@ -1,5 +1,10 @@
 /** `repository set-client`: settings of this client in the connection file. */
-import { type ClientOptions, loadConfig, setClientOptions } from "../../repository/index.ts";
+import {
+  assertNotSealed,
+  type ClientOptions,
+  loadConfig,
+  setClientOptions,
+} from "../../repository/index.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { duration, flag, text } from "../flags.ts";
 import { formatDuration } from "../output/duration.ts";
@@ -25,7 +30,10 @@ export const command: Command = defineCommand({
   async run(context, flags) {
     if (flags.readOnly && flags.readWrite)
       throw usageError("--read-only and --read-write exclude each other");
-    const { client } = await loadConfig(context.configFile, context.env);
+    const config = await loadConfig(context.configFile, context.env);
+    const { client } = config;
+    if (flags.username !== undefined || flags.hostname !== undefined)
+      assertNotSealed(config, context.configFile);
     const { log } = context;
     const changes: Changes = {};
     const setReadOnly = (readOnly: boolean): void => {

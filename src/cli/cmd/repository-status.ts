@@ -11,6 +11,7 @@ import {
   clientOptionsJson,
   type Connection,
   loadConfig,
+  sealedAccountOf,
   serverOf,
 } from "../../repository/index.ts";
 import { type Command, defineCommand } from "../command.ts";
@@ -33,6 +34,11 @@ export const command: Command = defineCommand({
   },
   async run(context, flags) {
     const config = await loadConfig(context.configFile, context.env);
+    if (sealedAccountOf(config) !== undefined) {
+      const { tellSealedStatus } = await import("../shared/sealed-status.ts");
+      await tellSealedStatus(context, flags);
+      return 0;
+    }
     const server = serverOf(config, context.configFile);
     if (server !== undefined) {
       await tellServerStatus(context, config, server, flags);

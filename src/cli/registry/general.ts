@@ -20,6 +20,11 @@ export const GENERAL_COMMANDS: readonly RegisteredCommand[] = [
     load: () => import("../cmd/list.ts"),
   },
   {
+    path: "recover",
+    summary: "Get everything of a sealed account back with its recovery kit",
+    load: () => import("../cmd/recover.ts"),
+  },
+  {
     path: "restore",
     summary: "Restore a directory or a file",
     load: () => import("../cmd/restore.ts"),

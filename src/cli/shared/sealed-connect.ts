@@ -16,6 +16,8 @@ import { connectServer, openServerRepository } from "../../rpc/index.ts";
 import { ACCOUNT_KEY_LABEL, parseCode } from "../../sealed/index.ts";
 import {
   addDevice,
+  deviceOfIdentity,
+  type DeviceState,
   type Enrolled,
   enrollInRepository,
   enrollOnServer,
@@ -32,6 +34,7 @@ import type { CommandContext } from "../context.ts";
 import { askNewPassword } from "../password-prompt.ts";
 import { VERSION } from "../version.ts";
 import { type ConnectFlagValues, connectionOptions, finishConnect } from "./connect-flags.ts";
+import { newDeletePassword } from "./account-command.ts";
 import { confirmEscrow } from "./escrow.ts";
 import { type KitOutput, openKitOutput } from "./recovery-kit-output.ts";
 import type { SealedFlagValues, SealedWish } from "./sealed-flags.ts";
@@ -73,7 +76,7 @@ export async function connectSealedOnServer(
   } else {
     const password = await newAccountPassword(context, wish);
     const deletePassword =
-      values.deletePassword === true ? await askDeletePassword(context) : undefined;
+      values.deletePassword === true ? await newDeletePassword(context) : undefined;
     enrolled = await enrollOnServer(ENROLL_TOOLS, place, enrollmentCode ?? "", {
       ...device,
       account,
@@ -83,6 +86,17 @@ export async function connectSealedOnServer(
     });
   }
   await kit?.write(account, enrolled.keys, place);
+  await saveServerConnection(context, server, enrolled, values);
+}
+
+/** The device's file and the connection's; the token is tried. */
+export async function saveServerConnection(
+  context: CommandContext,
+  server: ApiServer,
+  enrolled: Enrolled,
+  values: ConnectFlagValues,
+): Promise<void> {
+  const { account } = enrolled.device.secrets;
   await saveDevice(context.configFile, enrolled.device);
   await connectServer(server, {
     ...connectionOptions(context, namedAs(values, account)),
@@ -110,16 +124,46 @@ export async function connectSealedInRepository(
     return await enrollIn(context, opened, documents, wish, values);
   });
   await kit?.write(account, enrolled.keys, undefined);
-  await saveDevice(context.configFile, enrolled.device);
+  await saveConnectionBelow(context, below, password, enrolled.device, values);
+  tellConnected(context, enrolled);
+}
+
+/** To read with the recovery kit alone: of every account that stored something there. */
+export async function connectWithKit(
+  context: CommandContext,
+  below: BlobStorage,
+  password: string,
+  account: string,
+  identity: string,
+  values: ConnectFlagValues,
+): Promise<void> {
+  await context.assertNoDeviceFile();
+  const named = { ...namedAs(values, account), readonly: true };
+  const device = await onceOpened(context, below, password, named, async (opened) => {
+    const { hash } = opened.repository.parameters;
+    const secretSha256 = bytesToHex(nodeCryptoEngine.sha256(opened.contentSecret));
+    return await deviceOfIdentity(ENROLL_TOOLS, account, identity, { hash, secretSha256 });
+  });
+  await saveConnectionBelow(context, below, password, device, named);
+}
+
+async function saveConnectionBelow(
+  context: CommandContext,
+  below: ApiServer | BlobStorage,
+  password: string,
+  device: DeviceState,
+  values: ConnectFlagValues,
+): Promise<void> {
+  const { account } = device.secrets;
+  await saveDevice(context.configFile, device);
   const options = {
-    ...connectionOptions(context, named),
+    ...connectionOptions(context, namedAs(values, account)),
     fields: sealedMark(account),
     password,
   };
   if ("url" in below) await connectServer(below, { ...options, clientVersion: VERSION });
   else await connectRepository(below, options);
   await finishConnect(context, password);
-  tellConnected(context, enrolled);
 }
 
 async function enrollIn(
@@ -230,17 +274,6 @@ async function newAccountPassword(
   );
 }
 
-/** SECURITY: from a terminal alone, so that no file and no environment on this computer holds what deletes. */
-async function askDeletePassword(context: CommandContext): Promise<string> {
-  context.out.flush();
-  return await askNewPassword(
-    "Choose another password, for deleting: ",
-    new SejfError("SEJF_INVALID_ARGUMENT", "the delete password is typed on a terminal", {
-      hint: "it is never taken from the environment, a file or a pipe",
-    }),
-  );
-}
-
 function noPassword(variable: string): SejfError {
   return new SejfError("SEJF_INVALID_ARGUMENT", "no password was given for the account", {
     hint: `give it in ${variable}, or run the command on a terminal`,
@@ -252,7 +285,7 @@ function deviceOptions({ deviceName }: SealedWish, { rememberKey }: Values): New
 }
 
 /** This client is the account, nobody else. */
-function namedAs(values: Values, account: string): ConnectFlagValues {
+function namedAs(values: ConnectFlagValues, account: string): ConnectFlagValues {
   const [overrideUsername, overrideHostname] = splitAccount(account);
   return { ...values, overrideUsername, overrideHostname };
 }

@@ -1,0 +1,106 @@
+/** `recover`: everything back with the recovery kit, whatever is left beside it. Spec: sealed 3. */
+import { resolve } from "node:path";
+import { parseApiServer } from "../../repository/index.ts";
+import { addDevice, resetOnServer } from "../../sealing/index.ts";
+import { type Command, defineCommand } from "../command.ts";
+import type { CommandContext } from "../context.ts";
+import { type FlagValues, flag, text } from "../flags.ts";
+import { newDeletePassword, newPasswordOf } from "../shared/account-command.ts";
+import { CONNECT_FLAGS, openUnconnected } from "../shared/connect-flags.ts";
+import { FILESYSTEM_FLAGS, filesystemConnection } from "../shared/filesystem-flags.ts";
+import { type RecoveryKit, readRecoveryKit } from "../shared/recovery-kit-input.ts";
+import { connectWithKit, saveServerConnection } from "../shared/sealed-connect.ts";
+import { ENROLL_TOOLS } from "../shared/sealed-open.ts";
+import { unsealFolder } from "../shared/unseal-folder.ts";
+import { usageError } from "../usage-error.ts";
+
+const flags = {
+  recoveryKit: text("The recovery kit, or a file with what somebody typed from the paper", {
+    required: true,
+    placeholder: "FILE",
+  }),
+  url: text("The server, where the kit does not say it or it has moved", { placeholder: "URL" }),
+  serverCertFingerprint: text("Its certificate's fingerprint (SHA-256)", { placeholder: "HEX" }),
+  account: text("The account, where the kit does not say it", { placeholder: "USER@HOST" }),
+  deviceName: text("How people call this device", { placeholder: "NAME" }),
+  rememberKey: flag("Keep the account's key on this device, which then reads without a password"),
+  deletePassword: flag("Ask for a new delete password too, on the terminal alone"),
+  folder: text("Only a restored sealed snapshot is left: its folder", { placeholder: "FOLDER" }),
+  ...FILESYSTEM_FLAGS,
+  path: text("Only the repository is left: its folder; its password is asked for", {
+    placeholder: "PATH",
+  }),
+  ...CONNECT_FLAGS,
+};
+type Values = FlagValues<typeof flags>;
+
+export const command: Command = defineCommand({
+  summary: "Get everything of a sealed account back with its recovery kit",
+  description:
+    "Three ways. With the account's server alone, which the kit names: the kit makes a new password (SEJF_NEW_PASSWORD for scripts), and this computer becomes a device of the account. With --path, from the repository itself and its password: a connection that reads. With --folder, from a sealed snapshot that any program restored: the files go to the target, as unseal does.",
+  flags,
+  arguments: [{ name: "target", help: "With --folder: where the files go" }],
+  async run(context, values, [target]) {
+    const kit = await readRecoveryKit(values.recoveryKit);
+    if (values.folder !== undefined) {
+      if (values.path !== undefined) throw usageError("--folder and --path exclude each other");
+      const folder = resolve(values.folder);
+      await unsealFolder(context, folder, resolve(target ?? `${folder}.unsealed`), kit.identity);
+      return 0;
+    }
+    if (target !== undefined)
+      throw usageError("a target goes with --folder", "restore from the connection that is made");
+    const account = (values.account ?? kit.account)?.toLowerCase();
+    if (account === undefined)
+      throw usageError("the kit does not say which account it is for", "give --account USER@HOST");
+    if (values.path === undefined) await byLogin(context, kit, account, values);
+    else await fromRepository(context, kit, account, { ...values, path: values.path });
+    return 0;
+  },
+});
+
+async function byLogin(
+  context: CommandContext,
+  kit: RecoveryKit,
+  account: string,
+  values: Values,
+): Promise<void> {
+  const url = values.url ?? kit.url;
+  if (url === undefined)
+    throw usageError(
+      "the kit names no server, and neither --path nor --folder was given",
+      "an account that lives in a repository comes back with --path",
+    );
+  await context.assertNoDeviceFile();
+  const fingerprint = values.serverCertFingerprint ?? kit.fingerprint;
+  const server = parseApiServer({ url, fingerprint });
+  const password = await newPasswordOf(context, account);
+  const deletePassword = values.deletePassword ? await newDeletePassword(context) : undefined;
+  const place = { url: server.url, fingerprint: server.fingerprint };
+  const { unlocked, documents } = await resetOnServer(ENROLL_TOOLS, place, account, kit.identity, {
+    password,
+    deletePassword,
+  });
+  const enrolled = await addDevice(ENROLL_TOOLS, unlocked, documents, account, {
+    name: values.deviceName ?? "recovered",
+    rememberKey: values.rememberKey,
+  });
+  await saveServerConnection(context, server, enrolled, values);
+  context.log.warn(
+    "The new password counts from now on. Escrow recipients and groups that the lost password's keyring knew are to be set anew; other devices go on backing up.",
+  );
+}
+
+async function fromRepository(
+  context: CommandContext,
+  kit: RecoveryKit,
+  account: string,
+  values: Values & { readonly path: string },
+): Promise<void> {
+  await using storage = await openUnconnected(context, filesystemConnection(values, context.env));
+  const password = await context.passwordToConnect();
+  await connectWithKit(context, storage, password, account, kit.identity, values);
+  context.log.info(
+    `Connected to read what ${account} stored. See \`sejf snapshot list\` and \`sejf restore\`; \`sejf repository disconnect\` removes the key from this computer.`,
+  );
+}
