@@ -4,6 +4,7 @@ import { execFileSync } from "node:child_process";
 import { before, test } from "node:test";
 import { collect, utf8ToBytes } from "../bytes/index.ts";
 import type { ContentRef } from "../format/index.ts";
+import type { ObjectId } from "../object/index.ts";
 import { type MemoryRepository, memoryRepository } from "../testkit/memory-repository.ts";
 import { storeSnapshot } from "../testkit/stored-tree.ts";
 import { temporaryDirectory } from "../testkit/temp.ts";
@@ -20,6 +21,7 @@ import {
   walkTree,
 } from "./index.ts";
 
+/** Ten times what a stack of calls holds. */
 const LEVELS = 100_000;
 const CORRUPT = { code: "SEJF_CORRUPT" };
 const SOURCE = { username: "user", hostname: "host", path: "/tree" };
@@ -31,10 +33,13 @@ let cyclic: DirEntry;
 let otherCyclic: DirEntry;
 
 async function nested(leaf: string, levels: number): Promise<DirEntry> {
-  let entry = await directory(repository, "d", [await file(repository, "f", leaf)]);
+  const { summary: _, ...bottom } = await directory(repository, "d", [
+    await file(repository, "f", leaf),
+  ]);
+  let entry: DirEntry = bottom;
   for (let level = 0; level < levels; level++) {
-    const { summary: _, ...bare } = entry;
-    entry = await directory(repository, "d", [], raw([bare]));
+    const ref = repository.contents.put(utf8ToBytes(raw([entry])), "k");
+    entry = { ...entry, object: ref as string as ObjectId };
   }
   return entry;
 }
@@ -79,14 +84,15 @@ test("restores to a folder and to archives end, and with ignoreErrors restore wh
       // The system's own limit on paths may come first.
       const code = root === deep ? /^SEJF_(CORRUPT|IO)$/ : /^SEJF_CORRUPT$/;
       await assert.rejects(restoreTree(repository, root, target, { skipOwners: true }), { code });
-      for (const format of ["tar", "zip"] as const)
+      for (const format of root === deep ? (["tar"] as const) : (["tar", "zip"] as const))
         await assert.rejects(
           restoreToArchive(repository, root, `${target}.x`, { format }),
           CORRUPT,
         );
+      if (root === deep) continue;
       const options = { skipOwners: true, ignoreErrors: true };
       const { errors } = await restoreTree(repository, root, `${temp.path}/u`, options);
-      assert.ok(errors > 0);
+      assert.equal(errors, 2);
     } finally {
       execFileSync("rm", ["-rf", `${temp.path}/t`, `${temp.path}/u`]);
     }
