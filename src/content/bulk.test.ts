@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { inspect } from "node:util";
@@ -15,6 +15,7 @@ import type {
   LocalStat,
   RestoreBatch,
 } from "../format/index.ts";
+import { type ObjectId, readObject } from "../object/index.ts";
 import { TestRepository } from "../testkit/direct-contents.ts";
 import { FaultStorage } from "../testkit/fault-storage.ts";
 import { SeededRandom } from "../testkit/random.ts";
@@ -246,5 +247,46 @@ for (const [path, threads] of Object.entries(PATHS)) {
     for (const result of results.values())
       for (const { ref } of piecesOf(result)) assert.notEqual(await other.stat(ref), undefined);
     assert.deepEqual((await other.verify({ fullPercent: 100 })).problems, []);
+  });
+}
+
+for (const [path, threads] of Object.entries(PATHS)) {
+  test(`${path}: an object that claims to be small and decompresses to a flood is refused`, async () => {
+    await using folder = await temporaryDirectory();
+    const repository = new TestRepository();
+    await using contents = await repository.open({ threads });
+    const { compression } = contents;
+    const flood = new Uint8Array(64 << 20);
+    const bomb = compressorByName("zstd", compression).compress(flood);
+    assert.ok(bomb.length < 100_000);
+    const ref = await contents.write(bomb, { prefix: "" });
+    await contents.flush();
+    const lengthBytes = 5;
+    async function* batches(): AsyncGenerator<RestoreBatch> {
+      yield {
+        directory: folder.path,
+        files: [
+          {
+            job: 0,
+            name: "f",
+            pieces: [{ ref, lengthBytes, objectCompressed: true }],
+            sizeBytes: lengthBytes,
+            attributes: {},
+            options: {
+              overwrite: true,
+              atomically: false,
+              sparse: false,
+              fsync: false,
+              ignorePermissionErrors: true,
+            },
+          },
+        ],
+      };
+    }
+    for await (const page of contents.restoreFiles(batches()))
+      for (const result of page) assert.equal(result.ok ? "ok" : result.code, "SEJF_CORRUPT");
+    assert.deepEqual(readdirSync(folder.path), []);
+    const object = `Z${ref}` as ObjectId;
+    await assert.rejects(readObject(contents, object, 1000), { code: "SEJF_CORRUPT" });
   });
 }
