@@ -28,7 +28,8 @@ import type { SessionMethodOptions } from "./method-options.ts";
 
 const MAX_REAUTHORIZE_MS = 10_000;
 const DEFAULT_REAUTHORIZE_MS = 5000;
-const DEFAULT_STALENESS_MS = 10_000;
+/** With the pause between looks less than ten seconds: what was changed elsewhere counts by then. */
+const DEFAULT_STALENESS_MS = 4000;
 /** When the repository cannot be asked so often, the session ends: it might have no right to be there any more. */
 const MAX_FAILED_CHECKS = 6;
 const MAX_NAME_LENGTH = 256;
@@ -86,7 +87,7 @@ async function serve(call: GrpcServerCall, parts: SessionParts): Promise<void> {
 /** @throws GrpcError PERMISSION_DENIED; UNAVAILABLE when there were too many failures. */
 async function logIn(
   call: GrpcServerCall,
-  { options }: SessionParts,
+  { options, freshness }: SessionParts,
 ): Promise<{
   readonly login: Login;
   readonly account: Account;
@@ -103,6 +104,7 @@ async function logIn(
   let login: Login;
   try {
     const { signal } = call;
+    await freshness.ensure();
     const request = { name, password, address: addressOf(call.peer), door: "grpc" } as const;
     login = await options.loginGate.login(request, { signal });
   } catch (error) {
@@ -122,6 +124,7 @@ function watch(session: AccountSession, login: Login, parts: SessionParts): () =
   let isLooking = false;
   let failures = 0;
   const look = async (): Promise<void> => {
+    await parts.freshness.ensure();
     const principal = await login.renew();
     if (principal?.role !== "account") {
       const why = `access denied for ${session.account}: the account is gone or its password is another`;

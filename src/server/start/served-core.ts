@@ -50,6 +50,8 @@ const QUIET = (): void => {};
 
 /** What has no life of its own: it works when it is asked. */
 interface Rooms {
+  /** Sees what others have published, and forgets what was read before. */
+  readonly refresh: (options?: CallOptions) => Promise<void>;
   readonly accounts: AccountBook;
   readonly rules: AccessRules;
   readonly holdings: Holdings;
@@ -130,6 +132,7 @@ function roomsOf({ repository, contentAccess, clock, random, audit, log }: CoreO
   const refresh = async (call?: CallOptions): Promise<void> => {
     await repository.refresh(call);
     accounts.refresh();
+    rules.refresh();
     holdings.refresh();
   };
   const sealed: SealedRoom = new SealedRoom({
@@ -146,6 +149,7 @@ function roomsOf({ repository, contentAccess, clock, random, audit, log }: CoreO
     accounts,
     flush,
     rules,
+    refresh,
     sealed,
     holdings,
     sessions: createSessionRegistry(),
@@ -212,6 +216,7 @@ function sessionMethodOf(options: CoreOptions, rooms: Rooms): GrpcMethod | undef
     log,
     clock,
     maxConcurrency: maxConcurrency > 0 ? maxConcurrency : undefined,
+    refresh: rooms.refresh,
   });
 }
 

@@ -3,7 +3,7 @@ import { errorFromUnknown } from "../../errors/index.ts";
 import type { DirectRepository } from "../../repository/index.ts";
 import type { StoredAccount } from "../accounts/index.ts";
 import type { HoldingMode } from "../holding/index.ts";
-import type { SealedAccountStatus } from "../sealed/index.ts";
+import { describeSealed, type SealedAccountStatus, SEEN_OF_SEALED } from "../sealed/index.ts";
 import type { ServerLog } from "../types.ts";
 import type { ServedCore } from "./served-core.ts";
 
@@ -21,6 +21,7 @@ export interface TrustFacts {
 }
 
 const MAX_NAMES = 10;
+const PAD: string = " ".repeat(16);
 const DAY_NS = 86_400_000_000_000n;
 
 /** Paragraphs, one line each. */
@@ -56,24 +57,15 @@ export function trustLines(facts: TrustFacts): readonly string[] {
 /** What they say of themselves; the server could not tell. */
 function sealedLines(sealed: readonly SealedFacts[]): readonly string[] {
   if (sealed.length === 0) return [];
-  const lines = sealed.slice(0, MAX_NAMES).map(sealedLine);
+  const lines = sealed
+    .slice(0, MAX_NAMES)
+    .map((one) => `${PAD}${one.name} is ${describeSealed(one)}.`);
   const more = sealed.length - lines.length;
   return [
     ...lines,
-    ...(more > 0 ? [`                … and ${more} more sealed accounts.`] : []),
-    "What this server sees of sealed accounts: when they back up and how much, lengths and order of the pieces, and which accounts share pieces; no names, no paths, no data.",
+    ...(more > 0 ? [`${PAD}… and ${more} more sealed accounts.`] : []),
+    `What this server sees of sealed accounts: ${SEEN_OF_SEALED}.`,
   ];
-}
-
-function sealedLine({ name, enrolled, devices, readers, escrow }: SealedFacts): string {
-  const start = `                ${name} is sealed: `;
-  if (enrolled === undefined) return `${start}nobody has used its enrollment code yet.`;
-  const others =
-    escrow.length === 0
-      ? "its user alone"
-      : `its user, and by the word of its client whoever has the keys of ${escrow.join(", ")}`;
-  const unattended = readers === 0 ? "" : `, ${readers} of them without the password`;
-  return `${start}${others}; ${devices} ${devices === 1 ? "device" : "devices"}${unattended}.`;
 }
 
 function names(accounts: readonly StoredAccount[]): string {
