@@ -24,4 +24,9 @@ export {
 } from "./authorize/index.ts";
 export { startServer } from "./start/index.ts";
 export type { RunningServer, StartServerOptions } from "./start/index.ts";
-export { type EnrollmentCode, issueEnrollmentCode } from "./sealed/index.ts";
+export {
+  describeAccounts,
+  type EnrollmentCode,
+  issueEnrollmentCode,
+  SEEN_OF_SEALED,
+} from "./sealed/index.ts";

@@ -46,6 +46,12 @@ test("server user: a sealed account gets a code, another one until somebody used
     ["add", "bob@desk", "--user-password=sejf-token-x"],
   ])
     assert.notEqual((await home.run(["server", "user", ...args])).exitCode, 0, args.join(" "));
+  const status = (await home.ok(["repository", "status"])).stdout;
+  assert.match(
+    status,
+    /alice@laptop is sealed: nobody has used its enrollment code yet; it deletes nothing/,
+  );
+  assert.match(status, /mary@home is managed: whoever runs the server/);
   const state = JSON.stringify(await home.json(["server", "user", "list", "--json"]));
   assert.ok(!state.includes(second) && !state.includes("bob@desk"), state);
 });

@@ -1,6 +1,7 @@
 /** `repository status`: who can read and delete the data, and what the repository is like. */
 import type { BlobMetadata, ConnectionInfo } from "../../blob/index.ts";
 import { bytesToHex } from "../../bytes/index.ts";
+import { errorFromUnknown } from "../../errors/index.ts";
 import {
   EPOCH_STATE_PREFIXES,
   type RepositoryFormat,
@@ -50,6 +51,7 @@ export const command: Command = defineCommand({
       return 0;
     }
     tellTrust(context, connection);
+    await tellAccounts(context);
     tellClient(context, connection.config);
     await tellStorage(context, connection);
     tellFormat(context, connection);
@@ -121,6 +123,26 @@ function tellTrust(context: CommandContext, { access, storage }: Connection): vo
     );
   }
   context.out.line();
+}
+
+/** Accounts that a server lets in, when there are any. What is wrong with them is another command's to say. */
+async function tellAccounts(context: CommandContext): Promise<void> {
+  const { out, clock, random } = context;
+  const { describeAccounts, SEEN_OF_SEALED } = await import("../../server/index.ts");
+  let lines: readonly string[];
+  try {
+    await using repository = await context.openDirectRepository();
+    lines = await describeAccounts(repository, clock, random);
+  } catch (error) {
+    context.signal.throwIfAborted();
+    lines = [errorFromUnknown(error, "reading the accounts").message];
+  }
+  if (lines.length === 0) return;
+  out.line("Accounts of a server on this repository, and who reads what they store:");
+  for (const line of lines) out.line(`  ${line}`);
+  if (lines.some((line) => line.includes(" is sealed: ")))
+    out.line(`Of sealed accounts this repository shows: ${SEEN_OF_SEALED}`);
+  out.line();
 }
 
 async function tellStorage(context: CommandContext, { storage }: Connection): Promise<void> {

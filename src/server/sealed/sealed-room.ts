@@ -13,6 +13,7 @@ import { Freshness } from "../sessions/freshness.ts";
 import type { SharedFlush } from "../sessions/index.ts";
 import type { Account, AuditLog, ServerLog } from "../types.ts";
 import { Admission, type SealedAdmission } from "./admission.ts";
+import { type SealedAccountStatus, statusOf } from "./describe.ts";
 import { Devices } from "./devices.ts";
 import { Documents } from "./documents.ts";
 import { Enrollment } from "./enrollment.ts";
@@ -38,18 +39,6 @@ export interface SealedRoomOptions {
   /** How old the view of what others wrote may be when something is decided. Default 2 s. */
   readonly stalenessMs?: number | undefined;
   readonly engine?: CryptoEngine | undefined;
-}
-
-/** How an account of this server is sealed, for people. */
-export interface SealedAccountStatus {
-  /** RFC 3339; `undefined`: nobody has used its enrollment code yet. */
-  readonly enrolled: string | undefined;
-  readonly devices: number;
-  /** Devices that can read unattended. */
-  readonly readers: number;
-  /** Fingerprints of recipients beside the account's own, as its client said at enrollment. */
-  readonly escrow: readonly string[];
-  readonly hasDeletePassword: boolean;
 }
 
 const DEFAULT_STALENESS_MS = 2000;
@@ -121,17 +110,7 @@ export class SealedRoom {
 
   /** Of an account that was added as a sealed one. */
   async statusOf(name: string, options?: CallOptions): Promise<SealedAccountStatus> {
-    const account = await this.#records.account(name, options);
-    const devices = [...(account?.devices.values() ?? [])].filter(
-      ({ revoked }) => revoked === undefined,
-    );
-    return {
-      enrolled: account?.login?.enrolled,
-      devices: devices.length,
-      readers: devices.filter(({ scope }) => scope === "reader").length,
-      escrow: account?.login?.escrow ?? [],
-      hasDeletePassword: account?.login?.delete !== undefined,
-    };
+    return statusOf(await this.#records.account(name, options));
   }
 
   /** Forgets what was read of the repository. */
