@@ -61,12 +61,18 @@ const storing: StoreFilesTools = {
 };
 
 let last: Promise<void> = Promise.resolve();
+let isEnding = false;
 port.on("message", (message: ToThread) => {
   if (message.op === "pack") packs.grant(message);
-  else last = last.then(() => run(message));
+  else if (message.op === "end") {
+    isEnding = true;
+    // Without it nothing keeps the thread.
+    port.close();
+  } else last = last.then(() => run(message));
 });
 
 async function run(job: ThreadJob): Promise<void> {
+  if (isEnding) return;
   try {
     const reply = await perform(job);
     post(reply, reply.op === "files" ? [reply.records.buffer] : []);

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { compressorByName, decompressPayload, payloadCompressorId } from "../../compress/index.ts";
 import type { Compressor } from "../../compress/index.ts";
 import { portableCryptoEngine } from "../../crypto/index.ts";
+import { isSejfError } from "../../errors/index.ts";
 import {
   type CodecParameters,
   type ContentPiece,
@@ -686,4 +687,21 @@ test("engine: an abort stops soon with its reason, and the engine goes on workin
   );
   for (const ref of refs)
     assert.ok(host.entries.has(ref), "a content that was claimed before the abort was stored");
+});
+
+test("engine: closed while its threads still start, the process lives and what waited is told", async () => {
+  await using folder = await temporaryDirectory();
+  fs.writeFileSync(join(folder.path, "f"), "hardly begun");
+  const tree = new Map([[folder.path, ["f"]]]);
+  for (let round = 0; round < 12; round++) {
+    const engine = openEngine(new FolderHost(folder.path), PLAIN);
+    const outcome = upload(engine, batchesOf(tree, PLAIN)).then(
+      (results) => results.get(0)?.ok,
+      (error: unknown) => error,
+    );
+    for (let turn = 0; turn < 8 * round; turn++) await new Promise(setImmediate);
+    await engine.close();
+    const told = await outcome;
+    assert.ok(told === true || isSejfError(told, "SEJF_CANCELLED"), String(told));
+  }
 });

@@ -224,6 +224,11 @@ export type ThreadJob =
   | VerifyJob
   | RestoreJobMessage
   | PiecesJob;
-export type ToThread = ThreadJob | PackGrant;
+/** Ends the thread after the job that runs. */
+export interface EndThread {
+  readonly op: "end";
+}
+
+export type ToThread = ThreadJob | PackGrant | EndThread;
 export type JobReply = FilesReply | SegmentReply | DoneReply | ReadReply | FailedReply;
 export type FromThread = JobReply | WantPack | FullPack;

@@ -6,6 +6,7 @@ import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
 import { assert, SejfError } from "../../errors/index.ts";
 import type {
+  EndThread,
   FromThread,
   FullPack,
   JobReply,
@@ -17,6 +18,9 @@ import type {
 
 /** Jobs at a thread: one that runs and one that follows without a pause. */
 const JOBS_AT_THREAD = 2;
+
+/** A thread's longest job takes far less. */
+const END_MS = 30_000;
 
 /** Heap of young objects of a thread; contents never lie in it. */
 const YOUNG_GENERATION_MB = 8;
@@ -59,6 +63,7 @@ export class ThreadPool {
   readonly #queue: Queued[] = [];
   #lastJob = 0;
   #failure: SejfError | undefined;
+  #ended: Promise<unknown> | undefined;
 
   constructor(maxThreads: number, dataFor: (thread: number) => ThreadData, events: PoolEvents) {
     this.#maxThreads = maxThreads;
@@ -108,12 +113,12 @@ export class ThreadPool {
     this.#waiting.clear();
     this.#queue.length = 0;
     this.#events.onFailure(error);
-    for (const { worker } of this.#threads) void worker.terminate();
+    this.#ended = Promise.all(this.#threads.map(async ({ worker }) => endThread(worker)));
   }
 
   async close(): Promise<void> {
     this.fail(new SejfError("SEJF_CANCELLED", "the store was closed"));
-    await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
+    await this.#ended;
   }
 
   #dispatch(): void {
@@ -191,4 +196,21 @@ export class ThreadPool {
     }
     this.#dispatch();
   }
+}
+
+/**
+ * Asks the thread to end, and waits for it. It is not stopped from outside: a thread that is stopped while it loads a
+ * native module, or while one calls back, takes the whole process with it.
+ */
+async function endThread(worker: Worker): Promise<void> {
+  if (worker.threadId === -1) return;
+  const exited = new Promise<void>((resolve) => {
+    worker.once("exit", () => resolve());
+    worker.once("error", () => resolve());
+  });
+  worker.ref();
+  worker.postMessage({ op: "end" } satisfies EndThread);
+  const timer = setTimeout(() => void worker.terminate(), END_MS);
+  await exited;
+  clearTimeout(timer);
 }
