@@ -6,9 +6,9 @@
 import type { Http2Stream } from "node:http2";
 import type { CallOptions, OwnedBytes } from "../../bytes/index.ts";
 import type { MessageParts } from "../wire/envelopes.ts";
-import type { BufferPool } from "./buffer-pool.ts";
+import { BufferPool, unfilled } from "./buffer-pool.ts";
 import type { ByteBudget } from "./byte-budget.ts";
-import { framePrefix, MAX_MESSAGE_BYTES, PREFIX_BYTES } from "./frames.ts";
+import { framePrefix, MAX_MESSAGE_BYTES, PREFIX_BYTES, putPrefix } from "./frames.ts";
 import { Inbox, streamEnded } from "./inbox.ts";
 import { StallWatch } from "./stall-watch.ts";
 import { GrpcError } from "./status.ts";
@@ -38,6 +38,7 @@ const SMALL_BYTES = 64 << 10;
 const DEFAULT_QUEUED_BYTES = 4 << 20;
 /** Messages up to this are copied behind their prefix instead of being written in pieces. */
 const JOIN_BYTES = 4096;
+const SPARE_JOINED_BYTES: number = 8 << 20;
 
 interface Waiting {
   readonly lengthBytes: number;
@@ -54,6 +55,8 @@ export class MessageChannel {
   readonly #stall: StallWatch;
   /** Rooms that are not sent yet. */
   readonly #rooms = new Set<SendRoom>();
+  /** What many messages are joined in. */
+  #joined: BufferPool | undefined;
   #budgetKey = "";
   #receivedBytes = 0;
   #queuedBytes = 0;
@@ -131,8 +134,7 @@ export class MessageChannel {
    * before ahead. The parts must not change afterwards. @throws GrpcError RESOURCE_EXHAUSTED for a message that is too long, UNAVAILABLE when the stream has ended.
    */
   async send(parts: MessageParts, room?: SendRoom): Promise<void> {
-    let lengthBytes = 0;
-    for (const part of parts) lengthBytes += part.byteLength;
+    const lengthBytes = lengthOf(parts);
     const prefix = framePrefix(lengthBytes, this.#maxMessageBytes);
     if (room === undefined) await this.#queue(lengthBytes);
     if (!this.#isWritable) {
@@ -146,14 +148,19 @@ export class MessageChannel {
 
   /** As `send` for many short messages, in one piece. They are copied. */
   async sendAll(messages: readonly MessageParts[]): Promise<void> {
-    const joined = joinFrames(messages, this.#maxMessageBytes);
-    await this.#queue(joined.byteLength);
+    this.#joined ??= new BufferPool(SPARE_JOINED_BYTES);
+    const joined = joinFrames(messages, this.#maxMessageBytes, this.#joined);
+    const { byteLength } = joined;
+    await this.#queue(byteLength);
     if (!this.#isWritable) {
-      this.#sent(joined.byteLength);
+      this.#sent(byteLength);
       throw streamEnded();
     }
     this.#stall.moved();
-    this.#stream.write(joined, () => this.#sent(joined.byteLength));
+    this.#stream.write(joined, () => {
+      this.#joined?.give(joined);
+      this.#sent(byteLength);
+    });
   }
 
   /**
@@ -233,18 +240,27 @@ export class MessageChannel {
 }
 
 /** @throws GrpcError RESOURCE_EXHAUSTED for a message that is too long. */
-function joinFrames(messages: readonly MessageParts[], maxBytes: number): OwnedBytes {
-  const lengths = messages.map((parts) => parts.reduce((sum, part) => sum + part.byteLength, 0));
-  const total = lengths.reduce((sum, length) => sum + PREFIX_BYTES + length, 0);
-  const joined = new Uint8Array(Buffer.allocUnsafeSlow(total).buffer);
+function joinFrames(
+  messages: readonly MessageParts[],
+  maxBytes: number,
+  buffers?: BufferPool,
+): OwnedBytes {
+  let total = 0;
+  for (const parts of messages) total += PREFIX_BYTES + lengthOf(parts);
+  const joined = buffers?.take(total) ?? unfilled(total);
   let at = 0;
-  for (const [index, parts] of messages.entries()) {
-    joined.set(framePrefix(lengths[index] ?? 0, maxBytes), at);
-    at += PREFIX_BYTES;
+  for (const parts of messages) {
+    at = putPrefix(joined, at, lengthOf(parts), maxBytes);
     for (const part of parts) {
       joined.set(part, at);
       at += part.byteLength;
     }
   }
   return joined;
+}
+
+function lengthOf(parts: MessageParts): number {
+  let length = 0;
+  for (const part of parts) length += part.byteLength;
+  return length;
 }

@@ -13,6 +13,7 @@ import {
   type TextMap,
 } from "./fields.ts";
 import * as messages from "./messages.ts";
+import { readContentName, writeContentHead } from "./short-cuts.ts";
 
 export interface RequestBodies {
   initializeSession: messages.InitializeSessionRequest;
@@ -152,6 +153,11 @@ export function decodeRequest(data: Uint8Array): SessionRequest {
 
 /** @throws SEJF_CORRUPT. Bytes inside of the body are views of `data`. */
 export function decodeResponse(data: Uint8Array): SessionResponse {
+  const named = readContentName(data);
+  if (named !== undefined) {
+    const { requestId, contentId } = named;
+    return { requestId, hasMore: false, response: { kind: "writeContent", body: { contentId } } };
+  }
   let requestId = 0n;
   let hasMore = false;
   let response: AnyResponse | undefined;
@@ -171,12 +177,19 @@ export function decodeResponse(data: Uint8Array): SessionResponse {
   return { requestId, hasMore, response };
 }
 
+const NO_TRACE: TextMap = {};
+
 /** The data of a content is not copied: it must not change until it was sent. */
 export function encodeRequest(
   requestId: bigint,
   request: AnyRequest,
-  traceContext: TextMap = {},
+  traceContext: TextMap = NO_TRACE,
 ): MessageParts {
+  if (request.kind === "writeContent" && traceContext === NO_TRACE) {
+    const head = writeContentHead(requestId, request.body);
+    const { data } = request.body;
+    if (head !== undefined) return data.byteLength === 0 ? [head] : [head, data];
+  }
   const writer = newWriter();
   int64.write(writer, REQUEST_ID << 3, requestId);
   textMap.write(writer, lengthTag(TRACE_CONTEXT), traceContext);
