@@ -8,6 +8,7 @@ import { BLOB_COMMANDS } from "./registry/blob.ts";
 import { CACHE_COMMANDS } from "./registry/cache.ts";
 import { CONTENT_COMMANDS } from "./registry/content.ts";
 import { GENERAL_COMMANDS } from "./registry/general.ts";
+import { GROUP_COMMANDS } from "./registry/group.ts";
 import { INDEX_COMMANDS } from "./registry/indexes.ts";
 import { MANIFEST_COMMANDS } from "./registry/manifest.ts";
 import { POLICY_COMMANDS } from "./registry/policy.ts";
@@ -26,6 +27,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   cache: "Commands to manipulate local cache",
   content: "Commands to manipulate content in repository",
   device: "Commands to manage the devices of a sealed account",
+  group: "Commands of groups of sealed accounts that store equal data once",
   "index epoch": "Commands to view epochs",
   index: "Commands to manipulate content index",
   manifest: "Low-level commands to manipulate manifest items",
@@ -60,6 +62,7 @@ export const COMMANDS: readonly RegisteredCommand[] = [
   ...BLOB_COMMANDS,
   ...CACHE_COMMANDS,
   ...CONTENT_COMMANDS,
+  ...GROUP_COMMANDS,
   ...INDEX_COMMANDS,
   ...MANIFEST_COMMANDS,
   ...POLICY_COMMANDS,

@@ -15,7 +15,9 @@ import {
 import { connectServer, openServerRepository } from "../../rpc/index.ts";
 import { ACCOUNT_KEY_LABEL, parseCode } from "../../sealed/index.ts";
 import {
+  AccountGroups,
   addDevice,
+  type DeviceGroup,
   deviceOfIdentity,
   type DeviceState,
   type Enrolled,
@@ -38,7 +40,7 @@ import { newDeletePassword } from "./account-command.ts";
 import { confirmEscrow } from "./escrow.ts";
 import { type KitOutput, openKitOutput } from "./recovery-kit-output.ts";
 import type { SealedFlagValues, SealedWish } from "./sealed-flags.ts";
-import { ENROLL_TOOLS } from "./sealed-open.ts";
+import { ENROLL_TOOLS, telling } from "./sealed-open.ts";
 
 type Values = ConnectFlagValues & SealedFlagValues & { readonly deletePassword?: boolean };
 
@@ -68,11 +70,22 @@ export async function connectSealedOnServer(
       },
       await context.passwordOfAccount(account, "server"),
     );
+    const groups = new AccountGroups({
+      tools: ENROLL_TOOLS,
+      account,
+      unlocked,
+      device: undefined,
+      tell: telling(context),
+    });
+    await groups.follow();
     const { client } = unlocked;
     // oxlint-disable-next-line require-await -- the store takes a client that may have to be made
     const documents = documentsOfServer(async () => client ?? refuse());
     await documents.load("keyring");
-    enrolled = await addDevice(ENROLL_TOOLS, unlocked, documents, account, device);
+    enrolled = inGroup(
+      await addDevice(ENROLL_TOOLS, groups.unlocked, documents, account, device),
+      groups.device,
+    );
   } else {
     const password = await newAccountPassword(context, wish);
     const deletePassword =
@@ -278,6 +291,12 @@ function noPassword(variable: string): SejfError {
   return new SejfError("SEJF_INVALID_ARGUMENT", "no password was given for the account", {
     hint: `give it in ${variable}, or run the command on a terminal`,
   });
+}
+
+/** The further device seals as the others do. */
+function inGroup(enrolled: Enrolled, group: DeviceGroup | undefined): Enrolled {
+  const { device } = enrolled;
+  return { ...enrolled, device: { ...device, secrets: { ...device.secrets, group } } };
 }
 
 function deviceOptions({ deviceName }: SealedWish, { rememberKey }: Values): NewDeviceOptions {

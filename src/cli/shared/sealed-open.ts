@@ -81,11 +81,19 @@ export async function openSealedConnection(
     openBelow: async (token) => await openBelow(context, config, device, token),
     askPassword: async () => await context.passwordOfAccount(device.secrets.account, device.place),
     tools: ENROLL_TOOLS,
+    tell: telling(context),
     expire: expireBelow,
     acceptRollback: context.globals.acceptRollback
       ? async (missing) => await acceptRollback(context, missing)
       : undefined,
   });
+}
+
+/** What a login has to say beside: who joined a group, what the server says of one. */
+export function telling({
+  log,
+}: CommandContext): (level: "info" | "warn", message: string) => void {
+  return (level, message) => log[level](message);
 }
 
 /** SECURITY: what it says is what an attacker wants to be overlooked, so it is said in full, and asked. */

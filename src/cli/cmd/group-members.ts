@@ -1,0 +1,24 @@
+/** `group members`: who shares with this account. */
+import { type Command, defineCommand } from "../command.ts";
+import { JSON_FLAGS, JsonList } from "../output/json.ts";
+import { membersIn, withGroups } from "../shared/group-command.ts";
+
+export const command: Command = defineCommand({
+  summary: "List the members of a group, as its admin signed them",
+  flags: JSON_FLAGS,
+  arguments: [{ name: "group", help: "Its name here, or the beginning of its ID", required: true }],
+  async run(context, flags, [name = ""]) {
+    const members = await withGroups(
+      context,
+      async (groups) => await Promise.resolve(membersIn(groups.find(name))),
+    );
+    if (flags.json) {
+      const list = new JsonList(context.out, flags);
+      for (const member of members) list.add(member);
+      list.end();
+      return 0;
+    }
+    for (const { account } of members) context.out.line(account);
+    return 0;
+  },
+});

@@ -1,0 +1,82 @@
+/** What the commands of groups share: the account's groups, opened with its password and followed. */
+import { SejfError } from "../../errors/index.ts";
+import type { GroupMember } from "../../sealed/index.ts";
+import {
+  type AccountGroups,
+  groupNameOf,
+  type GroupState,
+  keepGroups,
+  needsSejfServer,
+  unlockDevice,
+} from "../../sealing/index.ts";
+import type { CommandContext } from "../context.ts";
+import { parseDuration } from "../output/duration.ts";
+import { usageError } from "../usage-error.ts";
+import { accountServer, ENROLL_TOOLS, telling } from "./sealed-open.ts";
+
+const DAY_MS = 24 * 3_600_000;
+
+/**
+ * Asks for the password; afterwards the device seals as the groups say. @throws SEJF_UNSUPPORTED where no sejf server keeps
+ * the account.
+ */
+export async function withGroups<T>(
+  context: CommandContext,
+  use: (groups: AccountGroups) => Promise<T>,
+): Promise<T> {
+  const { configFile } = context;
+  const { config, device } = await context.sealedConnection();
+  const { account } = device.secrets;
+  const server = accountServer(context, config, device);
+  if (server === undefined) throw needsSejfServer("a group");
+  const opened = await unlockDevice({
+    configFile,
+    device,
+    server,
+    askPassword: async () => await context.passwordOfAccount(account, device.place),
+    tools: ENROLL_TOOLS,
+    acceptRollback: context.globals.acceptRollback,
+    tell: telling(context),
+  });
+  const { groups } = opened;
+  if (groups === undefined) throw needsSejfServer("a group");
+  const result = await use(groups);
+  await keepGroups({ configFile, device: opened.device }, groups);
+  return result;
+}
+
+/** What this account is in it. */
+export function roleIn({ opened, pin, isAdmin }: GroupState): string {
+  if (opened !== undefined) return isAdmin ? "admin" : "member";
+  return pin.pending === true ? "pending" : "none";
+}
+
+/** As in `group list` and `group show`. */
+export function groupJson(state: GroupState): Record<string, unknown> {
+  const { pin, opened } = state;
+  return {
+    name: groupNameOf(pin),
+    id: pin.id,
+    epoch: pin.epoch,
+    role: roleIn(state),
+    used: pin.used === true,
+    members: opened?.group.members.map(({ account }) => account) ?? null,
+  };
+}
+
+/** As the admin signed them. @throws SEJF_NOT_FOUND while the account is no member. */
+export function membersIn({ opened, pin }: GroupState): readonly GroupMember[] {
+  if (opened !== undefined) return opened.group.members;
+  throw new SejfError("SEJF_NOT_FOUND", `this account is no member of ${groupNameOf(pin)} (yet)`, {
+    hint: "an admin of the group lets it in",
+  });
+}
+
+/** `7d`, or a duration such as `12h`. @throws SEJF_INVALID_ARGUMENT. */
+export function parseLifeMs(name: string, text: string): number {
+  const days = /^(\d{1,4})d$/.exec(text);
+  const ms =
+    days === null ? Number((parseDuration(text) ?? 0n) / 1_000_000n) : Number(days[1]) * DAY_MS;
+  if (ms > 0) return ms;
+  throw usageError(`${name}: ${JSON.stringify(text)} is no time`, "expected one such as 7d or 12h");
+}
