@@ -15,9 +15,11 @@ export function isServersTask(
   repository: Repository,
   { username, hostname }: SnapshotSource,
 ): repository is ServedRepository {
-  const { identity, applyRetention } = repository;
+  const { identity } = repository;
   return (
-    applyRetention !== undefined && username === identity.username && hostname === identity.hostname
+    typeof repository.applyRetention === "function" &&
+    username === identity.username &&
+    hostname === identity.hostname
   );
 }
 
