@@ -204,6 +204,20 @@ export interface PasswordReset {
   readonly keyring: VersionedDocument;
 }
 
+/** The label of a signed request for new keys. */
+export const REKEY_LABEL = "sejf rekey v1";
+
+/** POST `rekey`, with a session: other keys for the account. Of its devices only the certified one goes on. */
+export interface AccountRekey {
+  /**
+   * Line signed with `REKEY_LABEL` by the key that the account has had, over `{"v":1,"account","login","recipient",
+   * "signingKey","certificate","keyringSha256","policiesSha256"?,"time"}`.
+   */
+  readonly signed: string;
+  readonly keyring: VersionedDocument;
+  readonly policies?: VersionedDocument | undefined;
+}
+
 /** GET `heads`: of every source the newest complete snapshot of each device, for devices that read no contents. */
 export interface ServedHead {
   readonly manifestId: string;

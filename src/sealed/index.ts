@@ -105,6 +105,7 @@ export {
 export type * from "./account-service.ts";
 export {
   ACCOUNT_SERVICE_PATH,
+  REKEY_LABEL,
   RESET_LABEL,
   RESET_START_LABEL,
   TOKEN_PREFIX,

@@ -86,7 +86,7 @@ export async function unlockKeyring(lock: KeyringLock, text: string): Promise<Ow
   const { key, commit } = await deriveKeys(lock, salt, params);
   if (!equalSecrets(commit, shape.bytes("commit", 32)))
     throw new SejfError("SEJF_INVALID_PASSWORD", `wrong password for ${lock.account}`, {
-      hint: "or the account key on this device is another account's",
+      hint: "or the account key on this device is another account's, or one that it had before",
     });
   try {
     const plain = xchacha20poly1305(key, nonce, aadOf(lock.account, params, salt)).decrypt(

@@ -52,6 +52,8 @@ export interface Keyring {
   readonly version: number;
   /** `AGE-SECRET-KEY-PQ-1…`. */
   readonly identity: string;
+  /** Those that the account had before, the newest first; absent: none. They open what was stored then. */
+  readonly formerIdentities?: readonly string[] | undefined;
   readonly repository: {
     readonly id: string;
     readonly hash: string;
@@ -89,6 +91,7 @@ export function decodeKeyring(plaintext: Uint8Array, highestSeen: number): Keyri
   return {
     version,
     identity: shape.text("identity"),
+    ...(shape.has("formerIdentities") ? { formerIdentities: shape.texts("formerIdentities") } : {}),
     repository: {
       id: repository.text("id"),
       hash: repository.text("hash"),

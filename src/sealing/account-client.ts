@@ -3,6 +3,7 @@ import type { CallOptions } from "../bytes/index.ts";
 import { SejfError } from "../errors/index.ts";
 import {
   ACCOUNT_SERVICE_PATH,
+  type AccountRekey,
   JsonShape,
   type LoginFinish,
   type LoginStart,
@@ -98,6 +99,11 @@ export class AccountClient {
 
   async reset(body: PasswordReset, options?: CallOptions): Promise<void> {
     await this.#call("POST", "reset", body, options);
+  }
+
+  /** Needs a session, which ends by it as all others do. */
+  async rekey(body: AccountRekey, options?: AccountCallOptions): Promise<void> {
+    await this.#call("POST", "rekey", body, options);
   }
 
   /** `undefined`: there is none. */

@@ -1,6 +1,7 @@
 /** What a device holds of one sealed account, and what it is good for. Spec: sealed 3. */
 import type { OwnedBytes } from "../bytes/index.ts";
 import type { GroupParams, KnownGroup } from "../sealed/index.ts";
+import type { FormerKeys } from "./former-keys.ts";
 
 /** The group whose secret new chunks are sealed under. */
 export interface DeviceGroup extends KnownGroup {
@@ -30,6 +31,8 @@ export interface DeviceSecrets {
     readonly certificate: string;
   };
   readonly keyringVersion: number;
+  /** Of the time before the account was given new keys, the newest first; absent: there was none. */
+  readonly former?: readonly FormerKeys[] | undefined;
   readonly group?: DeviceGroup | undefined;
 }
 
@@ -39,6 +42,8 @@ export interface AccountOpener {
   identity(): Promise<string>;
   /** Ed25519 seed of the account, for policies and certificates. @throws as `identity`. */
   signingSeed(): Promise<OwnedBytes>;
+  /** Those of the time before the account was given new keys. @throws as `identity`. */
+  formerIdentities?(): Promise<readonly string[]>;
 }
 
 /** `user` and `host`. */

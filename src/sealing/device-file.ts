@@ -38,6 +38,8 @@ export interface DeviceState {
   readonly repository: { readonly hash: string; readonly secretSha256: string };
   /** The account's identity line, where the user chose to keep it. */
   readonly identity: string | undefined;
+  /** Beside it, those that it had before; absent: none. */
+  readonly formerIdentities?: readonly string[] | undefined;
   readonly policyVersion: number;
   readonly heads: HeadMemory;
   readonly last: StoredLast;
@@ -152,6 +154,7 @@ function encodeDevice(state: DeviceState): string {
     opaqueKey: state.opaqueKey,
     repository: state.repository,
     identity: state.identity,
+    formerIdentities: state.formerIdentities,
     recipient: secrets.recipient,
     escrow: secrets.escrow,
     accountKey: bytesToBase64Url(secrets.accountKey),
@@ -159,6 +162,10 @@ function encodeDevice(state: DeviceState): string {
     accountSigningKey: bytesToBase64Url(secrets.accountSigningKey),
     device: { ...device, seed: bytesToBase64Url(device.seed) },
     keyringVersion: secrets.keyringVersion,
+    former: secrets.former?.map(({ pathKey, signingKey }) => ({
+      pathKey: bytesToBase64Url(pathKey),
+      signingKey: bytesToBase64Url(signingKey),
+    })),
     group: group === undefined ? undefined : encodeGroup(group),
     policyVersion: state.policyVersion,
     ...state.heads.toJson(),
@@ -197,6 +204,14 @@ function decodeDevice(json: unknown): DeviceState {
         certificate: device.text("certificate"),
       },
       keyringVersion: shape.integer("keyringVersion"),
+      ...(shape.has("former")
+        ? {
+            former: shape.objects("former").map((one) => ({
+              pathKey: one.bytes("pathKey", 32),
+              signingKey: one.bytes("signingKey", 32),
+            })),
+          }
+        : {}),
       group: shape.has("group") ? decodeGroup(shape.object("group")) : undefined,
     },
     place,
@@ -207,6 +222,7 @@ function decodeDevice(json: unknown): DeviceState {
       secretSha256: repository.hex("secretSha256", 32),
     },
     identity: optional(shape, "identity"),
+    ...(shape.has("formerIdentities") ? { formerIdentities: shape.texts("formerIdentities") } : {}),
     policyVersion: shape.integer("policyVersion"),
     heads: new HeadMemory(decodeHeads(shape), shape.has("accepted") ? decodeAccepted(shape) : {}),
     last: lastSnapshots(decodeLast(shape)),

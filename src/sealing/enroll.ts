@@ -27,6 +27,7 @@ import {
 import { AccountClient } from "./account-client.ts";
 import { type DeviceState, lastSnapshots } from "./device-file.ts";
 import type { DocumentStore } from "./documents.ts";
+import { formerKeysOf } from "./former-keys.ts";
 import { HeadMemory } from "./head-memory.ts";
 import type { HttpsServer } from "./https-json.ts";
 import { startRegistration } from "./opaque-client.ts";
@@ -174,7 +175,11 @@ export async function addDevice(
   });
   const place = client === undefined ? "repository" : "server";
   const all = { ...options, account, escrow: keyring.escrow };
-  return { keys, device: deviceOf(keys, made, next, all, place, token?.token) };
+  const device = deviceOf(keys, made, next, all, place, token?.token);
+  const { formerIdentities = [] } = next;
+  const former = await formerKeysOf(tools.engine, formerIdentities);
+  const kept = options.rememberKey ? { formerIdentities } : {};
+  return { keys, device: { ...device, ...kept, secrets: { ...device.secrets, former } } };
 }
 
 /**

@@ -3,6 +3,7 @@
  * is noticed. What may be missing is what the account itself says was deleted, and what a newer head of the same source
  * had seen, which retention may have removed since. Spec: sealed 10.
  */
+import { bytesToBase64Url } from "../bytes/index.ts";
 import { SejfError } from "../errors/index.ts";
 import {
   chainOf,
@@ -217,10 +218,12 @@ export function assertDeviceMaySign(
 ): void {
   const device = devices.find((one) => one.id === certificate.id);
   const last = device?.revoked?.[head.source] ?? (device?.revoked === undefined ? undefined : 0);
-  if (device !== undefined && (last === undefined || head.seq <= last)) return;
+  // Whoever has a key that the account had before could certify another device under its name.
+  const isSame = device?.key === bytesToBase64Url(certificate.key);
+  if (isSame && (last === undefined || head.seq <= last)) return;
   throw new SejfError(
     "SEJF_CORRUPT",
-    `snapshot ${head.seq} of ${head.source} is signed by device ${certificate.id}, which ${device === undefined ? "is none of this account's" : "was revoked"}`,
+    `snapshot ${head.seq} of ${head.source} is signed by device ${certificate.id}, which ${device === undefined || !isSame ? "is none of this account's" : "was revoked"}`,
     { hint: "`device list` shows the account's devices" },
   );
 }

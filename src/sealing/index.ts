@@ -59,6 +59,7 @@ export {
   type OpenSealed,
   type OpenSealedOptions,
 } from "./open.ts";
+export { rekeyAccount } from "./rekey.ts";
 export {
   parseRecoveryKit,
   recipientFingerprint,

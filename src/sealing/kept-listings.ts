@@ -13,6 +13,7 @@ import {
   type OwnedBytes,
   utf8ToBytes,
 } from "../bytes/index.ts";
+import { isSejfError, SejfError } from "../errors/index.ts";
 import type { ContentHash } from "../crypto/index.ts";
 import type { ContentRef, ContentStore, WriteContentOptions } from "../format/index.ts";
 import { isAbsent, writeFileAtomically } from "../repository/index.ts";
@@ -96,7 +97,16 @@ export class KeptListings {
 
   async #read(inner: ContentStore, ref: ContentRef, options?: CallOptions): Promise<OwnedBytes> {
     const known = this.#fresh.get(ref) ?? (await this.#stored(ref));
-    return known?.slice() ?? (await inner.read(ref, options));
+    if (known !== undefined) return known.slice();
+    try {
+      return await inner.read(ref, options);
+    } catch (error) {
+      if (!isSejfError(error, "SEJF_ACCESS_DENIED")) throw error;
+      // As if it were lost: then the files are read again.
+      throw new SejfError("SEJF_CONTENT_NOT_FOUND", `content ${ref} is not kept on this device`, {
+        cause: error,
+      });
+    }
   }
 
   async #write(

@@ -108,8 +108,11 @@ export class SealedManifests implements ManifestStore {
     if ((labels["username"] ?? username) !== username) return [];
     if ((labels["hostname"] ?? hostname) !== hostname) return [];
     const { path } = labels;
-    const blinded = path === undefined ? undefined : snapshots.blind(path);
-    const all = await this.stored(blinded, options);
+    const blinded = path === undefined ? undefined : snapshots.blinds(path);
+    const all: ManifestMetadata[] = [];
+    for (const one of blinded ?? [undefined]) all.push(...(await this.stored(one, options)));
+    // The ones at a former name of the path are older.
+    all.sort((a, b) => (a.modified < b.modified ? -1 : a.modified > b.modified ? 1 : 0));
     await signed.check(all, blinded, options);
     const found = onlyKept ? all.filter((one) => snapshots.isKept(one)) : all;
     const tags = Object.entries(labels).filter(([name]) => !PLACE_LABELS.has(name));

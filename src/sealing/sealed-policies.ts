@@ -12,7 +12,7 @@ import {
   utf8ToBytes,
 } from "../bytes/index.ts";
 import type { CryptoEngine } from "../crypto/index.ts";
-import { SejfError } from "../errors/index.ts";
+import { isSejfError, SejfError } from "../errors/index.ts";
 import {
   type Labels,
   type Manifest,
@@ -164,6 +164,29 @@ export class SealedPolicies {
     onVersion(next.version);
   }
 
+  /**
+   * All of it under other keys of the account; what the repository below knows is put at the other names of the paths.
+   * The text is for the caller to store.
+   */
+  async underKeys(
+    keys: { readonly signingSeed: Uint8Array; readonly policyKey: Uint8Array },
+    blind: (path: string) => string,
+    options: CallOptions = {},
+  ): Promise<{ readonly version: number; readonly text: string } | undefined> {
+    const { manifests, random } = this.#options;
+    const document = await this.#load(options);
+    if (document.version === 0) return undefined;
+    for (const { target } of document.policies) {
+      const labels = this.#labelsOf(target);
+      const { path } = labels;
+      const parts = await this.#serverParts(this.#blinded(labels), options);
+      if (path !== undefined && Object.keys(parts).length > 0)
+        await manifests.put({ ...labels, path: blind(path) }, parts, options);
+    }
+    const next = { ...document, version: document.version + 1 };
+    return { version: next.version, text: writePolicies(keys, next, random) };
+  }
+
   async #load(options: CallOptions): Promise<PolicyDocument> {
     if (this.#document !== undefined) return this.#document;
     const { documents, secrets, onVersion, acceptRollback } = this.#options;
@@ -178,7 +201,16 @@ export class SealedPolicies {
       return this.#document;
     }
     const keys = { signingPublicKey: secrets.accountSigningKey, policyKey: this.#policyKey };
-    const document = openPolicies(keys, text, acceptRollback ? 0 : this.#highest);
+    let document: PolicyDocument;
+    try {
+      document = openPolicies(keys, text, acceptRollback ? 0 : this.#highest);
+    } catch (error) {
+      if (!isSejfError(error, "SEJF_CORRUPT") || error.hint !== undefined) throw error;
+      throw new SejfError("SEJF_CORRUPT", `the account's policies: ${error.message}`, {
+        cause: error,
+        hint: "if the account was given new keys on another device, disconnect and add this one again",
+      });
+    }
     if (document.version !== this.#highest) onVersion(document.version);
     this.#highest = document.version;
     this.#document = document;

@@ -6,7 +6,13 @@ import type { CallOptions, Clock, Random } from "../bytes/index.ts";
 import type { ContentHash, CryptoEngine } from "../crypto/index.ts";
 import { isSejfError } from "../errors/index.ts";
 import type { ClientIdentity, Repository, RepositoryParameters } from "../repository/index.ts";
-import type { OpenedHead, ServedHead } from "../sealed/index.ts";
+import {
+  type AccountKeys,
+  blindedPath,
+  derivePrivateKeys,
+  type OpenedHead,
+  type ServedHead,
+} from "../sealed/index.ts";
 import { type AccountOpener, type DeviceSecrets, splitAccount } from "./account.ts";
 import type { DocumentStore } from "./documents.ts";
 import { sharedSealing } from "./group-params.ts";
@@ -61,6 +67,7 @@ export class SealedRepository implements Repository {
   readonly #options: SealedRepositoryOptions;
   readonly #snapshots: SealedSnapshots;
   readonly #signed: SnapshotHeads;
+  readonly #policies: SealedPolicies;
   /** One that was not told of yet. */
   #policyVersion: number | undefined;
 
@@ -114,6 +121,7 @@ export class SealedRepository implements Repository {
         this.#policyVersion = policyVersion;
       },
     });
+    this.#policies = policies;
     this.manifests = new SealedManifests({
       inner: inner.manifests,
       snapshots: this.#snapshots,
@@ -145,6 +153,20 @@ export class SealedRepository implements Repository {
   /** All heads of the account that the repository shows, compared with what is known. */
   async audit(options?: CallOptions): Promise<HeadAudit> {
     return await this.#signed.audit(await this.manifests.stored(undefined, options), options);
+  }
+
+  /** The account's policies under other keys, for the caller to store; what is the server's of them is durable. */
+  async policiesUnderKeys(
+    keys: AccountKeys,
+    options?: CallOptions,
+  ): ReturnType<SealedPolicies["underKeys"]> {
+    const { engine, secrets } = this.#options;
+    const { pathKey, policyKey } = derivePrivateKeys(engine, keys.privateSecret);
+    const blind = (path: string): string => blindedPath(engine, pathKey, secrets.account, path);
+    const { signingSeed } = keys;
+    const policies = await this.#policies.underKeys({ signingSeed, policyKey }, blind, options);
+    await this.#options.inner.flush(options);
+    return policies;
   }
 
   /** Where the repository below files a source of this account. */

@@ -111,6 +111,15 @@ export class SealedSnapshots {
     return blindedPath(engine, this.#pathKey, secrets.account, path);
   }
 
+  /** Where it filed it, ever: now, and with the keys that the account had before. */
+  blinds(path: string): readonly string[] {
+    const { engine, secrets } = this.#options;
+    const before = (secrets.former ?? []).map(({ pathKey }) =>
+      blindedPath(engine, pathKey, secrets.account, path),
+    );
+    return [this.blind(path), ...before];
+  }
+
   /** @throws SEJF_INVALID_ARGUMENT for another account's source; SEJF_CONTENT_NOT_FOUND when the tree has a hole. */
   async put(data: unknown, options: CallOptions = {}): Promise<ManifestId> {
     const { contents, manifests, secrets, hash, last } = this.#options;
@@ -160,7 +169,7 @@ export class SealedSnapshots {
 
   /** @throws SEJF_CORRUPT for what is altered, signed by a stranger or of another source than it is filed under. */
   async open(outer: Manifest, options: CallOptions = {}): Promise<OpenedSnapshot> {
-    const { contents, opener, last, signed } = this.#options;
+    const { contents, last, signed } = this.#options;
     const parts = await readOuterSnapshot(contents, outer.id, outer.data, options);
     const head = signed.open(outer, parts);
     const path = String(outer.labels["path"]);
@@ -168,12 +177,30 @@ export class SealedSnapshots {
     const manifest =
       kept?.id === outer.id
         ? (JSON.parse(kept.manifest) as unknown)
-        : (await openSnapshotBody(await opener.identity(), parts.body)).manifest;
+        : (await this.#openBody(parts.body)).manifest;
     const own = this.#own(manifest);
-    if (this.blind(own.source.path) !== path)
+    if (!this.blinds(own.source.path).includes(path))
       throw altered(outer.id, "is filed under another source than it is of");
     const data = { ...own, ...pinsOf(outer.data) };
     return { data, text: JSON.stringify(data), head, contents: parts.contents };
+  }
+
+  /** With the account's key, or one that it had before. */
+  async #openBody(body: Uint8Array): ReturnType<typeof openSnapshotBody> {
+    const { opener } = this.#options;
+    const identity = await opener.identity();
+    try {
+      return await openSnapshotBody(identity, body);
+    } catch (error) {
+      for (const former of (await opener.formerIdentities?.()) ?? []) {
+        try {
+          return await openSnapshotBody(former, body);
+        } catch {
+          // Then it is another one's, or none's: the first error tells.
+        }
+      }
+      throw error;
+    }
   }
 
   /**

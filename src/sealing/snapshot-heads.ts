@@ -58,15 +58,16 @@ export class SnapshotHeads {
 
   /**
    * Compares the heads that the repository shows with what this device has seen. `found`: all snapshots of the account,
-   * or of the one source at `path`. @throws SEJF_CORRUPT for a past that went back or forked.
+   * or of the source at these paths. @throws SEJF_CORRUPT for a past that went back or forked.
    */
   async check(
     found: readonly ManifestMetadata[],
-    path: string | undefined,
+    paths: readonly string[] | undefined,
     options: CallOptions = {},
   ): Promise<void> {
     const { heads, servedHeads, acceptRollback } = this.#options;
-    const isAsked = (source: string): boolean => path === undefined || source === this.#name(path);
+    const names = paths?.map((path) => this.#name(path));
+    const isAsked = (source: string): boolean => names?.includes(source) ?? true;
     const opened =
       servedHeads === undefined
         ? await this.#shownHeads(found, isAsked, options)
@@ -132,7 +133,7 @@ export class SnapshotHeads {
       if (isIncomplete(outer.data)) return undefined;
       throw altered(outer.id, "has no signed head");
     }
-    const opened = openHead(engine, secrets.accountSigningKey, parts.head);
+    const opened = openByAny(engine, secrets, parts.head);
     const { head } = opened;
     const source = sourceOf(outer.labels);
     if (head.source !== source) throw altered(outer.id, `has the head of ${head.source}`);
@@ -200,7 +201,7 @@ export class SnapshotHeads {
     return served
       .filter(({ source }) => isAsked(source))
       .map(({ manifestId, source, head }) => {
-        const opened = openHead(engine, secrets.accountSigningKey, head);
+        const opened = openByAny(engine, secrets, head);
         if (opened.head.source !== source)
           throw altered(manifestId, `has the head of ${opened.head.source}`);
         return opened;
@@ -210,6 +211,26 @@ export class SnapshotHeads {
   /** `user@host:/sealed/…`. */
   #name(path: string): string {
     return `${this.#options.secrets.account}:${path}`;
+  }
+}
+
+/** Certified by the account, now or with a key that it had before. @throws SEJF_CORRUPT. */
+function openByAny(
+  engine: CryptoEngine,
+  { accountSigningKey, former = [] }: DeviceSecrets,
+  line: string,
+): OpenedHead {
+  try {
+    return openHead(engine, accountSigningKey, line);
+  } catch (error) {
+    for (const { signingKey } of former) {
+      try {
+        return openHead(engine, signingKey, line);
+      } catch {
+        // The first error tells.
+      }
+    }
+    throw error;
   }
 }
 

@@ -6,6 +6,7 @@ import { AccountGroups } from "./account-groups.ts";
 import { type DeviceState, updateDevice } from "./device-file.ts";
 import type { DocumentStore } from "./documents.ts";
 import type { EnrollTools } from "./enroll.ts";
+import { formerKeysOf } from "./former-keys.ts";
 import type { HttpsServer } from "./https-json.ts";
 import { type UnlockedAccount, unlockAccount } from "./unlock.ts";
 
@@ -67,7 +68,7 @@ export async function unlockDevice(options: UnlockDeviceOptions): Promise<Unlock
 
 /** After changes of groups: the device seals as they say. */
 export async function keepGroups(
-  options: Pick<UnlockDeviceOptions, "configFile" | "device">,
+  options: Pick<UnlockDeviceOptions, "configFile" | "device" | "tools">,
   groups: AccountGroups,
 ): Promise<DeviceState> {
   return await learn(options, groups.unlocked, groups.device);
@@ -75,7 +76,7 @@ export async function keepGroups(
 
 /** What the keyring says and the device does not know yet. */
 async function learn(
-  { configFile, device }: Pick<UnlockDeviceOptions, "configFile" | "device">,
+  { configFile, device, tools }: Pick<UnlockDeviceOptions, "configFile" | "device" | "tools">,
   { keyring }: UnlockedAccount,
   group: DeviceState["secrets"]["group"],
 ): Promise<DeviceState> {
@@ -87,7 +88,9 @@ async function learn(
     group?.sha256 === secrets.group?.sha256
   )
     return device;
-  const news = { keyringVersion: keyring.version, escrow: keyring.escrow, group };
+  const { formerIdentities = [] } = keyring;
+  const former = await formerKeysOf(tools.engine, formerIdentities);
+  const news = { keyringVersion: keyring.version, escrow: keyring.escrow, group, former };
   const changed = (state: DeviceState): DeviceState => ({
     ...state,
     secrets: { ...state.secrets, ...news },

@@ -151,6 +151,12 @@ export class PasswordOpener implements AccountOpener {
     return (await this.#keys()).signingSeed;
   }
 
+  async formerIdentities(): Promise<readonly string[]> {
+    const { identity, formerIdentities = [] } = this.#device;
+    if (identity !== undefined) return formerIdentities;
+    return (await this.unlocked()).keyring.formerIdentities ?? [];
+  }
+
   async #keys(): Promise<AccountKeys> {
     const { identity } = this.#device;
     if (identity === undefined) return (await this.unlocked()).keys;

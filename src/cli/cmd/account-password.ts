@@ -1,23 +1,67 @@
 /** `account password`: another password for a sealed account; what is stored stays as it is. */
-import { changePassword } from "../../sealing/index.ts";
+import {
+  changePassword,
+  documentsIn,
+  resetInRepository,
+  resetOnServer,
+} from "../../sealing/index.ts";
 import { type Command, defineCommand } from "../command.ts";
-import { flag } from "../flags.ts";
+import type { CommandContext } from "../context.ts";
+import { flag, text } from "../flags.ts";
 import { newDeletePassword, newPasswordOf, withAccount } from "../shared/account-command.ts";
+import { readRecoveryKit } from "../shared/recovery-kit-input.ts";
+import { accountServer, ENROLL_TOOLS, openSealedConnection } from "../shared/sealed-open.ts";
 
 export const command: Command = defineCommand({
   summary: "Change the password of this sealed account",
   description:
-    "Asks for the present password and for a new one (SEJF_NEW_PASSWORD for scripts). Devices go on backing up. Whoever had the old password and the account key could read: after a theft use account rekey. Without the present password: sejf recover.",
+    "Asks for the present password and for a new one (SEJF_NEW_PASSWORD for scripts). Devices go on backing up. Whoever had the old password and the account key could read: after a theft use account rekey. With the recovery kit the present password is not needed; escrow recipients and groups are to be set anew then.",
   flags: {
     deletePassword: flag("Ask for a delete password too, on the terminal alone"),
+    recoveryKit: text("The recovery kit, in place of the present password", {
+      placeholder: "FILE",
+    }),
   },
   async run(context, flags) {
-    await withAccount(context, async (change) => {
-      const password = await newPasswordOf(context, change.account);
-      const deletePassword = flags.deletePassword ? await newDeletePassword(context) : undefined;
-      await changePassword(change, { password, deletePassword });
+    const ask = async (
+      account: string,
+    ): Promise<{ password: string; deletePassword?: string }> => ({
+      password: await newPasswordOf(context, account),
+      ...(flags.deletePassword ? { deletePassword: await newDeletePassword(context) } : {}),
     });
+    if (flags.recoveryKit === undefined)
+      await withAccount(context, async (change) => {
+        await changePassword(change, await ask(change.account));
+      });
+    else {
+      const { identity } = await readRecoveryKit(flags.recoveryKit);
+      await byKit(context, identity, ask);
+    }
     context.log.info("The password was changed.");
     return 0;
   },
 });
+
+async function byKit(
+  context: CommandContext,
+  identity: string,
+  ask: (account: string) => Promise<{ password: string; deletePassword?: string }>,
+): Promise<void> {
+  const { config, device } = await context.sealedConnection();
+  const { account, keyringVersion: knownVersion } = device.secrets;
+  const server = accountServer(context, config, device);
+  if (server !== undefined) {
+    await resetOnServer(ENROLL_TOOLS, server, account, identity, await ask(account));
+    return;
+  }
+  const opened = await openSealedConnection(context, config, { ...device, identity }, "full");
+  await using sealed = opened.repository;
+  const known = {
+    repository: { id: "", ...device.repository },
+    heads: (await sealed.audit()).opened,
+    knownVersion,
+  };
+  const documents = documentsIn(opened.below, account);
+  const { password } = await ask(account);
+  await resetInRepository(ENROLL_TOOLS, documents, account, identity, known, password);
+}

@@ -13,6 +13,11 @@ export const ACCOUNT_COMMANDS: readonly RegisteredCommand[] = [
     load: () => import("../cmd/account-recovery-kit.ts"),
   },
   {
+    path: "account rekey",
+    summary: "Give this sealed account new keys",
+    load: () => import("../cmd/account-rekey.ts"),
+  },
+  {
     path: "account show",
     summary: "Show this sealed account: who can read what it stores, and what this device keeps",
     load: () => import("../cmd/account-show.ts"),

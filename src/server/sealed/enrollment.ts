@@ -219,7 +219,8 @@ export function deviceName(text: string): string {
   );
 }
 
-function keyOf(text: string): OwnedBytes {
+/** An Ed25519 key of base64url. @throws SEJF_INVALID_ARGUMENT. */
+export function keyOf(text: string): OwnedBytes {
   let key: OwnedBytes | undefined;
   try {
     key = base64UrlToBytes(text);

@@ -6,7 +6,7 @@
 import { type Context, Hono } from "hono";
 import { bytesToUtf8 } from "../../bytes/index.ts";
 import { type ErrorCode, isSejfError, SejfError } from "../../errors/index.ts";
-import { JsonShape, type ProbeScope } from "../../sealed/index.ts";
+import { JsonShape, type ProbeScope, type VersionedDocument } from "../../sealed/index.ts";
 import type { LoginGate, ServerLog } from "../types.ts";
 import { readBody } from "../http/body.ts";
 import { senderOf } from "../http/sender.ts";
@@ -141,6 +141,17 @@ function accountRoutes(app: Hono<HttpEnv>, options: AccountServiceOptions): void
       },
       false,
     );
+    return undefined;
+  });
+  call("post", "/rekey", async ({ room, caller, body }) => {
+    const given = await body();
+    const document = (name: string): VersionedDocument => {
+      const shape = given.object(name);
+      return { version: shape.integer("version"), text: shape.text("text") };
+    };
+    const policies = given.has("policies") ? document("policies") : undefined;
+    const rekey = { signed: given.text("signed"), keyring: document("keyring"), policies };
+    await room.rekey.apply(caller, rekey, false);
     return undefined;
   });
   call("get", "/documents/:name", async ({ room, caller, context }) =>

@@ -20,6 +20,7 @@ import { Enrollment } from "./enrollment.ts";
 import { Groups } from "./groups.ts";
 import { Logins } from "./logins.ts";
 import { Passwords } from "./passwords.ts";
+import { Rekey } from "./rekey.ts";
 import { SealedRecords } from "./sealed-records.ts";
 import { ServiceParts } from "./service-parts.ts";
 import { StepUps } from "./step-ups.ts";
@@ -53,6 +54,7 @@ export class SealedRoom {
   readonly logins: Logins;
   readonly documents: Documents;
   readonly passwords: Passwords;
+  readonly rekey: Rekey;
   readonly devices: Devices;
   readonly groups: Groups;
   readonly #records: SealedRecords;
@@ -88,6 +90,7 @@ export class SealedRoom {
     this.enrollment = new Enrollment(parts, this.logins.tries);
     this.documents = new Documents(parts);
     this.passwords = new Passwords(parts, this.documents, this.logins.tries);
+    this.rekey = new Rekey(parts, this.documents);
     this.devices = new Devices(parts, this.tokens);
     this.groups = new Groups(parts);
   }
