@@ -122,7 +122,7 @@ export class AccountGroups {
       const known = knownGroup(pin, this.#device);
       const current = await this.#documents.read(known, acceptRollback);
       if (current === undefined) {
-        if (pin.pending !== true) tell("warn", noMember(pin));
+        if (pin.pending !== true && pin.used === true) tell("warn", noMember(pin));
         continue;
       }
       this.#current.set(pin.id, current);
@@ -241,9 +241,12 @@ export class AccountGroups {
     if (chosen.length === 0) return [];
     const joins = new Map(chosen.map(({ join }) => [join.account, join] as const));
     const codes = new Set(chosen.map(({ invite }) => invite?.code));
-    const members = withMembers(opened.group, joins);
-    // The same secret: what is stored stays shared.
-    const next = { ...opened.group, epoch: opened.group.epoch + 1, prev: opened.sha256, members };
+    const { group, sha256 } = opened;
+    // The same secret: what is stored stays shared. Whose key is another one may have lost the former one to somebody.
+    const isReplaced = group.members.some(({ account: who }) => joins.has(who));
+    const secret = isReplaced ? this.#options.tools.random.bytes(SECRET_BYTES) : group.secret;
+    const members = withMembers(group, joins);
+    const next = { ...group, epoch: group.epoch + 1, prev: sha256, secret, members };
     const written = await this.#write(next, stored.admins);
     await this.#repin(only(written), (before) => ({
       ...before,

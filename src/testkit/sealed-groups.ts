@@ -95,7 +95,8 @@ export class Person {
 
   async #keep(groups: AccountGroups): Promise<void> {
     const { device } = this.enrolled;
-    const kept = await keepGroups({ configFile: this.#configFile, device }, groups);
+    const { tools } = this.server;
+    const kept = await keepGroups({ configFile: this.#configFile, device, tools }, groups);
     this.enrolled = { ...this.enrolled, device: kept };
     this.#unlocked = groups.unlocked;
   }

@@ -18,7 +18,7 @@ export const command: Command = defineCommand({
       list.end();
       return 0;
     }
-    for (const { account } of members) context.out.line(account);
+    for (const { account, fingerprint } of members) context.out.line(`${fingerprint}  ${account}`);
     return 0;
   },
 });

@@ -1,6 +1,6 @@
 /** What the commands of groups share: the account's groups, opened with its password and followed. */
 import { SejfError } from "../../errors/index.ts";
-import type { GroupMember } from "../../sealed/index.ts";
+import { recipientFingerprint } from "../../sealed/index.ts";
 import {
   type AccountGroups,
   groupNameOf,
@@ -13,6 +13,12 @@ import type { CommandContext } from "../context.ts";
 import { parseDuration } from "../output/duration.ts";
 import { usageError } from "../usage-error.ts";
 import { accountServer, ENROLL_TOOLS, telling } from "./sealed-open.ts";
+
+export interface ShownMember {
+  readonly account: string;
+  /** Of the member's recipient. */
+  readonly fingerprint: string;
+}
 
 const DAY_MS = 24 * 3_600_000;
 
@@ -41,7 +47,7 @@ export async function withGroups<T>(
   const { groups } = opened;
   if (groups === undefined) throw needsSejfServer("a group");
   const result = await use(groups);
-  await keepGroups({ configFile, device: opened.device }, groups);
+  await keepGroups({ configFile, device: opened.device, tools: ENROLL_TOOLS }, groups);
   return result;
 }
 
@@ -65,8 +71,12 @@ export function groupJson(state: GroupState): Record<string, unknown> {
 }
 
 /** As the admin signed them. @throws SEJF_NOT_FOUND while the account is no member. */
-export function membersIn({ opened, pin }: GroupState): readonly GroupMember[] {
-  if (opened !== undefined) return opened.group.members;
+export function membersIn({ opened, pin }: GroupState): readonly ShownMember[] {
+  if (opened !== undefined)
+    return opened.group.members.map(({ account, recipient }) => ({
+      account,
+      fingerprint: recipientFingerprint(ENROLL_TOOLS.engine, recipient),
+    }));
   throw new SejfError("SEJF_NOT_FOUND", `this account is no member of ${groupNameOf(pin)} (yet)`, {
     hint: "an admin of the group lets it in",
   });

@@ -1,0 +1,91 @@
+/** Groups as their users type them, in processes of their own, on a server of ours. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { SealedServer } from "../../src/testkit/sealed-server.ts";
+import { openSources, type SourcesClient } from "../cli/support.ts";
+import { ACCOUNT_PASSWORD, ALICE, makeTree } from "./command-support.ts";
+
+const BOB = "bob@desk";
+
+async function connected(
+  t: TestContext,
+  server: SealedServer,
+  account: string,
+): Promise<SourcesClient> {
+  const client = await openSources({ SEJF_PASSWORD: ACCOUNT_PASSWORD });
+  t.after(async () => await client[Symbol.asyncDispose]());
+  const { url, fingerprint = "" } = server.https;
+  const place = [`--url=${url}`, `--server-cert-fingerprint=${fingerprint}`];
+  await client.ok(
+    ["repository", "connect", "server", ...place, `--account=${account}`, "--no-recovery-kit"],
+    { env: { SEJF_ENROLLMENT_CODE: await server.addSealed(account) } },
+  );
+  return client;
+}
+
+interface ListedGroup {
+  readonly name: string;
+  readonly role: string;
+  readonly used: boolean;
+  readonly epoch: number;
+  readonly members: readonly string[] | null;
+}
+
+async function groupOf(client: SourcesClient): Promise<ListedGroup | undefined> {
+  return (await client.json<readonly ListedGroup[]>(["group", "list", "--json"])).at(0);
+}
+
+test("create, invite, join, back up, remove, rotate", async (t) => {
+  await using server = await SealedServer.start();
+  const alice = await connected(t, server, ALICE);
+  const bob = await connected(t, server, BOB);
+  await alice.ok(["group", "create", "family", "--probe=group", "--min-size=16KiB"]);
+  const { code } = await alice.json<{ readonly code: string }>([
+    "group",
+    "invite",
+    "family",
+    "--json",
+    "--expires=2d",
+    `--for=${BOB}`,
+  ]);
+  assert.match(code, /^([a-z2-7]{4}-){7}[a-z2-7]{4}$/);
+  await bob.ok(["group", "join", code, "--name=us"]);
+  assert.deepEqual(await groupOf(bob).then((group) => group?.role), "pending");
+  const accepted = await alice.ok(["group", "list"]);
+  assert.match(accepted.stderr, /bob@desk is a member of the group family now/);
+  const mine = await groupOf(bob);
+  assert.deepEqual(
+    { ...mine, id: undefined },
+    { name: "us", id: undefined, epoch: 2, role: "member", used: true, members: [ALICE, BOB] },
+  );
+  await alice.ok(["snapshot", "create", makeTree(join(alice.home, "tree"))]);
+  await bob.ok(["snapshot", "create", makeTree(join(bob.home, "tree"))], {
+    env: { SEJF_PASSWORD: "" },
+  });
+  const refused = await bob.run(["group", "rotate", "us"]);
+  assert.equal(refused.exitCode, 1);
+  assert.match(refused.stderr, /only an admin of us can do this/);
+  await alice.ok(["group", "remove", "family", BOB]);
+  await alice.ok(["group", "rotate", "family"]);
+  assert.equal((await groupOf(alice))?.epoch, 4);
+  assert.equal((await groupOf(bob))?.role, "none");
+  await bob.ok(["group", "use", "--none"]);
+  assert.equal((await groupOf(bob))?.used, false);
+});
+
+test("a group needs a sejf server", async (t) => {
+  const client = await openSources({
+    SEJF_PASSWORD: "repository-pw",
+    SEJF_ACCOUNT_PASSWORD: ACCOUNT_PASSWORD,
+  });
+  t.after(async () => await client[Symbol.asyncDispose]());
+  const path = join(client.home, "folder");
+  await client.ok(["repository", "create", "filesystem", `--path=${path}`]);
+  await client.ok(["repository", "disconnect"]);
+  const sealed = [`--path=${path}`, `--sealed=${ALICE}`, "--no-recovery-kit"];
+  await client.ok(["repository", "connect", "filesystem", ...sealed]);
+  const { exitCode, stderr } = await client.run(["group", "create", "family"]);
+  assert.equal(exitCode, 1);
+  assert.match(stderr, /a group needs a sejf server/);
+});
