@@ -24,15 +24,15 @@ test("PackTraffic: threads that ask ahead leave a buffer for each that has none"
       throw error;
     },
   );
-  for (const thread of [0, 1]) traffic.onWant(thread, { op: "want", blocked: true });
+  for (const thread of [0, 1]) traffic.onWant(thread, { op: "want", blocked: true, received: 0 });
   await setImmediate();
-  for (const thread of [0, 1]) traffic.onWant(thread, { op: "want", blocked: false });
+  for (const thread of [0, 1]) traffic.onWant(thread, { op: "want", blocked: false, received: 1 });
   await setImmediate();
   assert.deepEqual(
     granted.map((buffers) => buffers.length),
     [2, 1, 0],
   );
-  traffic.onWant(2, { op: "want", blocked: true });
+  traffic.onWant(2, { op: "want", blocked: true, received: 0 });
   await setImmediate();
   assert.equal(granted[2]!.length, 1);
   // The pack of the first is stored: its buffer goes to the one that still waits.
@@ -43,4 +43,26 @@ test("PackTraffic: threads that ask ahead leave a buffer for each that has none"
   await setImmediate();
   assert.deepEqual(stored, ["p0"]);
   assert.deepEqual(granted[1]!.slice(1), [buffer]);
+});
+
+test("PackTraffic: a thread that stands still while its buffer is on the way gets no second one", async () => {
+  const granted: number[] = [0, 0];
+  const traffic = new PackTraffic(
+    { openPack: async () => ({ packId: "p" as BlobId }) } as unknown as StoreHost,
+    new EngineMemory(planMemory(2, 20_000_000, false)),
+    (thread) => void granted[thread]!++,
+    (error) => {
+      throw error;
+    },
+  );
+  traffic.onWant(0, { op: "want", blocked: true, received: 0 });
+  await setImmediate();
+  // It asks ahead, runs out before the answer, and asks again: one of both is enough.
+  traffic.onWant(0, { op: "want", blocked: false, received: 1 });
+  traffic.onWant(0, { op: "want", blocked: true, received: 1 });
+  await setImmediate();
+  traffic.onWant(0, { op: "want", blocked: true, received: 1 });
+  traffic.onWant(1, { op: "want", blocked: true, received: 0 });
+  await setImmediate();
+  assert.deepEqual(granted, [2, 1]);
 });

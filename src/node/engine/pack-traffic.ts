@@ -15,6 +15,8 @@ export class PackTraffic {
   readonly #wants = new Map<number, boolean>();
   /** How many buffers each thread has, or is about to get. */
   readonly #held: number[];
+  /** How many buffers each thread was ever given, those on their way included. */
+  readonly #given: number[];
   readonly #storing = new Set<Promise<void>>();
 
   constructor(
@@ -29,9 +31,15 @@ export class PackTraffic {
     this.#fail = fail;
     this.#buffers = new NumberPool(memory.plan.packBuffers);
     this.#held = Array.from({ length: memory.plan.threads }, () => 0);
+    this.#given = this.#held.slice();
   }
 
+  /**
+   * Who asked before the last buffer reached it wants that one. Were it given another, it could hold all there are,
+   * run out of work before it fills them, and leave the others waiting for ever.
+   */
   onWant(thread: number, message: WantPack): void {
+    if (this.#given[thread]! > message.received) return;
     this.#wants.set(thread, message.blocked);
     this.#serve();
   }
@@ -74,6 +82,7 @@ export class PackTraffic {
       if (buffer === undefined) return;
       this.#wants.delete(thread);
       this.#held[thread]!++;
+      this.#given[thread]!++;
       void this.#open(thread, buffer);
     }
   }

@@ -35,6 +35,7 @@ export class PackWriter {
   readonly #grants: PackGrant[] = [];
   #current: CurrentPack | undefined;
   #wanted = false;
+  #received = 0;
   #onGrant: (() => void) | undefined;
 
   constructor(options: PackWriterOptions) {
@@ -44,6 +45,7 @@ export class PackWriter {
   /** From the main thread. */
   grant(grant: PackGrant): void {
     this.#grants.push(grant);
+    this.#received++;
     this.#wanted = false;
     this.#onGrant?.();
     this.#onGrant = undefined;
@@ -117,6 +119,6 @@ export class PackWriter {
   #want(blocked: boolean): void {
     if (this.#wanted && !blocked) return;
     this.#wanted = true;
-    this.#options.post({ op: "want", blocked });
+    this.#options.post({ op: "want", blocked, received: this.#received });
   }
 }

@@ -106,6 +106,8 @@ export interface WantPack {
   readonly op: "want";
   /** It can do nothing until it gets one. */
   readonly blocked: boolean;
+  /** Buffers that had reached it when it asked: one that is on its way is the one that it wants. */
+  readonly received: number;
 }
 
 /** A finished pack; the buffer belongs to the main thread until it grants it again. */
