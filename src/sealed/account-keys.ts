@@ -33,7 +33,7 @@ export async function deriveAccountKeys(
   if (seed.length !== SEED_BYTES) throw new RangeError(`a seed has 32 bytes, not ${seed.length}`);
   const identity = seedToIdentity(seed);
   const signingSeed = deriveKey(engine, seed, "sejf account signing v1");
-  return {
+  const keys = {
     identity,
     recipient: await identityToRecipient(identity),
     accountKey: deriveKey(engine, seed, "sejf account key v1", 16),
@@ -41,6 +41,9 @@ export async function deriveAccountKeys(
     signingSeed,
     signingPublicKey: signingPublicKey(signingSeed),
   };
+  // Whoever prints or logs them sees nothing.
+  const value = (): string => "[account keys]";
+  return Object.defineProperty(keys, Symbol.for("nodejs.util.inspect.custom"), { value });
 }
 
 /** The seed as an age identity. */

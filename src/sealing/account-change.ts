@@ -21,7 +21,12 @@ import {
 } from "../sealed/index.ts";
 import { AccountClient, documentsOfServer } from "./account-client.ts";
 import type { DocumentStore } from "./documents.ts";
-import { type EnrollTools, MIN_PASSWORD_LENGTH, storeKeyring } from "./enroll.ts";
+import {
+  type EnrollTools,
+  type KitIdentities,
+  MIN_PASSWORD_LENGTH,
+  storeKeyring,
+} from "./enroll.ts";
 import { type HeadMemory, sourceOfChain } from "./head-memory.ts";
 import type { HttpsServer } from "./https-json.ts";
 import { startRegistration } from "./opaque-client.ts";
@@ -85,7 +90,7 @@ export async function resetOnServer(
   tools: EnrollTools,
   server: HttpsServer,
   account: string,
-  identity: string,
+  { identity, former }: KitIdentities,
   { password, deletePassword }: NewPasswords,
 ): Promise<{ readonly unlocked: UnlockedAccount; readonly documents: DocumentStore }> {
   assertNewPassword(password);
@@ -109,7 +114,7 @@ export async function resetOnServer(
   if (registered.serverKey !== repository.opaqueKey)
     throw new SejfError("SEJF_CORRUPT", "the server names two different keys of its own");
   const version = (started.keyringVersion ?? 0) + 1;
-  const keyring = newKeyring(keys, version, repository, server, []);
+  const keyring = newKeyring(keys, former, version, repository, server, []);
   const lock = { ...tools, account, accountKey: keys.accountKey, password };
   const text = await lockKeyring(lock, encodeKeyring(keyring), tools.random);
   await stranger.reset({
@@ -139,7 +144,7 @@ export async function resetInRepository(
   tools: EnrollTools,
   documents: DocumentStore,
   account: string,
-  identity: string,
+  { identity, former }: KitIdentities,
   known: {
     readonly repository: Omit<ServedRepository, "opaqueKey">;
     readonly heads: readonly OpenedHead[];
@@ -154,12 +159,19 @@ export async function resetInRepository(
   let version = known.knownVersion;
   for (const { head, certificate } of known.heads) {
     const { id, key } = certificate;
-    devices.set(id, { id, name: id, key: bytesToBase64Url(key), added: head.start });
+    const device = { id, name: id, key: bytesToBase64Url(key), added: head.start };
     version = Math.max(version, head.keyring);
+    const before = devices.get(id);
+    if (isCertified(keys, head.cert)) devices.set(id, device);
+    else if (before === undefined || before.revoked !== undefined) {
+      // Of the time before the account was given new keys: what it signed then counts, and nothing else.
+      const last = Math.max(before?.revoked?.[head.source] ?? 0, head.seq);
+      devices.set(id, { ...device, revoked: { ...before?.revoked, [head.source]: last } });
+    }
   }
   // The lost one may have been changed since the last snapshot: devices refuse one that goes back.
   const repository = { ...known.repository, opaqueKey: "" };
-  const keyring = newKeyring(keys, version + VERSIONS_SKIPPED, repository, undefined, [
+  const keyring = newKeyring(keys, former, version + VERSIONS_SKIPPED, repository, undefined, [
     ...devices.values(),
   ]);
   const lock = { ...tools, account, accountKey: keys.accountKey, password };
@@ -242,6 +254,15 @@ function deviceIn({ devices }: Keyring, id: string): KeyringDevice {
   });
 }
 
+function isCertified({ signingPublicKey }: AccountKeys, certificate: string): boolean {
+  try {
+    openCertificate(signingPublicKey, certificate);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Those that the account itself certified; a server may say what it likes. */
 function ownDevices(
   { signingPublicKey }: AccountKeys,
@@ -255,6 +276,7 @@ function ownDevices(
 
 function newKeyring(
   keys: AccountKeys,
+  formerIdentities: readonly string[],
   version: number,
   { opaqueKey, ...repository }: ServedRepository,
   server: HttpsServer | undefined,
@@ -263,6 +285,7 @@ function newKeyring(
   return {
     version,
     identity: keys.identity,
+    ...(formerIdentities.length === 0 ? {} : { formerIdentities }),
     repository,
     server: { url: server?.url ?? "", tlsSha256: server?.fingerprint ?? "", opaqueKey },
     escrow: [],

@@ -16,6 +16,7 @@ import { isAbsent, writeFileAtomically } from "../repository/index.ts";
 import type { ManifestId } from "../manifest/index.ts";
 import { type DeletedHeads, JsonShape } from "../sealed/index.ts";
 import type { DeviceGroup, DeviceSecrets } from "./account.ts";
+import { hidden } from "./hidden.ts";
 import { HeadMemory, type SeenHead } from "./head-memory.ts";
 import type { LastSnapshot, LastSnapshots } from "./sealed-snapshots.ts";
 
@@ -189,44 +190,50 @@ function decodeDevice(json: unknown): DeviceState {
   const repository = shape.object("repository");
   const place = shape.text("place");
   if (place !== "server" && place !== "repository") throw shape.wrong("place", "a known place");
-  return {
-    secrets: {
-      account: shape.text("account"),
-      recipient: shape.text("recipient"),
-      escrow: shape.texts("escrow"),
-      accountKey: shape.bytes("accountKey", 16),
-      privateSecret: shape.bytes("privateSecret", 32),
-      accountSigningKey: shape.bytes("accountSigningKey", 32),
-      device: {
-        id: device.hex("id", 8),
-        name: device.text("name"),
-        seed: device.bytes("seed", 32),
-        certificate: device.text("certificate"),
-      },
-      keyringVersion: shape.integer("keyringVersion"),
-      ...(shape.has("former")
-        ? {
-            former: shape.objects("former").map((one) => ({
-              pathKey: one.bytes("pathKey", 32),
-              signingKey: one.bytes("signingKey", 32),
-            })),
-          }
-        : {}),
-      group: shape.has("group") ? decodeGroup(shape.object("group")) : undefined,
+  const secrets: DeviceSecrets = {
+    account: shape.text("account"),
+    recipient: shape.text("recipient"),
+    escrow: shape.texts("escrow"),
+    accountKey: shape.bytes("accountKey", 16),
+    privateSecret: shape.bytes("privateSecret", 32),
+    accountSigningKey: shape.bytes("accountSigningKey", 32),
+    device: {
+      id: device.hex("id", 8),
+      name: device.text("name"),
+      seed: device.bytes("seed", 32),
+      certificate: device.text("certificate"),
     },
-    place,
-    token: optional(shape, "token"),
-    opaqueKey: optional(shape, "opaqueKey"),
-    repository: {
-      hash: repository.text("hash"),
-      secretSha256: repository.hex("secretSha256", 32),
-    },
-    identity: optional(shape, "identity"),
-    ...(shape.has("formerIdentities") ? { formerIdentities: shape.texts("formerIdentities") } : {}),
-    policyVersion: shape.integer("policyVersion"),
-    heads: new HeadMemory(decodeHeads(shape), shape.has("accepted") ? decodeAccepted(shape) : {}),
-    last: lastSnapshots(decodeLast(shape)),
+    keyringVersion: shape.integer("keyringVersion"),
+    ...(shape.has("former")
+      ? {
+          former: shape.objects("former").map((one) => ({
+            pathKey: one.bytes("pathKey", 32),
+            signingKey: one.bytes("signingKey", 32),
+          })),
+        }
+      : {}),
+    group: shape.has("group") ? decodeGroup(shape.object("group")) : undefined,
   };
+  return hidden(
+    {
+      secrets: hidden(secrets, `secrets of ${secrets.account}`),
+      place,
+      token: optional(shape, "token"),
+      opaqueKey: optional(shape, "opaqueKey"),
+      repository: {
+        hash: repository.text("hash"),
+        secretSha256: repository.hex("secretSha256", 32),
+      },
+      identity: optional(shape, "identity"),
+      ...(shape.has("formerIdentities")
+        ? { formerIdentities: shape.texts("formerIdentities") }
+        : {}),
+      policyVersion: shape.integer("policyVersion"),
+      heads: new HeadMemory(decodeHeads(shape), shape.has("accepted") ? decodeAccepted(shape) : {}),
+      last: lastSnapshots(decodeLast(shape)),
+    },
+    `device of ${secrets.account}`,
+  );
 }
 
 function decodeGroup(shape: JsonShape): DeviceGroup {

@@ -24,11 +24,13 @@ import {
   type ServedRepository,
   signingPublicKey,
 } from "../sealed/index.ts";
+import type { DeviceSecrets } from "./account.ts";
 import { AccountClient } from "./account-client.ts";
 import { type DeviceState, lastSnapshots } from "./device-file.ts";
 import type { DocumentStore } from "./documents.ts";
 import { formerKeysOf } from "./former-keys.ts";
 import { HeadMemory } from "./head-memory.ts";
+import { hidden } from "./hidden.ts";
 import type { HttpsServer } from "./https-json.ts";
 import { startRegistration } from "./opaque-client.ts";
 import type { UnlockedAccount } from "./unlock.ts";
@@ -253,26 +255,30 @@ function deviceOf(
   token: string | undefined,
 ): DeviceState {
   const { repository, server } = keyring;
-  return {
-    secrets: {
-      account: options.account,
-      recipient: keys.recipient,
-      escrow: options.escrow,
-      accountKey: keys.accountKey,
-      privateSecret: keys.privateSecret,
-      accountSigningKey: keys.signingPublicKey,
-      device: { id: made.id, name: options.name, seed: made.seed, certificate: made.certificate },
-      keyringVersion: keyring.version,
-    },
-    place,
-    token,
-    opaqueKey: place === "server" ? server.opaqueKey : undefined,
-    repository: { hash: repository.hash, secretSha256: repository.secretSha256 },
-    identity: options.rememberKey ? keys.identity : undefined,
-    policyVersion: 0,
-    heads: new HeadMemory(keyring.heads),
-    last: lastSnapshots(),
+  const secrets: DeviceSecrets = {
+    account: options.account,
+    recipient: keys.recipient,
+    escrow: options.escrow,
+    accountKey: keys.accountKey,
+    privateSecret: keys.privateSecret,
+    accountSigningKey: keys.signingPublicKey,
+    device: { id: made.id, name: options.name, seed: made.seed, certificate: made.certificate },
+    keyringVersion: keyring.version,
   };
+  return hidden(
+    {
+      secrets: hidden(secrets, `secrets of ${secrets.account}`),
+      place,
+      token,
+      opaqueKey: place === "server" ? server.opaqueKey : undefined,
+      repository: { hash: repository.hash, secretSha256: repository.secretSha256 },
+      identity: options.rememberKey ? keys.identity : undefined,
+      policyVersion: 0,
+      heads: new HeadMemory(keyring.heads),
+      last: lastSnapshots(),
+    },
+    `device of ${secrets.account}`,
+  );
 }
 
 /** @throws SEJF_INVALID_ARGUMENT. */
@@ -303,6 +309,13 @@ function nowText(clock: Clock): string {
   return formatTimestamp(BigInt(Math.floor(clock.nowMs() / 1000)) * 1_000_000_000n);
 }
 
+/** What a recovery kit opens with. */
+export interface KitIdentities {
+  readonly identity: string;
+  /** Those that the account had before, the newest first. */
+  readonly former: readonly string[];
+}
+
 /**
  * A device made of the recovery kit alone, for reading: nobody else knows it, and what it would sign is none of the
  * account's.
@@ -310,7 +323,7 @@ function nowText(clock: Clock): string {
 export async function deviceOfIdentity(
   tools: EnrollTools,
   account: string,
-  identity: string,
+  { identity, former: formerIdentities }: KitIdentities,
   repository: DeviceState["repository"],
 ): Promise<DeviceState> {
   const keys = await deriveAccountKeys(tools.engine, identityToSeed(identity));
@@ -327,5 +340,7 @@ export async function deviceOfIdentity(
       fingerprint: "",
     },
   );
-  return deviceOf(keys, made, { ...keyring, version: 0 }, options, "repository", undefined);
+  const device = deviceOf(keys, made, { ...keyring, version: 0 }, options, "repository", undefined);
+  const former = await formerKeysOf(tools.engine, formerIdentities);
+  return { ...device, formerIdentities, secrets: { ...device.secrets, former } };
 }

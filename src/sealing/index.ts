@@ -27,6 +27,7 @@ export {
   addDevice,
   deviceOfIdentity,
   enrollInRepository,
+  type KitIdentities,
   type Enrolled,
   enrollOnServer,
   type EnrollOptions,
@@ -62,7 +63,6 @@ export {
 export { rekeyAccount } from "./rekey.ts";
 export {
   parseRecoveryKit,
-  recipientFingerprint,
   recoveryKitText,
   type RecoveryKitParts,
 } from "./recovery-kit.ts";

@@ -1,13 +1,15 @@
 /** The recovery kit: what opens everything when all devices are gone. On paper, away from the computer. Spec: sealed 3. */
 import { renderUnicodeCompact } from "uqr";
-import { bytesToHex, utf8ToBytes } from "../bytes/index.ts";
 import type { CryptoEngine } from "../crypto/index.ts";
 import { ACCOUNT_KEY_LABEL, type AccountKeys, identityToSeed, printCode } from "../sealed/index.ts";
+import { hidden } from "./hidden.ts";
 import type { HttpsServer } from "./https-json.ts";
 
 export interface RecoveryKitParts {
   readonly account: string;
   readonly keys: AccountKeys;
+  /** Identities that the account had before it was given new keys, the newest first. */
+  readonly former: readonly string[];
   readonly server: HttpsServer | undefined;
   /** RFC 3339. */
   readonly made: string;
@@ -16,7 +18,7 @@ export interface RecoveryKitParts {
 /** Text with a picture of the identity line. */
 export function recoveryKitText(
   engine: CryptoEngine,
-  { account, keys, server, made }: RecoveryKitParts,
+  { account, keys, former, server, made }: RecoveryKitParts,
 ): string {
   return [
     `sejf recovery kit of ${account}, made ${made}`,
@@ -29,6 +31,13 @@ export function recoveryKitText(
     "",
     renderUnicodeCompact(keys.identity),
     "",
+    ...(former.length === 0
+      ? []
+      : [
+          "# former identities: they open what was stored before the keys were changed",
+          ...former,
+          "",
+        ]),
     "# account key: what a further device asks for beside the password",
     printCode(engine, ACCOUNT_KEY_LABEL, keys.accountKey),
     "",
@@ -45,24 +54,24 @@ export function recoveryKitText(
 /** What a kit says; text that people typed again will do. @throws SEJF_INVALID_ARGUMENT without an identity line. */
 export function parseRecoveryKit(text: string): {
   readonly identity: string;
+  /** Those that the account had before, the newest first. */
+  readonly former: readonly string[];
   readonly account: string | undefined;
   readonly url: string | undefined;
   readonly fingerprint: string | undefined;
 } {
-  const line = /^AGE-SECRET-KEY-PQ-1\S+$/im.exec(text)?.[0] ?? "";
-  identityToSeed(line);
+  const [line = "", ...former] = text.match(/^AGE-SECRET-KEY-PQ-1\S+$/gim) ?? [];
+  for (const one of [line, ...former]) identityToSeed(one);
   const field = (name: string): string | undefined =>
     new RegExp(`^${name} (\\S+)\\s*$`, "im").exec(text)?.[1];
-  return {
-    identity: line.toUpperCase(),
-    account: field("account"),
-    url: field("server"),
-    fingerprint: field("fingerprint"),
-  };
-}
-
-/** What people compare before they let a recipient read everything: 128 bits of SHA-256 in groups of four. */
-export function recipientFingerprint(engine: CryptoEngine, recipient: string): string {
-  const hex = bytesToHex(engine.sha256(utf8ToBytes(recipient))).slice(0, 32);
-  return (hex.match(/.{4}/g) as string[]).join("-");
+  return hidden(
+    {
+      identity: line.toUpperCase(),
+      former: former.map((one) => one.toUpperCase()),
+      account: field("account"),
+      url: field("server"),
+      fingerprint: field("fingerprint"),
+    },
+    "recovery kit",
+  );
 }

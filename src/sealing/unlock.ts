@@ -18,6 +18,7 @@ import type { AccountOpener } from "./account.ts";
 import { AccountClient } from "./account-client.ts";
 import type { DeviceState } from "./device-file.ts";
 import type { DocumentStore } from "./documents.ts";
+import { hidden } from "./hidden.ts";
 import type { HttpsServer } from "./https-json.ts";
 import { type LoginPurpose, startLogin } from "./opaque-client.ts";
 
@@ -114,7 +115,8 @@ export async function unlockAccount(
   const lock = { engine, argon2id, account, accountKey, password };
   const keyring = decodeKeyring(await unlockKeyring(lock, text), keyringVersion);
   const seed = identityToSeed(keyring.identity);
-  return { keys: await deriveAccountKeys(engine, seed), seed, keyring, password, client };
+  const keys = await deriveAccountKeys(engine, seed);
+  return hidden({ keys, seed, keyring, password, client }, `opened account ${account}`);
 }
 
 /** Asks when something wants to read, and once. */

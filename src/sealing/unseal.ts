@@ -33,20 +33,22 @@ export interface RestoredFolder {
   readonly repository: Repository;
   /** The plain snapshot manifest; its root is read through the repository. */
   readonly manifest: unknown;
-  /** Whether a device of the account signed it; a checkpoint is signed by nobody. */
+  /** Whether a device of the account signed it; a checkpoint is signed by nobody, and an escrow key cannot tell. */
   readonly isSigned: boolean;
 }
 
 /**
- * @throws SEJF_NOT_FOUND when the folder is no restored sealed snapshot; SEJF_CORRUPT for another account's, or one
+ * `isEscrow`: the identity is another recipient's than the account's. @throws SEJF_NOT_FOUND when the folder is no restored sealed snapshot; SEJF_CORRUPT for another account's, or one
  * that was altered.
  */
 export async function openRestoredFolder(
   tools: UnsealTools,
   folder: string,
   identity: string,
+  options: { readonly isEscrow?: boolean | undefined } = {},
 ): Promise<RestoredFolder> {
   const { engine } = tools;
+  const { isEscrow = false } = options;
   const body = await readPart(folder, "snapshot.age");
   if (body === undefined)
     throw new SejfError("SEJF_NOT_FOUND", `${folder} has no snapshot.age`, {
@@ -55,7 +57,7 @@ export async function openRestoredFolder(
   const keys = await deriveAccountKeys(engine, identityToSeed(identity));
   const { manifest, hash } = await openSnapshotBody(keys.identity, body);
   const line = await readPart(folder, "head.json");
-  if (line !== undefined) {
+  if (line !== undefined && !isEscrow) {
     const { head } = openHead(engine, keys.signingPublicKey, new TextDecoder().decode(line));
     if (head.body !== bytesToHex(engine.sha256(body)))
       throw new SejfError("SEJF_CORRUPT", `${folder}: snapshot.age is not the one that was signed`);
@@ -70,7 +72,7 @@ export async function openRestoredFolder(
   });
   return {
     manifest,
-    isSigned: line !== undefined,
+    isSigned: line !== undefined && !isEscrow,
     repository: readingRepository(tools, contents, hash.name),
   };
 }

@@ -12,6 +12,9 @@ import {
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { compareTrees } from "../../scripts/compare-trees.ts";
+import { nodeCryptoEngine } from "../../src/node/index.ts";
+import { deriveAccountKeys, recipientFingerprint } from "../../src/sealed/index.ts";
+import { SeededRandom } from "../../src/testkit/random.ts";
 import { openSources, type SourcesClient } from "../cli/support.ts";
 import {
   ACCOUNT_PASSWORD,
@@ -276,6 +279,8 @@ test("new keys after a theft: old snapshots stay readable, the old key and the o
   await alice.ok(["policy", "set", tree, "--add-ignore=*.bin", "--keep-latest=7"]);
   await desk.ok(["snapshot", "create", tree], WITHOUT_PASSWORD);
   await alice.ok(["snapshot", "create", tree], WITHOUT_PASSWORD);
+  const restoredTree = join(alice.home, "old");
+  await alice.ok(["restore", String((await listed(alice))[0]?.id), restoredTree]);
   const newKit = join(alice.home, "new-kit.txt");
   await alice.ok(["account", "rekey", `--recovery-kit=${newKit}`]);
   assert.notEqual(identityOf(kit), identityOf(newKit));
@@ -302,6 +307,11 @@ test("new keys after a theft: old snapshots stay readable, the old key and the o
   );
   await third.ok(connect(repo), { env: { SEJF_ACCOUNT_KEY: accountKeyOf(newKit) } });
   assert.equal((await listed(third)).length, 4);
+  // The new kit opens what was stored before, too.
+  const helper = await another();
+  await helper.ok(["recover", `--recovery-kit=${newKit}`, `--path=${repo}`], WITHOUT_PASSWORD);
+  const [oldest] = await listed(helper);
+  assert.deepEqual(await restoredDifferences(helper, String(oldest?.id), restoredTree), []);
   const former = await desk.run(["snapshot", "create", tree], WITHOUT_PASSWORD);
   assert.equal(former.exitCode, 1);
   assert.match(former.stderr, /given new keys on another device/);
@@ -334,12 +344,28 @@ test("a recovery kit is insisted on; escrow is confirmed; what does not go toget
   });
   assert.match(short.stderr, /8 characters or more/);
   assert.equal(existsSync(client.configFile), false);
-  await client.ok([...connect(repo), "--no-recovery-kit", "--remember-key"]);
-  await client.ok(["snapshot", "create", makeTree(join(client.home, "tree"))], WITHOUT_PASSWORD);
+  const company = await deriveAccountKeys(nodeCryptoEngine, new SeededRandom(7).bytes(32));
+  const more = ["--no-recovery-kit", "--remember-key", `--escrow=${company.recipient}`];
+  const unasked = await client.run([...connect(repo), ...more]);
+  assert.match(unasked.stderr, /Nobody is there to compare the fingerprint/);
+  await client.ok([...connect(repo), ...more, "--yes"]);
+  const tree = makeTree(join(client.home, "tree"));
+  await client.ok(["snapshot", "create", tree], WITHOUT_PASSWORD);
   await client.ok(["snapshot", "list"], WITHOUT_PASSWORD);
   const status = await client.ok(["repository", "status"], WITHOUT_PASSWORD);
   assert.match(status.stdout, /Who can read: +nobody but whoever has the password/);
   assert.match(status.stdout, /whoever has this device, which keeps the key/);
+  const fingerprint = recipientFingerprint(nodeCryptoEngine, company.recipient);
+  assert.match(status.stdout, new RegExp(`escrow recipient ${fingerprint}`));
+  const folder = join(operator.home, "ciphertext");
+  await operator.ok(["restore", String((await listed(client))[0]?.id), folder]);
+  const key = join(operator.home, "company.txt");
+  writeFileSync(key, `${company.identity}\n`);
+  const target = join(operator.home, "files");
+  const asAccount = await operator.run(["unseal", folder, target, `--recovery-kit=${key}`]);
+  assert.equal(asAccount.exitCode, 1, "the signature is none of this key's");
+  await operator.ok(["unseal", folder, target, `--recovery-kit=${key}`, "--escrow"]);
+  assert.deepEqual(compareTrees(tree, target).differences, []);
 });
 
 test("no secret in logs, messages and errors: neither a key of a reference, nor the kit's, nor a password", async (t) => {

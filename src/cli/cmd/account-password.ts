@@ -9,7 +9,7 @@ import { type Command, defineCommand } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { flag, text } from "../flags.ts";
 import { newDeletePassword, newPasswordOf, withAccount } from "../shared/account-command.ts";
-import { readRecoveryKit } from "../shared/recovery-kit-input.ts";
+import { type RecoveryKit, readRecoveryKit } from "../shared/recovery-kit-input.ts";
 import { accountServer, ENROLL_TOOLS, openSealedConnection } from "../shared/sealed-open.ts";
 
 export const command: Command = defineCommand({
@@ -34,8 +34,7 @@ export const command: Command = defineCommand({
         await changePassword(change, await ask(change.account));
       });
     else {
-      const { identity } = await readRecoveryKit(flags.recoveryKit);
-      await byKit(context, identity, ask);
+      await byKit(context, await readRecoveryKit(flags.recoveryKit), ask);
     }
     context.log.info("The password was changed.");
     return 0;
@@ -44,17 +43,19 @@ export const command: Command = defineCommand({
 
 async function byKit(
   context: CommandContext,
-  identity: string,
+  kit: RecoveryKit,
   ask: (account: string) => Promise<{ password: string; deletePassword?: string }>,
 ): Promise<void> {
   const { config, device } = await context.sealedConnection();
   const { account, keyringVersion: knownVersion } = device.secrets;
   const server = accountServer(context, config, device);
   if (server !== undefined) {
-    await resetOnServer(ENROLL_TOOLS, server, account, identity, await ask(account));
+    await resetOnServer(ENROLL_TOOLS, server, account, kit, await ask(account));
     return;
   }
-  const opened = await openSealedConnection(context, config, { ...device, identity }, "full");
+  const { identity, former: formerIdentities } = kit;
+  const reading = { ...device, identity, formerIdentities };
+  const opened = await openSealedConnection(context, config, reading, "full");
   await using sealed = opened.repository;
   const known = {
     repository: { id: "", ...device.repository },
@@ -63,5 +64,5 @@ async function byKit(
   };
   const documents = documentsIn(opened.below, account);
   const { password } = await ask(account);
-  await resetInRepository(ENROLL_TOOLS, documents, account, identity, known, password);
+  await resetInRepository(ENROLL_TOOLS, documents, account, kit, known, password);
 }

@@ -16,7 +16,8 @@ export const command: Command = defineCommand({
     await using kit = await openKitOutput(context, flags.recoveryKit);
     const { config } = await context.sealedConnection();
     await withAccount(context, async ({ account, unlocked }, { device }) => {
-      await kit.write(account, unlocked.keys, accountServer(context, config, device));
+      const server = accountServer(context, config, device);
+      await kit.write(account, unlocked.keys, server, unlocked.keyring.formerIdentities);
     });
     return 0;
   },

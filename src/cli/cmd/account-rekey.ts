@@ -10,7 +10,7 @@ import { accountServer, ENROLL_TOOLS } from "../shared/sealed-open.ts";
 export const command: Command = defineCommand({
   summary: "Give this sealed account new keys",
   description:
-    "After a theft. Everything that is backed up from now on is sealed with keys that the thief has not; the next snapshot reads and stores every file anew. Old snapshots stay readable to you, and to the thief those that he can get at. The old recovery kit still opens them: keep it with the new one. All other devices are to be added again, groups to be joined again.",
+    "After a theft. Everything that is backed up from now on is sealed with keys that the thief has not; the next snapshot reads and stores every file anew. Old snapshots stay readable to you, and to the thief those that he can get at. The new recovery kit opens them too. All other devices are to be added again, groups to be joined again.",
   flags: {
     recoveryKit: refusableText("Write the new recovery kit to this new file", {
       placeholder: "FILE",
@@ -24,7 +24,9 @@ export const command: Command = defineCommand({
       change.heads.learn((await repository.audit()).opened);
       const keys = await deriveAccountKeys(ENROLL_TOOLS.engine, ENROLL_TOOLS.random.bytes(32));
       // Before anything is changed: without it the account would be lost with this computer.
-      await kit.write(change.account, keys, accountServer(context, config, device));
+      const { identity, formerIdentities = [] } = change.unlocked.keyring;
+      const former = [identity, ...formerIdentities];
+      await kit.write(change.account, keys, accountServer(context, config, device), former);
       const next = await rekeyAccount(change, repository, device, keys);
       await updateDevice(context.configFile, () => next);
       await removeKept(context.configFile);

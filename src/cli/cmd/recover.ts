@@ -45,7 +45,7 @@ export const command: Command = defineCommand({
     if (values.folder !== undefined) {
       if (values.path !== undefined) throw usageError("--folder and --path exclude each other");
       const folder = resolve(values.folder);
-      await unsealFolder(context, folder, resolve(target ?? `${folder}.unsealed`), kit.identity);
+      await unsealFolder(context, folder, resolve(target ?? `${folder}.unsealed`), kit);
       return 0;
     }
     if (target !== undefined)
@@ -77,7 +77,7 @@ async function byLogin(
   const password = await newPasswordOf(context, account);
   const deletePassword = values.deletePassword ? await newDeletePassword(context) : undefined;
   const place = { url: server.url, fingerprint: server.fingerprint };
-  const { unlocked, documents } = await resetOnServer(ENROLL_TOOLS, place, account, kit.identity, {
+  const { unlocked, documents } = await resetOnServer(ENROLL_TOOLS, place, account, kit, {
     password,
     deletePassword,
   });
@@ -99,7 +99,7 @@ async function fromRepository(
 ): Promise<void> {
   await using storage = await openUnconnected(context, filesystemConnection(values, context.env));
   const password = await context.passwordToConnect();
-  await connectWithKit(context, storage, password, account, kit.identity, values);
+  await connectWithKit(context, storage, password, account, kit, values);
   context.log.info(
     `Connected to read what ${account} stored. See \`sejf snapshot list\` and \`sejf restore\`; \`sejf repository disconnect\` removes the key from this computer.`,
   );

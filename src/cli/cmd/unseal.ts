@@ -1,7 +1,7 @@
 /** `unseal`: the files of a sealed snapshot that another program restored. */
 import { resolve } from "node:path";
 import { type Command, defineCommand } from "../command.ts";
-import { text } from "../flags.ts";
+import { flag, text } from "../flags.ts";
 import { readRecoveryKit } from "../shared/recovery-kit-input.ts";
 import { unsealFolder } from "../shared/unseal-folder.ts";
 
@@ -14,14 +14,15 @@ export const command: Command = defineCommand({
       required: true,
       placeholder: "FILE",
     }),
+    escrow: flag("The file has the identity of an escrow recipient, which cannot check signatures"),
   },
   arguments: [
     { name: "folder", help: "The restored snapshot", required: true },
     { name: "target", help: "Where the files go; default: <folder>.unsealed" },
   ],
   async run(context, flags, [folder = "", target = `${folder.replace(/[/\\]+$/, "")}.unsealed`]) {
-    const { identity } = await readRecoveryKit(flags.recoveryKit);
-    await unsealFolder(context, resolve(folder), resolve(target), identity);
+    const kit = await readRecoveryKit(flags.recoveryKit);
+    await unsealFolder(context, resolve(folder), resolve(target), kit, flags.escrow);
     return 0;
   },
 });

@@ -1,7 +1,6 @@
 /** Recipients beside the account's own: who they are is confirmed by their fingerprints. */
 import { nodeCryptoEngine } from "../../node/index.ts";
-import { isRecipient } from "../../sealed/index.ts";
-import { recipientFingerprint } from "../../sealing/index.ts";
+import { isRecipient, recipientFingerprint } from "../../sealed/index.ts";
 import type { CommandContext } from "../context.ts";
 import { usageError } from "../usage-error.ts";
 import { askLine } from "./ask-line.ts";

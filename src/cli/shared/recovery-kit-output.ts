@@ -5,14 +5,20 @@ import { formatTimestamp } from "../../bytes/index.ts";
 import { errorFromUnknown } from "../../errors/index.ts";
 import { nodeCryptoEngine } from "../../node/index.ts";
 import type { AccountKeys } from "../../sealed/index.ts";
-import { type HttpsServer, recoveryKitText } from "../../sealing/index.ts";
+import { type HttpsServer, type RecoveryKitParts, recoveryKitText } from "../../sealing/index.ts";
 import type { CommandContext } from "../context.ts";
 import { usageError } from "../usage-error.ts";
 
 const FILE_MODE = 0o600;
 
 export interface KitOutput extends AsyncDisposable {
-  write(account: string, keys: AccountKeys, server: HttpsServer | undefined): Promise<void>;
+  /** `former`: identities that the account had before. */
+  write(
+    account: string,
+    keys: AccountKeys,
+    server: HttpsServer | undefined,
+    former?: readonly string[],
+  ): Promise<void>;
 }
 
 /**
@@ -34,8 +40,8 @@ export async function openKitOutput(
     );
   return {
     // oxlint-disable-next-line require-await
-    async write(account, keys, server): Promise<void> {
-      context.out.line(kitText(context, account, keys, server));
+    async write(account, keys, server, former = []): Promise<void> {
+      context.out.line(kitText(context, { account, keys, server, former }));
       context.out.flush();
     },
     // oxlint-disable-next-line require-await
@@ -52,8 +58,8 @@ async function fileOutput(context: CommandContext, path: string): Promise<KitOut
   }
   let isWritten = false;
   return {
-    async write(account, keys, server): Promise<void> {
-      await file.writeFile(kitText(context, account, keys, server));
+    async write(account, keys, server, former = []): Promise<void> {
+      await file.writeFile(kitText(context, { account, keys, server, former }));
       await file.sync();
       isWritten = true;
       context.log.info(
@@ -67,12 +73,7 @@ async function fileOutput(context: CommandContext, path: string): Promise<KitOut
   };
 }
 
-function kitText(
-  { clock }: CommandContext,
-  account: string,
-  keys: AccountKeys,
-  server: HttpsServer | undefined,
-): string {
+function kitText({ clock }: CommandContext, parts: Omit<RecoveryKitParts, "made">): string {
   const made = formatTimestamp(BigInt(Math.floor(clock.nowMs() / 1000)) * 1_000_000_000n);
-  return recoveryKitText(nodeCryptoEngine, { account, keys, server, made });
+  return recoveryKitText(nodeCryptoEngine, { ...parts, made });
 }

@@ -27,6 +27,7 @@ import {
   documentsIn,
   documentsOfServer,
   needsSejfServer,
+  type KitIdentities,
   type NewDeviceOptions,
   saveDevice,
   splitAccount,
@@ -147,7 +148,7 @@ export async function connectWithKit(
   below: BlobStorage,
   password: string,
   account: string,
-  identity: string,
+  kit: KitIdentities,
   values: ConnectFlagValues,
 ): Promise<void> {
   await context.assertNoDeviceFile();
@@ -155,7 +156,7 @@ export async function connectWithKit(
   const device = await onceOpened(context, below, password, named, async (opened) => {
     const { hash } = opened.repository.parameters;
     const secretSha256 = bytesToHex(nodeCryptoEngine.sha256(opened.contentSecret));
-    return await deviceOfIdentity(ENROLL_TOOLS, account, identity, { hash, secretSha256 });
+    return await deviceOfIdentity(ENROLL_TOOLS, account, kit, { hash, secretSha256 });
   });
   await saveConnectionBelow(context, below, password, device, named);
 }

@@ -1,22 +1,27 @@
 /** A folder into which a sealed snapshot was restored by any program, turned into the files. Spec: sealed 5. */
 import { SejfError } from "../../errors/index.ts";
 import { nodeCompressionEngine } from "../../node/index.ts";
-import { openRestoredFolder } from "../../sealing/index.ts";
+import {
+  type KitIdentities,
+  openRestoredFolder,
+  type RestoredFolder,
+} from "../../sealing/index.ts";
 import { decodeSnapshot, formatSource, restoreTree } from "../../snapshot/index.ts";
 import type { ManifestId } from "../../manifest/index.ts";
 import type { CommandContext } from "../context.ts";
 import { ENROLL_TOOLS } from "./sealed-open.ts";
 
-/** @throws SEJF_NOT_FOUND, SEJF_CORRUPT; SEJF_UNSUPPORTED for a snapshot without a root. */
+/** `isEscrow`: the key is not the account's own. @throws SEJF_NOT_FOUND, SEJF_CORRUPT; SEJF_UNSUPPORTED for a snapshot without a root. */
 export async function unsealFolder(
   context: CommandContext,
   folder: string,
   target: string,
-  identity: string,
+  kit: KitIdentities,
+  isEscrow = false,
 ): Promise<void> {
   const { engine, clock, random } = ENROLL_TOOLS;
   const tools = { engine, compression: nodeCompressionEngine, clock, random };
-  const { repository, manifest, isSigned } = await openRestoredFolder(tools, folder, identity);
+  const { repository, manifest, isSigned } = await openWithAny(tools, folder, kit, isEscrow);
   const { source, startTimeNs, rootEntry } = decodeSnapshot("" as ManifestId, manifest);
   if (rootEntry === undefined)
     throw new SejfError("SEJF_UNSUPPORTED", `the snapshot in ${folder} has no root`);
@@ -28,4 +33,25 @@ export async function unsealFolder(
   const { signal } = context;
   const { files, directories } = await restoreTree(repository, rootEntry, target, { signal });
   context.log.info(`Unsealed ${files} files and ${directories} directories to ${target}.`);
+}
+
+/** With the account's key, or one that it had before. */
+async function openWithAny(
+  tools: Parameters<typeof openRestoredFolder>[0],
+  folder: string,
+  { identity, former }: KitIdentities,
+  isEscrow: boolean,
+): Promise<RestoredFolder> {
+  try {
+    return await openRestoredFolder(tools, folder, identity, { isEscrow });
+  } catch (error) {
+    for (const one of former) {
+      try {
+        return await openRestoredFolder(tools, folder, one, { isEscrow });
+      } catch {
+        // The first error tells.
+      }
+    }
+    throw error;
+  }
 }
