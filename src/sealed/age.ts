@@ -34,14 +34,14 @@ export async function sealTo(
   return new Uint8Array(await encrypter.encrypt(plaintext));
 }
 
-/** @throws SEJF_CORRUPT for a file that is altered, or sealed to somebody else. */
+/** With one of these identities. @throws SEJF_CORRUPT for a file that is altered, or sealed to somebody else. */
 export async function openSealed(
-  identity: string,
+  identities: readonly string[],
   what: string,
   file: Uint8Array,
 ): Promise<OwnedBytes> {
   const decrypter = new Decrypter();
-  decrypter.addIdentity(identity);
+  for (const identity of identities) decrypter.addIdentity(identity);
   try {
     return new Uint8Array(await decrypter.decrypt(file));
   } catch (error) {

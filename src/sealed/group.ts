@@ -98,17 +98,17 @@ export interface KnownGroup {
 }
 
 /**
- * A group document from the server. @throws SEJF_CORRUPT unless an admin of the known document signed it, and it is
- * that document or a later epoch of the same group.
+ * A group document from the server, sealed to one of these identities. @throws SEJF_CORRUPT unless it is the known one, or an
+ * admin of that one signed it and it is a later epoch of the same group.
  */
 export async function openGroup(
   engine: CryptoEngine,
-  identity: string,
+  identities: readonly string[],
   known: KnownGroup,
   file: Uint8Array,
 ): Promise<OpenedGroup> {
-  const line = bytesToUtf8(await openSealed(identity, "a group document", file));
-  const opened = readGroup(engine, known.admins, line);
+  const line = bytesToUtf8(await openSealed(identities, "a group document", file));
+  const opened = readPinnedGroup(engine, known, line);
   const { group, sha256 } = opened;
   if (group.id !== known.id) throw refused(known, `it is the document of group ${group.id}`);
   if (group.epoch < known.epoch) throw refused(known, `it went back to epoch ${group.epoch}`);
@@ -117,6 +117,20 @@ export async function openGroup(
   if (group.epoch === known.epoch + 1 && group.prev !== known.sha256)
     throw refused(known, "it does not follow the document that this device knows");
   return opened;
+}
+
+/**
+ * The line alone: the known one, whoever signed it (an admin who handed over is none any more), or one that an admin of the
+ * known one signed. @throws SEJF_CORRUPT.
+ */
+export function readPinnedGroup(
+  engine: CryptoEngine,
+  { admins, sha256 }: Pick<KnownGroup, "admins" | "sha256">,
+  line: string,
+): OpenedGroup {
+  return hashOf(engine, line) === sha256
+    ? readUnsigned(engine, line)
+    : readGroup(engine, admins, line);
 }
 
 /** The line alone, signed by one of these. @throws SEJF_CORRUPT. */
@@ -170,8 +184,10 @@ export function openInvite(
 ): OpenedGroup {
   const key = deriveKey(engine, code, INVITE_LABEL);
   const line = bytesToUtf8(unbox(INVITE_LABEL, key, record));
-  const admins = parseGroup(readUnverified(GROUP_LABEL, line)).admins;
-  const opened = readGroup(engine, admins, line);
+  // A later document may be signed by who was an admin before it: then the code alone vouches.
+  const unsigned = readUnsigned(engine, line);
+  const { epoch, admins } = unsigned.group;
+  const opened = epoch === 1 ? readGroup(engine, admins, line) : unsigned;
   if (opened.group.id !== record.group)
     throw new SejfError("SEJF_CORRUPT", "an invitation holds the document of another group");
   return opened;
@@ -194,6 +210,12 @@ export function isJoinMac(
   mac: Uint8Array,
 ): boolean {
   return isRecipient(member.recipient) && equalSecrets(joinMac(engine, code, member), mac);
+}
+
+/** For a line that something else than its signature vouches for. */
+function readUnsigned(engine: CryptoEngine, line: string): OpenedGroup {
+  const group = parseGroup(readUnverified(GROUP_LABEL, line));
+  return { group, sha256: hashOf(engine, line), line };
 }
 
 function parseGroup(payload: Uint8Array): Group {

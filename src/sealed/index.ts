@@ -45,7 +45,7 @@ export {
   openGroup,
   openInvite,
   type ProbeScope,
-  readGroup,
+  readPinnedGroup,
   writeGroup,
   writeInvite,
 } from "./group.ts";

@@ -29,7 +29,7 @@ export async function sealSnapshotBody(
 
 /** @throws SEJF_CORRUPT, SEJF_UNSUPPORTED_FORMAT. */
 export async function openSnapshotBody(identity: string, file: Uint8Array): Promise<SnapshotBody> {
-  const plain = await openSealed(identity, "a snapshot", file);
+  const plain = await openSealed([identity], "a snapshot", file);
   const shape = new JsonShape("a snapshot's body", parse(plain));
   shape.version(1);
   const hash = shape.object("hash");

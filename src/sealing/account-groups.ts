@@ -7,7 +7,6 @@ import { bytesToBase64Url, equalBytes, formatTimestamp } from "../bytes/index.ts
 import { isSejfError, SejfError } from "../errors/index.ts";
 import {
   type Group,
-  type GroupParams,
   INVITE_LABEL,
   type Keyring,
   type KeyringGroup,
@@ -16,8 +15,7 @@ import {
   type OpenedGroup,
   parseCode,
   printCode,
-  readGroup,
-  type StoredJoin,
+  readPinnedGroup,
 } from "../sealed/index.ts";
 import type { DeviceGroup } from "./account.ts";
 import type { EnrollTools } from "./enroll.ts";
@@ -29,9 +27,18 @@ import {
   knownGroup,
   nameOf,
   pinOf,
+  withMembers,
   withPin,
 } from "./group-book.ts";
 import { type CurrentGroup, GroupDocuments } from "./group-documents.ts";
+import { handOver, knowsFormerKey } from "./group-handover.ts";
+import {
+  tellDoubts,
+  type TellGroups,
+  tellFormerKey,
+  tellNoMember,
+  tellVersion,
+} from "./group-notices.ts";
 import { assertUsable, compressionVersion, groupParams, type GroupWishes } from "./group-params.ts";
 import { judgeJoins, type JoinVerdict } from "./join-requests.ts";
 import { changeKeyring, sessionOf } from "./keyring-store.ts";
@@ -47,7 +54,7 @@ export interface AccountGroupsOptions {
   /** The user has said that the server may have gone back. */
   readonly acceptRollback?: boolean | undefined;
   /** What people should know. */
-  readonly tell: (level: "info" | "warn", message: string) => void;
+  readonly tell: TellGroups;
 }
 
 /** A group as it is now. */
@@ -120,9 +127,9 @@ export class AccountGroups {
     const news = new Map<string, OpenedGroup>();
     for (const pin of this.#keyring.groups) {
       const known = knownGroup(pin, this.#device);
-      const current = await this.#documents.read(known, acceptRollback);
+      const current = await this.#documents.read(known, this.#formerIdentities, acceptRollback);
       if (current === undefined) {
-        if (pin.pending !== true && pin.used === true) tell("warn", noMember(pin));
+        if (pin.pending !== true && pin.used === true) tellNoMember(tell, pin);
         continue;
       }
       this.#current.set(pin.id, current);
@@ -133,6 +140,8 @@ export class AccountGroups {
       await this.#try("What is new in groups could not be stored", async () => {
         await this.#repin(news, ({ pending: _pending, ...kept }) => kept);
       });
+    for (const { pin, opened } of this.list())
+      if (opened !== undefined && this.#knowsFormerKey(opened)) await this.#handOver(pin, opened);
     this.#useCurrent();
     for (const { pin, isAdmin } of this.list())
       if (isAdmin && this.#live(pin).length > 0)
@@ -229,7 +238,7 @@ export class AccountGroups {
         ? one.doubt === undefined
         : one.join.account === account && one.invite !== undefined,
     );
-    this.#tellDoubts(pin, verdicts, account);
+    if (account === undefined) tellDoubts(this.#options.tell, pin, verdicts);
     if (account !== undefined && chosen.length !== 1)
       throw new SejfError(
         "SEJF_NOT_FOUND",
@@ -295,6 +304,14 @@ export class AccountGroups {
     return this.#unlocked.keyring;
   }
 
+  get #formerIdentities(): readonly string[] {
+    return this.#keyring.formerIdentities ?? [];
+  }
+
+  #knowsFormerKey({ group }: OpenedGroup): boolean {
+    return knowsFormerKey(group, this.#options.account, this.#unlocked.keys);
+  }
+
   get #usesAny(): boolean {
     return this.#keyring.groups.some(({ used }) => used === true);
   }
@@ -324,25 +341,39 @@ export class AccountGroups {
       tell("warn", `Nothing is shared with the group ${nameOf(pin)}: ${error.message}.`);
       return;
     }
-    warnOfVersion(pin, params, tell);
+    tellVersion(tell, pin, params);
     this.#device = deviceGroup(opened);
   }
 
   /** Whoever gives the code vouches for the admins of a group that is new here, not of one that is known. */
   #assertMayRejoin(pin: KeyringGroup, { group, line }: OpenedGroup): void {
     const known = knownGroup(pin, this.#device);
-    readGroup(this.#options.tools.engine, known.admins, line);
+    readPinnedGroup(this.#options.tools.engine, known, line);
     if (group.epoch < known.epoch)
       throw new SejfError(
         "SEJF_CORRUPT",
         `the invitation is to epoch ${group.epoch} of a group of which this account knows epoch ${known.epoch}`,
         { hint: "ask an admin of the group for a new one" },
       );
-    if (this.#current.has(pin.id))
+    const current = this.#current.get(pin.id);
+    if (current !== undefined && !this.#knowsFormerKey(current.opened))
       throw new SejfError(
         "SEJF_ALREADY_EXISTS",
         `this account is a member of that group: ${nameOf(pin)}`,
       );
+  }
+
+  /** After `account rekey`. */
+  async #handOver(pin: KeyringGroup, opened: OpenedGroup): Promise<void> {
+    const { tools, account, tell } = this.#options;
+    const { keys } = this.#unlocked;
+    const next = await handOver(tools.engine, opened.group, account, keys, this.#formerIdentities);
+    if (next === undefined) tellFormerKey(tell, pin);
+    else
+      await this.#try(`The group ${nameOf(pin)} does not know the account's new key`, async () => {
+        const admins = this.#current.get(pin.id)?.stored.admins ?? [];
+        await this.#renew(pin, next.group, opened, admins, next.signingSeed);
+      });
   }
 
   async #renew(
@@ -350,6 +381,7 @@ export class AccountGroups {
     group: Group,
     { sha256 }: OpenedGroup,
     admins: readonly string[],
+    signingSeed?: Uint8Array,
   ): Promise<GroupState> {
     const { tools } = this.#options;
     const secret = tools.random.bytes(SECRET_BYTES);
@@ -358,7 +390,7 @@ export class AccountGroups {
       compressionVersion: compressionVersion(group.params.compression),
     };
     const next = { ...group, epoch: group.epoch + 1, prev: sha256, secret, params };
-    const written = await this.#write(next, admins);
+    const written = await this.#write(next, admins, signingSeed);
     const open: KeyringInvite[] = [];
     await this.#repin(only(written), (before) => {
       open.push(...this.#live(before));
@@ -369,23 +401,14 @@ export class AccountGroups {
     return this.find(pin.id);
   }
 
-  async #write(group: Group, admins: readonly string[]): Promise<OpenedGroup> {
-    const current = await this.#documents.write(group, admins);
+  async #write(
+    group: Group,
+    admins: readonly string[],
+    signingSeed?: Uint8Array,
+  ): Promise<OpenedGroup> {
+    const current = await this.#documents.write(group, admins, signingSeed);
     this.#current.set(group.id, current);
     return current.opened;
-  }
-
-  #tellDoubts(
-    pin: KeyringGroup,
-    verdicts: readonly JoinVerdict[],
-    account: string | undefined,
-  ): void {
-    for (const { join, invite, doubt } of verdicts)
-      if (account === undefined && invite !== undefined && doubt !== undefined)
-        this.#options.tell(
-          "warn",
-          `${join.account} asks to join the group ${nameOf(pin)}, and ${doubt}. If that is right: \`sejf group accept ${nameOf(pin)} ${join.account}\`.`,
-        );
   }
 
   /** @throws SEJF_NOT_FOUND unless the account is a member. */
@@ -448,32 +471,6 @@ export class AccountGroups {
   }
 }
 
-function noMember(pin: KeyringGroup): string {
-  return `The server says that this account is no member of the group ${nameOf(pin)} any more. \`sejf group use --none\` stops sealing for it.`;
-}
-
 function only(opened: OpenedGroup): ReadonlyMap<string, OpenedGroup> {
   return new Map([[opened.group.id, opened]]);
-}
-
-/** With those who join; a new key takes the place of the old one. */
-function withMembers({ members }: Group, joins: ReadonlyMap<string, StoredJoin>): Group["members"] {
-  const stay = members.filter(({ account }) => !joins.has(account));
-  return [
-    ...stay,
-    ...[...joins.values()].map(({ account, recipient }) => ({ account, recipient })),
-  ];
-}
-
-function warnOfVersion(
-  pin: KeyringGroup,
-  { compression, compressionVersion: theirs }: GroupParams,
-  tell: AccountGroupsOptions["tell"],
-): void {
-  const own = compressionVersion(compression);
-  if (own !== theirs)
-    tell(
-      "warn",
-      `The group ${nameOf(pin)} compresses with ${theirs}, this program with ${own}: equal data may be stored twice.`,
-    );
 }

@@ -7,12 +7,14 @@ import { base64UrlToBytes, bytesToBase64Url, parseTimestamp } from "../bytes/ind
 import type { CryptoEngine } from "../crypto/index.ts";
 import { SejfError } from "../errors/index.ts";
 import {
+  type Group,
   type Keyring,
   type KeyringGroup,
   type KnownGroup,
   type OpenedGroup,
   openGroup,
   type StoredGroup,
+  type StoredJoin,
 } from "../sealed/index.ts";
 import type { DeviceGroup } from "./account.ts";
 
@@ -44,14 +46,14 @@ export function knownGroup(pin: KeyringGroup, device: DeviceGroup | undefined): 
  */
 export async function openStoredGroup(
   engine: CryptoEngine,
-  identity: string,
+  identities: readonly string[],
   known: KnownGroup,
   stored: StoredGroup,
   isRollbackAccepted: boolean,
 ): Promise<OpenedGroup> {
   const file = base64UrlToBytes(stored.file);
-  const since = isRollbackAccepted ? { ...known, epoch: -1, sha256: "" } : known;
-  const opened = await openGroup(engine, identity, since, file);
+  const since = isRollbackAccepted ? { ...known, epoch: -1 } : known;
+  const opened = await openGroup(engine, identities, since, file);
   const { group } = opened;
   const members = group.members.map(({ account }) => account).toSorted();
   const differs =
@@ -107,4 +109,16 @@ export function nameOf({ name, id }: KeyringGroup): string {
 
 export function isOver(expires: string, nowMs: number): boolean {
   return parseTimestamp(expires) <= BigInt(nowMs) * 1_000_000n;
+}
+
+/** With those who join; a new key takes the place of the old one. */
+export function withMembers(
+  { members }: Group,
+  joins: ReadonlyMap<string, StoredJoin>,
+): Group["members"] {
+  const stay = members.filter(({ account }) => !joins.has(account));
+  return [
+    ...stay,
+    ...[...joins.values()].map(({ account, recipient }) => ({ account, recipient })),
+  ];
 }

@@ -39,18 +39,35 @@ export class GroupDocuments {
     this.#keys = keys;
   }
 
-  /** `undefined`: the account is no member, as the server says. @throws SEJF_CORRUPT. */
-  async read(known: KnownGroup, isRollbackAccepted: boolean): Promise<CurrentGroup | undefined> {
+  /**
+   * With the identity that it is sealed to, one of these or the present one. `undefined`: the account is no member, as the
+   * server says. @throws SEJF_CORRUPT.
+   */
+  async read(
+    known: KnownGroup,
+    formerIdentities: readonly string[],
+    isRollbackAccepted: boolean,
+  ): Promise<CurrentGroup | undefined> {
     const stored = await absentAsUndefined(this.#client.group(known.id));
     if (stored === undefined) return undefined;
-    const { identity } = this.#keys;
-    const opened = await openStoredGroup(this.#engine, identity, known, stored, isRollbackAccepted);
+    const identities = [this.#keys.identity, ...formerIdentities];
+    const opened = await openStoredGroup(
+      this.#engine,
+      identities,
+      known,
+      stored,
+      isRollbackAccepted,
+    );
     return { opened, stored };
   }
 
   /** Signed by this account, and stored. @throws SEJF_ALREADY_EXISTS when another one has this epoch. */
-  async write(group: Group, admins: readonly string[]): Promise<CurrentGroup> {
-    const { file, ...opened } = await writeGroup(this.#engine, this.#keys.signingSeed, group);
+  async write(
+    group: Group,
+    admins: readonly string[],
+    signingSeed: Uint8Array = this.#keys.signingSeed,
+  ): Promise<CurrentGroup> {
+    const { file, ...opened } = await writeGroup(this.#engine, signingSeed, group);
     const members = group.members.map(({ account }) => account);
     const stored: StoredGroup = {
       id: group.id,

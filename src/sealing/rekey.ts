@@ -92,7 +92,7 @@ export async function rekeyAccount(
   };
 }
 
-/** What others signed up to now stays valid; groups knew the old recipient. */
+/** What others signed up to now stays valid; groups learn the new keys at the next login. */
 function nextKeyring(
   { unlocked, heads }: ChangeOptions,
   ownId: string,
@@ -111,7 +111,7 @@ function nextKeyring(
     version: old.version + 1,
     identity: keys.identity,
     formerIdentities: [old.identity, ...(old.formerIdentities ?? [])],
-    groups: [],
+    groups: old.groups.map((group) => ({ ...group, invites: [] })),
     heads: known,
     devices: old.devices.map(
       (device): KeyringDevice =>

@@ -74,6 +74,33 @@ test("create, invite, join, back up, remove, rotate", async (t) => {
   assert.equal((await groupOf(bob))?.used, false);
 });
 
+test("after new keys an admin's groups know them, and a member is invited again", async (t) => {
+  await using server = await SealedServer.start();
+  const alice = await connected(t, server, ALICE);
+  const bob = await connected(t, server, BOB);
+  const joined = async (): Promise<void> => {
+    const invite = ["group", "invite", "family", "--json"];
+    const { code } = await alice.json<{ readonly code: string }>(invite);
+    await bob.ok(["group", "join", code]);
+  };
+  await alice.ok(["group", "create", "family"]);
+  await joined();
+  await alice.ok(["group", "list"]);
+  for (const client of [alice, bob])
+    await client.ok(["account", "rekey", `--recovery-kit=${join(client.home, "new-kit")}`]);
+  const mine = await groupOf(alice);
+  assert.deepEqual([mine?.epoch, mine?.role], [3, "admin"]);
+  const { stderr } = await bob.ok(["group", "list"]);
+  assert.match(stderr, /knows a former key of this account/);
+  await joined();
+  const doubtful = await alice.ok(["group", "list"]);
+  assert.match(doubtful.stderr, /bob@desk asks to join .* is a member already, with another key/);
+  await alice.ok(["group", "accept", "family", BOB]);
+  const after = await bob.ok(["group", "list", "--json"]);
+  assert.match(after.stdout, /"epoch":4,"role":"member"/);
+  assert.doesNotMatch(after.stderr, /former key/);
+});
+
 test("a group needs a sejf server", async (t) => {
   const client = await openSources({
     SEJF_PASSWORD: "repository-pw",
