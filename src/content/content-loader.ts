@@ -123,7 +123,7 @@ export class ContentLoader {
     options: CallOptions = {},
   ): Promise<OwnedBytes> {
     const { storage } = this.#context;
-    if (storage.localPath !== undefined && packId.startsWith("q")) {
+    if (storage.localPath !== undefined) {
       const read = await this.#openPacks.read(packId, storage.localPath(packId), range);
       if (read !== undefined) return read;
     }

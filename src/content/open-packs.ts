@@ -1,13 +1,14 @@
 /**
- * Metadata packs on a local disk that stay open for a while: listings are read from them by the thousand, and opening
- * costs more than reading. Packs never change under their name; one that was deleted meanwhile still reads the same.
+ * Packs on a local disk that stay open for a while: listings, and small files for the clients of a server, are read from
+ * them by the thousand, and opening costs many times what reading does. Packs never change under their name; one that
+ * was deleted meanwhile still reads the same.
  */
 import { constants, readSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import type { ByteRange, BlobId } from "../blob/index.ts";
 import type { Clock, OwnedBytes } from "../bytes/index.ts";
 
-const MAX_OPEN = 8;
+const MAX_OPEN = 32;
 /** A deleted pack holds its place on the disk as long as it is open. */
 const KEEP_MS = 60_000;
 /** Up to so many bytes are read at once: a way through the thread pool costs many times what it takes to copy them. */
@@ -31,6 +32,8 @@ interface OpenPack {
 export class OpenPacks {
   readonly #clock: Clock;
   readonly #packs = new Map<BlobId, OpenPack>();
+  /** Closes what nobody reads any more, when no other read does. */
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -55,6 +58,7 @@ export class OpenPacks {
   }
 
   async close(): Promise<void> {
+    clearTimeout(this.#timer);
     const packs = [...this.#packs.values()];
     this.#packs.clear();
     await Promise.all(packs.map(closePack));
@@ -74,7 +78,16 @@ export class OpenPacks {
     if (this.#packs.size >= MAX_OPEN && !this.#closeOne()) return undefined;
     const pack = { file: openFile(path), untilMs: this.#clock.nowMs() + KEEP_MS, readers: 0 };
     this.#packs.set(id, pack);
+    this.#closeLater();
     return pack;
+  }
+
+  #closeLater(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#closeOld();
+      if (this.#packs.size > 0) this.#closeLater();
+    }, KEEP_MS).unref();
   }
 
   #closeOne(): boolean {
