@@ -23,6 +23,16 @@ export async function askPassword(
   throw missing;
 }
 
+/** SECURITY: from a terminal alone, so that no file and no environment on this computer holds what deletes. */
+export async function askDeletePassword(account: string): Promise<string> {
+  return await askPassword(
+    `Enter the delete password of ${account}: `,
+    new SejfError("SEJF_INVALID_ARGUMENT", "the delete password is typed on a terminal", {
+      hint: "it is never taken from the environment, a file or a pipe",
+    }),
+  );
+}
+
 /** A new password, twice until both agree. */
 export async function askNewPassword(
   prompt: string,

@@ -44,4 +44,9 @@ export interface Repository extends AsyncDisposable {
     reallyDelete: boolean,
     options?: CallOptions,
   ): Promise<readonly ManifestId[]>;
+  /**
+   * Only where the server itself changes the pins of a snapshot: at once, and gives the ID that it has from then on.
+   * `pins` are all of them. @throws SEJF_ACCESS_DENIED.
+   */
+  changePins?(id: ManifestId, pins: readonly string[], options?: CallOptions): Promise<ManifestId>;
 }

@@ -34,6 +34,8 @@ export interface RegistrationStarted {
   readonly repository: ServedRepository;
   /** Of a reset: the version that is stored, which the new keyring follows. */
   readonly keyringVersion?: number | undefined;
+  /** Of `password/start`: there is a delete password, which another one and new keys need. */
+  readonly hasDelete?: boolean | undefined;
 }
 
 /** What a client pins at enrollment. */
@@ -106,15 +108,49 @@ export interface StepUpReady {
   readonly stepUpId: string;
   /** base64url of 16 bytes, for the operation. */
   readonly nonce: string;
+  /** Likewise: by the server's clock. */
+  readonly expires: string;
 }
 
-/** An authorised destructive operation, as the header `sejf-step-up` (JSON, base64url) or in a body. */
+/**
+ * An authorised destructive operation, as the header `STEP_UP_HEADER` (JSON, base64url). The operation itself is what the
+ * rest of the request says: the server makes it from there.
+ */
 export interface StepUpProof {
   readonly stepUpId: string;
-  /** The operation as JSON. */
-  readonly operation: unknown;
-  /** base64url of its authorisation. */
+  /** base64url of the operation's authorisation. */
   readonly mac: string;
+}
+
+export const STEP_UP_HEADER = "sejf-step-up";
+
+/** POST `snapshots/delete`, with a session and a step-up `snapshot.delete` whose targets are the IDs. */
+export interface SnapshotDeletion {
+  /** Sorted, each once; at most `MAX_DELETED_AT_ONCE`. */
+  readonly ids: readonly string[];
+}
+
+export const MAX_DELETED_AT_ONCE = 1000;
+
+/**
+ * POST `snapshots/pins`, with a session; where one of the stored pins is missing, with a step-up `snapshot.unpin` whose
+ * target is the ID and whose params are `{pins}`. Answered by `{id}`: a snapshot gets a new ID.
+ */
+export interface SnapshotPins {
+  readonly id: string;
+  /** All of them, sorted, each once. */
+  readonly pins: readonly string[];
+}
+
+/**
+ * PUT `policy`, with a session: what the server knows of one. Where it keeps less than before, with a step-up `policy.set`
+ * whose params are `{policy}` (`shortensRetention`).
+ */
+export interface PolicyChange {
+  /** `user@host`, or `user@host:/sealed/…`. */
+  readonly target: string;
+  /** Retention and schedule; `null`, and nothing in the body: none. */
+  readonly policy: Readonly<Record<string, unknown>> | null;
 }
 
 /** GET and PUT `documents/{keyring|policies}`. A device's token reads the policies alone, and writes neither. */
@@ -157,7 +193,7 @@ export interface StoredJoin {
   readonly mac: string;
 }
 
-/** GET `devices`; PATCH `devices/{id}` with a name; DELETE `devices/{id}` with step-up: its token dies. */
+/** GET `devices`; PATCH `devices/{id}` with a name; DELETE `devices/{id}` with a step-up `device.revoke`: its token dies. */
 export interface ServedDevice {
   readonly id: string;
   readonly name: string;
@@ -179,7 +215,7 @@ export interface TrashedSnapshot {
 /** POST `password/finish`, with a session, which ends by it as all others do. */
 export interface PasswordChange {
   readonly login?: string | undefined;
-  /** Where there is one already, only with a step-up. */
+  /** Where there is one already, only with a step-up `password.delete`: target the account, params `{delete}`. */
   readonly delete?: string | undefined;
   /** Locked with the new password. */
   readonly keyring: VersionedDocument;
@@ -207,7 +243,10 @@ export interface PasswordReset {
 /** The label of a signed request for new keys. */
 export const REKEY_LABEL = "sejf rekey v1";
 
-/** POST `rekey`, with a session: other keys for the account. Of its devices only the certified one goes on. */
+/**
+ * POST `rekey`, with a session: other keys for the account. Of its devices only the certified one goes on. Where there is a
+ * delete password, which ends by it, with a step-up `account.rekey`: target the account, params `{signed}`.
+ */
 export interface AccountRekey {
   /**
    * Line signed with `REKEY_LABEL` by the key that the account has had, over `{"v":1,"account","login","recipient",

@@ -72,6 +72,7 @@ export {
   type SealedPolicy,
   writePolicies,
 } from "./policy-document.ts";
+export { shortensRetention } from "./policy-parts.ts";
 export {
   ACCOUNT_KEY_LABEL,
   ENROLLMENT_LABEL,
@@ -105,8 +106,10 @@ export {
 export type * from "./account-service.ts";
 export {
   ACCOUNT_SERVICE_PATH,
+  MAX_DELETED_AT_ONCE,
   REKEY_LABEL,
   RESET_LABEL,
   RESET_START_LABEL,
+  STEP_UP_HEADER,
   TOKEN_PREFIX,
 } from "./account-service.ts";

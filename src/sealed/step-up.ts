@@ -11,13 +11,15 @@ export type StepUpVerb =
   | "acl.set"
   | "user.delete"
   | "device.revoke"
+  | "password.delete"
+  | "account.rekey"
   | "objectlock.disable"
   | "maintenance.unsafe";
 
 /** What is asked for, for once and soon. */
 export interface StepUpOperation {
   readonly account: string;
-  /** RFC 3339, at most 60 s ahead. */
+  /** RFC 3339, from the server: at most 60 s ahead. */
   readonly expires: string;
   /** base64url of 16 bytes from the server. */
   readonly nonce: string;

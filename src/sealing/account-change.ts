@@ -28,6 +28,7 @@ import {
   storeKeyring,
 } from "./enroll.ts";
 import { type HeadMemory, sourceOfChain } from "./head-memory.ts";
+import type { Guard } from "./guarded-repository.ts";
 import type { HttpsServer } from "./https-json.ts";
 import { startRegistration } from "./opaque-client.ts";
 import { logIn, type UnlockedAccount } from "./unlock.ts";
@@ -40,6 +41,8 @@ export interface ChangeOptions {
   readonly documents: DocumentStore;
   /** What this device has seen: it goes into the keyring, for the others. */
   readonly heads: HeadMemory;
+  /** On a sejf server: for what needs the present delete password. */
+  readonly guard?: (() => Promise<Guard>) | undefined;
 }
 
 export interface NewPasswords {
@@ -50,7 +53,7 @@ export interface NewPasswords {
 
 /** All sessions end; devices stay what they are. Gives the keyring. @throws SEJF_INVALID_ARGUMENT, SEJF_ACCESS_DENIED. */
 export async function changePassword(
-  { tools, account, unlocked, documents, heads }: ChangeOptions,
+  { tools, account, unlocked, documents, heads, guard }: ChangeOptions,
   { password, deletePassword }: NewPasswords,
 ): Promise<Keyring> {
   assertNewPassword(password);
@@ -74,11 +77,19 @@ export async function changePassword(
     login: login.request,
     delete: removal?.request,
   });
-  await client.finishPassword({
-    login: login.finish(started.login).record,
-    delete: removal?.finish(started.delete ?? "").record,
-    keyring: { version: next.version, text },
-  });
+  const record = removal?.finish(started.delete ?? "").record;
+  const needsProof = record !== undefined && started.hasDelete === true;
+  const stepUp = needsProof
+    ? await (await guard?.())?.login.authorize("password.delete", [account], { delete: record })
+    : undefined;
+  await client.finishPassword(
+    {
+      login: login.finish(started.login).record,
+      delete: record,
+      keyring: { version: next.version, text },
+    },
+    { stepUp },
+  );
   return next;
 }
 

@@ -1,6 +1,7 @@
 /** The account service of a sejf server, as its clients call it. Spec: `docs/sealed.md`, "The account service". */
 import type { CallOptions } from "../bytes/index.ts";
 import { SejfError } from "../errors/index.ts";
+import type { ManifestId } from "../manifest/index.ts";
 import {
   ACCOUNT_SERVICE_PATH,
   type AccountRekey,
@@ -12,11 +13,14 @@ import {
   type PasswordChange,
   type PasswordReset,
   type PasswordResetStart,
+  type PolicyChange,
   type RegistrationFinish,
   type RegistrationStart,
   type RegistrationStarted,
   type ServedDevice,
   type ServedHead,
+  type SnapshotPins,
+  STEP_UP_HEADER,
   type StepUpProof,
   type StepUpReady,
   type StoredGroup,
@@ -77,7 +81,8 @@ export class AccountClient {
   /** The second half of a login with the delete password. */
   async finishStepUp(body: LoginFinish, options?: CallOptions): Promise<StepUpReady> {
     const answer = await this.#call("POST", "login/finish", body, options);
-    return { stepUpId: answer.text("stepUpId"), nonce: answer.text("nonce") };
+    const [stepUpId, nonce] = [answer.text("stepUpId"), answer.text("nonce")];
+    return { stepUpId, nonce, expires: answer.text("expires") };
   }
 
   /** New records for the password or passwords; needs a session. */
@@ -218,8 +223,27 @@ export class AccountClient {
     }));
   }
 
-  async undelete(id: string, options?: CallOptions): Promise<void> {
-    await this.#call("POST", `trash/${id}/undelete`, {}, options);
+  /** The ID that the snapshot has from now on. */
+  async undelete(id: string, options?: CallOptions): Promise<ManifestId> {
+    const answer = await this.#call("POST", `trash/${id}/undelete`, {}, options);
+    return answer.hex("id", 16) as ManifestId;
+  }
+
+  /** Into the trash. Needs a session and a proof. */
+  async deleteSnapshots(ids: readonly string[], options?: AccountCallOptions): Promise<void> {
+    await this.#call("POST", "snapshots/delete", { ids }, options);
+  }
+
+  /** The ID that the snapshot has from now on. Needs a session, and a proof when one is taken away. */
+  async setPins(body: SnapshotPins, options?: AccountCallOptions): Promise<ManifestId> {
+    const answer = await this.#call("POST", "snapshots/pins", body, options);
+    return answer.hex("id", 16) as ManifestId;
+  }
+
+  /** Needs a session, and a proof when it keeps less. */
+  async setPolicy({ target, policy }: PolicyChange, options?: AccountCallOptions): Promise<void> {
+    const body = policy === null ? { target } : { target, policy };
+    await this.#call("PUT", "policy", body, options);
   }
 
   /** @throws what the server answers, by its code; SEJF_CORRUPT for an answer of another shape. */
@@ -239,7 +263,7 @@ export class AccountClient {
       headers:
         stepUp === undefined
           ? {}
-          : { "sejf-step-up": Buffer.from(JSON.stringify(stepUp)).toString("base64url") },
+          : { [STEP_UP_HEADER]: Buffer.from(JSON.stringify(stepUp)).toString("base64url") },
     });
     return new JsonShape("the server's answer", answer);
   }
@@ -259,6 +283,7 @@ function readRegistration(answer: JsonShape): RegistrationStarted {
     login: answer.text("login"),
     delete: answer.has("delete") ? answer.text("delete") : undefined,
     keyringVersion: answer.has("keyringVersion") ? answer.integer("keyringVersion") : undefined,
+    hasDelete: answer.has("hasDelete") && answer.flag("hasDelete"),
     repository: {
       id: repository.text("id"),
       hash: repository.text("hash"),

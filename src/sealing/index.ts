@@ -67,6 +67,8 @@ export {
   type RecoveryKitParts,
 } from "./recovery-kit.ts";
 export { isSealedPath } from "./sealed-manifests.ts";
+export { DeleteLogin, type DeleteLoginOptions } from "./delete-login.ts";
+export { type Guard, GuardedRepository } from "./guarded-repository.ts";
 export { SealedRepository, type SealedRepositoryOptions } from "./sealed-repository.ts";
 export type { LastSnapshot, LastSnapshots } from "./sealed-snapshots.ts";
 export type { HeadAudit } from "./snapshot-heads.ts";

@@ -4,10 +4,12 @@ import { SejfError } from "../errors/index.ts";
 import type { ManifestId } from "../manifest/index.ts";
 import type { Repository } from "../repository/index.ts";
 import type { EnrollTools } from "./enroll.ts";
-import { AccountClient, documentsOfServer } from "./account-client.ts";
+import { AccountClient, documentsOfServer, needsSejfServer } from "./account-client.ts";
 import { type DeviceState, updateDevice } from "./device-file.ts";
 import { type DocumentStore, SnapshotDocuments } from "./documents.ts";
 import { assertDeviceMaySign, type MissingHead } from "./head-memory.ts";
+import { DeleteLogin } from "./delete-login.ts";
+import { type Guard, GuardedRepository } from "./guarded-repository.ts";
 import type { HttpsServer } from "./https-json.ts";
 import { KeptListings } from "./kept-listings.ts";
 import { SealedRepository } from "./sealed-repository.ts";
@@ -34,6 +36,8 @@ export interface OpenSealedOptions {
   /** Opens the repository below, with this token in place of the password of its connection. */
   readonly openBelow: (token: string | undefined) => Promise<OpenedBelow>;
   readonly askPassword: () => Promise<string>;
+  /** For what takes something away; absent: nobody can be asked. SECURITY: of a person, never of a file or a pipe. */
+  readonly askDeletePassword?: (() => Promise<string>) | undefined;
   readonly tools: EnrollTools;
   /** The user has said that the repository may have gone back; told what is missing. */
   readonly acceptRollback?: ((missing: readonly MissingHead[]) => Promise<void>) | undefined;
@@ -63,6 +67,8 @@ export interface OpenSealed {
   readonly device: DeviceState;
   /** By the password, whether or not the key is kept. */
   unlocked(): Promise<UnlockedAccount>;
+  /** For operations that need the delete password. @throws SEJF_UNSUPPORTED where no sejf server keeps the account. */
+  guard(): Promise<Guard>;
 }
 
 /**
@@ -83,6 +89,7 @@ class Opening {
   readonly #options: OpenSealedOptions;
   readonly #opener: PasswordOpener;
   #unlocked: UnlockedAccount | undefined;
+  #login: DeleteLogin | undefined;
   /** The keyring may tell news. */
   #device: DeviceState;
   below: OpenedBelow | undefined;
@@ -124,7 +131,26 @@ class Opening {
       client,
       device,
       unlocked: async () => await this.#opener.unlocked(),
+      guard: async () => await this.#guard(),
     };
+  }
+
+  /** SECURITY: a device's token takes nothing away: first the account's password, then the other one. */
+  async #guard(): Promise<Guard> {
+    const { server, tools, device, askDeletePassword } = this.#options;
+    const { keyring, client } = await this.#opener.unlocked();
+    if (server === undefined || client === undefined) throw needsSejfServer("a delete password");
+    const { account, accountKey } = device.secrets;
+    this.#login ??= new DeleteLogin({
+      ...tools,
+      account,
+      accountKey,
+      opaqueKey: device.opaqueKey,
+      server,
+      repository: keyring.repository.id,
+      askDeletePassword: askDeletePassword ?? nobodyToAsk,
+    });
+    return { client, login: this.#login };
   }
 
   async #unlock(): Promise<UnlockedAccount> {
@@ -146,11 +172,15 @@ class Opening {
 
   #seal(
     device: DeviceState,
-    { repository: inner, contentSecret }: OpenedBelow,
+    { repository: below, contentSecret }: OpenedBelow,
     documents: DocumentStore,
     blindClient: AccountClient | undefined,
   ): SealedRepository {
-    const { tools, configFile, acceptRollback, expire, mode } = this.#options;
+    const { tools, configFile, acceptRollback, expire, mode, server } = this.#options;
+    const inner =
+      server === undefined || mode === "write"
+        ? below
+        : new GuardedRepository(below, async () => await this.#guard(), tools.random);
     const idHash = tools.engine.contentHash(inner.parameters.hash, contentSecret);
     const repository: SealedRepository = new SealedRepository({
       inner,
@@ -184,6 +214,12 @@ class Opening {
     });
     return repository;
   }
+}
+
+function nobodyToAsk(): never {
+  throw new SejfError("SEJF_INVALID_ARGUMENT", "the delete password is asked for on a terminal", {
+    hint: "it is never taken from the environment, a file or a pipe",
+  });
 }
 
 /** What this program learned, added to what the file says now. */

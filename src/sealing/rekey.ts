@@ -33,7 +33,7 @@ export async function rekeyAccount(
   device: DeviceState,
   keys: AccountKeys,
 ): Promise<DeviceState> {
-  const { tools, account, unlocked, documents } = change;
+  const { tools, account, unlocked, documents, guard } = change;
   const { keyring: old, client, password } = unlocked;
   const own = device.secrets.device;
   const certificate = certifyDevice(keys.signingSeed, {
@@ -63,11 +63,13 @@ export async function rekeyAccount(
       policiesSha256: policies === undefined ? undefined : hash(policies.text),
       time: formatTimestamp(BigInt(Math.floor(tools.clock.nowMs())) * 1_000_000n),
     };
-    await client.rekey({
-      signed: signLine(REKEY_LABEL, unlocked.keys.signingSeed, payloadOf(request)),
-      keyring: { version: keyring.version, text },
-      policies,
-    });
+    const signed = signLine(REKEY_LABEL, unlocked.keys.signingSeed, payloadOf(request));
+    const stepUp =
+      started.hasDelete === true
+        ? await (await guard?.())?.login.authorize("account.rekey", [account], { signed })
+        : undefined;
+    const body = { signed, keyring: { version: keyring.version, text }, policies };
+    await client.rekey(body, { stepUp });
   }
   const { formerIdentities = [] } = keyring;
   return {

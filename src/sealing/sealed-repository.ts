@@ -64,6 +64,8 @@ export class SealedRepository implements Repository {
    * may only add leaves it to the server. @throws SEJF_ACCESS_DENIED.
    */
   readonly applyRetention?: Required<Repository>["applyRetention"];
+  /** Where the server below does it. */
+  readonly changePins?: Required<Repository>["changePins"];
   readonly #options: SealedRepositoryOptions;
   readonly #snapshots: SealedSnapshots;
   readonly #signed: SnapshotHeads;
@@ -90,7 +92,7 @@ export class SealedRepository implements Repository {
       secrets,
       heads,
       servedHeads: options.servedHeads,
-      deletions: async (call) => await policies.deletions(call),
+      deletions: async (call) => await this.#deletions(call),
       assertMaySign: options.assertMaySign,
       acceptRollback: options.acceptRollback,
     });
@@ -107,20 +109,7 @@ export class SealedRepository implements Repository {
       last,
       onListed: (path, ids) => options.kept?.retain(path, ids),
     });
-    const policies = new SealedPolicies({
-      manifests: inner.manifests,
-      documents: options.documents,
-      engine,
-      secrets,
-      opener,
-      random: options.random,
-      blind: (path) => this.#snapshots.blind(path),
-      highestVersion: options.policyVersion,
-      acceptRollback: options.acceptRollback !== undefined,
-      onVersion: (policyVersion) => {
-        this.#policyVersion = policyVersion;
-      },
-    });
+    const policies = this.#openPolicies();
     this.#policies = policies;
     this.manifests = new SealedManifests({
       inner: inner.manifests,
@@ -140,6 +129,8 @@ export class SealedRepository implements Repository {
     if (options.expire !== undefined) this.applyRetention = options.expire;
     else if (inner.applyRetention !== undefined)
       this.applyRetention = this.#retention(inner.applyRetention.bind(inner));
+    if (inner.changePins !== undefined)
+      this.changePins = this.#pinning(inner.changePins.bind(inner));
   }
 
   async flush(options?: CallOptions): Promise<void> {
@@ -196,6 +187,41 @@ export class SealedRepository implements Repository {
         if (this.#options.onlyKept === true && isSejfError(error, "SEJF_ACCESS_DENIED")) return [];
         throw error;
       }
+    };
+  }
+
+  #openPolicies(): SealedPolicies {
+    const options = this.#options;
+    const { inner, engine, secrets, opener } = options;
+    return new SealedPolicies({
+      manifests: inner.manifests,
+      documents: options.documents,
+      engine,
+      secrets,
+      opener,
+      random: options.random,
+      blind: (path) => this.#snapshots.blind(path),
+      highestVersion: options.policyVersion,
+      acceptRollback: options.acceptRollback !== undefined,
+      onVersion: (policyVersion) => {
+        this.#policyVersion = policyVersion;
+      },
+    });
+  }
+
+  /** Said in the account's documents, or about to be. */
+  async #deletions(options?: CallOptions): ReturnType<SealedPolicies["deletions"]> {
+    const said = await this.#policies.deletions(options);
+    return new Map([...said, ...(await this.#snapshots.deletingEnds(options))]);
+  }
+
+  /** What this device kept of the snapshot it keeps under the new ID. */
+  #pinning(change: Required<Repository>["changePins"]): typeof change {
+    return async (id, pins, options) => {
+      const { labels } = await this.#options.inner.manifests.get(id, options);
+      const newId = await change(id, pins, options);
+      this.#snapshots.renamed(String(labels["path"]), id, newId);
+      return newId;
     };
   }
 

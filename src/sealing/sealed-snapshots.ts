@@ -161,6 +161,13 @@ export class SealedSnapshots {
     return this.#options.last.get(String(labels["path"]))?.id === id;
   }
 
+  /** The same snapshot has another ID now. */
+  renamed(path: string, from: ManifestId, to: ManifestId): void {
+    const { last } = this.#options;
+    const kept = last.get(path);
+    if (kept?.id === from) last.set(path, { ...kept, id: to });
+  }
+
   /** What was put is durable: the next head follows it. */
   flushed(): void {
     for (const [chain, seen] of this.#pending) this.#options.heads.advance(chain, seen);
@@ -221,6 +228,13 @@ export class SealedSnapshots {
 
   /** What the account has to say of what was deleted. Before the flush of the repository below, which deletes. */
   async deletedEnds(options: CallOptions = {}): Promise<ReadonlyMap<string, DeletedHeads>> {
+    const ends = await this.deletingEnds(options);
+    this.#deleted.clear();
+    return ends;
+  }
+
+  /** The same, of what is deleted already and not flushed. */
+  async deletingEnds(options: CallOptions = {}): Promise<ReadonlyMap<string, DeletedHeads>> {
     const { heads, signed } = this.#options;
     const ends = new Map<string, DeletedHeads>();
     for (const [chain, upTo] of this.#deleted) {
@@ -228,7 +242,6 @@ export class SealedSnapshots {
       if (known !== undefined && known.seq > upTo) continue;
       ends.set(chain, { upTo, newest: await signed.newestStored(chain, options) });
     }
-    this.#deleted.clear();
     return ends;
   }
 

@@ -67,6 +67,7 @@ export async function logInToDelete(
 ): Promise<{
   readonly stepUpId: string;
   readonly nonce: string;
+  readonly expires: string;
   readonly sessionKey: OwnedBytes;
 }> {
   const client = new AccountClient(server);

@@ -52,6 +52,14 @@ export { decodePolicy, DEFAULT_POLICY, EMPTY_POLICY, encodePolicy } from "./poli
 export { policyValue, withPolicyValue } from "./policy-edit.ts";
 export { mergePolicies } from "./policy-merge.ts";
 export { policyOrigins, type PolicyOrigins } from "./policy-origins.ts";
+export {
+  isTrash,
+  readTrash,
+  toTrash,
+  TRASH_LABELS,
+  type TrashedManifest,
+  trashLabels,
+} from "./trash.ts";
 export { unknownPolicyMembers } from "./policy-unknown.ts";
 export type {
   RestoreCallOptions,

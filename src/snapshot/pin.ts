@@ -5,7 +5,7 @@ import { editSnapshot } from "./manifest-edit.ts";
 import type { SnapshotManifest } from "./types.ts";
 
 /**
- * Adds, then removes. Gives the snapshot under its new ID, pending until the repository is flushed, or `undefined` when
+ * Adds, then removes. Gives the snapshot under its new ID, pending until the repository is flushed unless a server does it, or `undefined` when
  * nothing changed.
  */
 export async function changePins(
@@ -21,6 +21,9 @@ export async function changePins(
   for (const pin of remove) after.delete(pin);
   if (after.size === before.size && [...after].every((pin) => before.has(pin))) return undefined;
   const pins = [...after].toSorted();
-  const id = await editSnapshot(repository, snapshot.id, { pins }, options);
+  const id =
+    repository.changePins === undefined
+      ? await editSnapshot(repository, snapshot.id, { pins }, options)
+      : await repository.changePins(snapshot.id, pins, options);
   return { ...snapshot, id, pins };
 }

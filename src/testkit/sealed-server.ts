@@ -40,6 +40,7 @@ export const DELETE_PASSWORD = "staple, and delete";
 export interface SealedServerOptions {
   readonly clock?: Clock | undefined;
   readonly contentAccess?: StartServerOptions["contentAccess"] | undefined;
+  readonly trashWindowMs?: number | undefined;
   /** Another server's: both serve its repository. */
   readonly beside?: SealedServer | undefined;
 }
@@ -111,6 +112,7 @@ export class SealedServer implements AsyncDisposable {
         refreshIntervalMs: 3_600_000,
         minMaintenanceIntervalMs: 3_600_000,
         logScheduler: false,
+        trashWindowMs: options.trashWindowMs,
         sources: [],
       },
       contentAccess: options.contentAccess ?? "holding",
@@ -214,6 +216,7 @@ export class SealedServer implements AsyncDisposable {
     enrolled: Pick<Enrolled, "device">,
     mode: "write" | "full" = "write",
     password: string = SEALED_PASSWORD,
+    deletePassword?: string,
   ): Promise<OpenSealed> {
     const { device } = enrolled;
     const { account, device: own } = device.secrets;
@@ -229,6 +232,9 @@ export class SealedServer implements AsyncDisposable {
         return { repository, contentSecret: repository.contentSecret };
       },
       askPassword: async () => await Promise.resolve(password),
+      ...(deletePassword === undefined
+        ? {}
+        : { askDeletePassword: async () => await Promise.resolve(deletePassword) }),
       tools: this.tools,
     });
   }

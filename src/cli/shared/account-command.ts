@@ -18,6 +18,7 @@ export async function withAccount<T>(
     unlocked: await open.unlocked(),
     documents: open.documents,
     heads: open.device.heads,
+    guard: async () => await open.guard(),
   };
   return await use(change, open);
 }

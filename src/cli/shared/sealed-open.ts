@@ -38,6 +38,7 @@ import {
   retentionReasons,
 } from "../../snapshot/index.ts";
 import type { CommandContext } from "../context.ts";
+import { askDeletePassword } from "../password-prompt.ts";
 import { VERSION } from "../version.ts";
 import { askLine } from "./ask-line.ts";
 
@@ -80,6 +81,10 @@ export async function openSealedConnection(
     server: accountServer(context, config, device),
     openBelow: async (token) => await openBelow(context, config, device, token),
     askPassword: async () => await context.passwordOfAccount(device.secrets.account, device.place),
+    askDeletePassword: async () => {
+      context.out.flush();
+      return await askDeletePassword(device.secrets.account);
+    },
     tools: ENROLL_TOOLS,
     tell: telling(context),
     expire: expireBelow,

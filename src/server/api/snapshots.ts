@@ -11,6 +11,7 @@ import {
   editSnapshot,
   effectivePolicy,
   formatSource,
+  isTrash,
   loadSnapshot,
   loadSnapshots,
   removePolicy,
@@ -136,7 +137,8 @@ async function deleteSnapshots(options: ApiOptions, context: ApiContext): Promis
       : await checkedIds(served, source, (request.snapshotManifestIds ?? []) as ManifestId[]);
     if (all) await served.jobs.sources.remove(source);
     const { manifests } = served.repository;
-    for (const id of ids) await manifests.delete(id);
+    const removed = served.trash?.manifests ?? manifests;
+    for (const id of ids) await removed.delete(id);
     if (all) await removePolicy(manifests, source);
     await served.jobs.flush();
   });
@@ -172,12 +174,17 @@ async function edit(options: ApiOptions, context: ApiContext): Promise<unknown> 
   const request = await bodyOf(context, editSchema);
   const rows: SnapshotRow[] = [];
   const ids = (request.snapshots ?? []) as ManifestId[];
-  for (const id of ids) await loadSnapshot(served.repository, id); // all or none
+  for (const id of ids) assertNoTrash(await loadSnapshot(served.repository, id)); // all or none
   await recorded(options, context, { action: "snapshot.edit", target: ids.join(" ") }, async () => {
     for (const id of ids) rows.push(snapshotRow(await editOne(served, id, request), []));
     await served.jobs.flush();
   });
   return rows;
+}
+
+/** Without its pin it would expire. */
+function assertNoTrash({ id, source: { username, hostname } }: SnapshotManifest): void {
+  if (isTrash({ username, hostname })) throw malformed(`snapshot ${id} is in the trash`);
 }
 
 async function editOne(

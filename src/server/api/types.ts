@@ -1,6 +1,7 @@
 /** What the endpoints of the web interface are given. Spec: kopia-server 9. */
 import type { ThrottlingLimits } from "../../blob/index.ts";
 import type { Clock } from "../../bytes/index.ts";
+import type { ManifestStore } from "../../manifest/index.ts";
 import type { DirectRepository, Environment } from "../../repository/index.ts";
 import type { ServerJobs } from "../jobs/types.ts";
 import type { TaskRegistry } from "../jobs/task-registry.ts";
@@ -17,6 +18,8 @@ export interface AdjustableLimits {
 export interface ServedRepository {
   readonly repository: DirectRepository;
   readonly jobs: ServerJobs;
+  /** Where deleting moves snapshots; absent: they are gone. */
+  readonly trash?: { readonly manifests: Pick<ManifestStore, "delete"> } | undefined;
   readonly throttle: AdjustableLimits | undefined;
 }
 

@@ -4,6 +4,7 @@
  * the server, whatever the entries say. Spec: kopia-server 6, 12.2, 12.4.
  */
 import type { Labels } from "../../manifest/index.ts";
+import { isTrash } from "../../snapshot/index.ts";
 import { isAccountName } from "../accounts/index.ts";
 
 /** What a legal label set is the name of. */
@@ -32,6 +33,8 @@ export function kindOfLabels(labels: Labels): ManifestKind | undefined {
   if (!isBounded(labels)) return undefined;
   switch (labels["type"]) {
     case "snapshot":
+      // SECURITY: what was deleted is nobody's snapshot; its owner sees it through the account service.
+      if (isTrash(labels)) return undefined;
       return hasKeys(withoutTags(labels), ["type", "hostname", "username", "path"])
         ? "snapshot"
         : undefined;

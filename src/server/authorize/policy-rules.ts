@@ -31,12 +31,17 @@ export interface NewPolicy {
   readonly manifests: Pick<ManifestStore, "find">;
 }
 
-/** @throws SEJF_INVALID_ARGUMENT, SEJF_CORRUPT, SEJF_ACCESS_DENIED. */
+/**
+ * A sealed account may bring in the first of a target, which can only make the server keep more; others need a proof that
+ * has no place here. @throws SEJF_INVALID_ARGUMENT, SEJF_CORRUPT, SEJF_ACCESS_DENIED.
+ */
 export async function assertPolicy(policy: NewPolicy, options: CallOptions): Promise<void> {
   decodePolicy(policy.json, "the policy");
   assertExactMembers(policy.json, KNOWN, "the policy");
-  if (mayReplace(policy)) return;
-  for (const [name, value] of Object.entries(policy.json)) {
+  const isSealed = policy.account.encryption === "client";
+  const isFree = mayReplace(policy);
+  if (isFree && !isSealed) return;
+  for (const [name, value] of isFree ? [] : Object.entries(policy.json)) {
     if (HARMLESS.has(name) || isEmpty(value)) continue;
     throw new SejfError(
       "SEJF_ACCESS_DENIED",
@@ -49,7 +54,9 @@ export async function assertPolicy(policy: NewPolicy, options: CallOptions): Pro
   if (found.some((item) => exactPolicyLabels(item.labels)))
     throw new SejfError(
       "SEJF_ACCESS_DENIED",
-      `access denied: there is a policy for this already, and ${policy.account.name} may not replace it`,
+      isFree
+        ? "access denied: a sealed account replaces its policies through the account service"
+        : `access denied: there is a policy for this already, and ${policy.account.name} may not replace it`,
     );
 }
 

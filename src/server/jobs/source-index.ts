@@ -6,7 +6,12 @@
 import type { CallOptions, TimestampNs } from "../../bytes/index.ts";
 import { errorFromUnknown } from "../../errors/index.ts";
 import type { ManifestId, ManifestStore } from "../../manifest/index.ts";
-import { decodeSnapshot, formatSource, type SnapshotSource } from "../../snapshot/index.ts";
+import {
+  decodeSnapshot,
+  formatSource,
+  isTrash,
+  type SnapshotSource,
+} from "../../snapshot/index.ts";
 import type { ServerLog } from "../types.ts";
 
 interface KnownSnapshot {
@@ -45,6 +50,7 @@ export class SourceIndex {
         continue;
       }
       const { username = "", hostname = "", path = "" } = labels;
+      if (isTrash(labels)) continue;
       if (username === "" || hostname === "" || path === "") continue;
       known.set(id, await this.#read(manifests, id, { username, hostname, path }, options));
     }

@@ -12,6 +12,7 @@ export {
   issueEnrollmentCode,
 } from "./enrollment-code.ts";
 export { isOuterPart } from "./outer-part.ts";
-export { type AccountServiceOptions, createAccountService } from "./routes.ts";
+export { createAccountService } from "./routes.ts";
+export type { AccountServiceOptions } from "./service-http.ts";
 export { SealedRoom, type SealedRoomOptions } from "./sealed-room.ts";
 export type { StepUp, StepUps } from "./step-ups.ts";

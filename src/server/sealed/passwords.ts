@@ -54,12 +54,9 @@ export class Passwords {
   ): Promise<RegistrationStarted> {
     assertSession(caller);
     const { login } = await this.#parts.enrolled(caller.account);
-    return registrationAnswer(
-      this.#parts,
-      await this.#parts.setupOf(login),
-      caller.account,
-      requests,
-    );
+    const setup = await this.#parts.setupOf(login);
+    const answer = registrationAnswer(this.#parts, setup, caller.account, requests);
+    return { ...answer, hasDelete: login.delete !== undefined };
   }
 
   /**

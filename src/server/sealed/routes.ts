@@ -3,47 +3,26 @@
  * whole, a page of another site cannot send them (they are JSON, which a browser asks about first), and who has no token
  * gets no further than logins and enrollment. Nothing of a body reaches a log.
  */
-import { type Context, Hono } from "hono";
-import { bytesToUtf8 } from "../../bytes/index.ts";
-import { type ErrorCode, isSejfError, SejfError } from "../../errors/index.ts";
-import { JsonShape, type ProbeScope, type VersionedDocument } from "../../sealed/index.ts";
-import type { LoginGate, ServerLog } from "../types.ts";
-import { readBody } from "../http/body.ts";
-import { senderOf } from "../http/sender.ts";
+import { Hono } from "hono";
+import { SejfError } from "../../errors/index.ts";
+import type { JsonShape, ProbeScope, VersionedDocument } from "../../sealed/index.ts";
 import type { HttpEnv } from "../http/types.ts";
 import { documentName } from "./documents.ts";
-import { accessDenied, type Caller, type TokenCaller } from "./service-parts.ts";
+import { removalRoutes, trashRoutes } from "./removal-routes.ts";
 import type { SealedRoom } from "./sealed-room.ts";
-
-export interface AccountServiceOptions {
-  /** `undefined` while no repository is served. */
-  readonly room: () => SealedRoom | undefined;
-  /** Absent on a server without passwords, which has no accounts. */
-  readonly loginGate: LoginGate | undefined;
-  readonly log: ServerLog;
-  /** The sender of this request has proved who he is. */
-  readonly onTrusted?: ((request: HttpEnv["Bindings"]["incoming"]) => void) | undefined;
-}
-
-type ServiceContext = Context<HttpEnv>;
-
-/** Of callers without a token, and with one. */
-const MAX_STRANGER_BYTES = 128 << 10;
-const MAX_BYTES = 8 << 20;
-const PATIENCE_MS = 30_000;
-const NOBODY = "unknown";
-
-const STATUS: Partial<Record<ErrorCode, number>> = {
-  SEJF_INVALID_ARGUMENT: 400,
-  SEJF_ACCESS_DENIED: 403,
-  SEJF_NOT_FOUND: 404,
-  SEJF_ALREADY_EXISTS: 409,
-  SEJF_LOCKED: 429,
-  SEJF_UNSUPPORTED: 501,
-  SEJF_READ_ONLY: 503,
-  SEJF_NOT_CONNECTED: 503,
-  SEJF_NO_SPACE: 507,
-};
+import {
+  type AccountServiceOptions,
+  bodyOf,
+  callerOf,
+  failure,
+  MAX_STRANGER_BYTES,
+  reply,
+  roomOf,
+  type ServiceContext,
+  tokenCalls,
+  type TokenRoute,
+} from "./service-http.ts";
+import type { Caller } from "./service-parts.ts";
 
 /** Routes below `ACCOUNT_SERVICE_PATH`. */
 export function createAccountService(options: AccountServiceOptions): Hono<HttpEnv> {
@@ -129,21 +108,29 @@ function accountRoutes(app: Hono<HttpEnv>, options: AccountServiceOptions): void
   call("post", "/password/start", async ({ room, caller, body }) =>
     room.passwords.start(caller, passwordsIn(await body())),
   );
-  call("post", "/password/finish", async ({ room, caller, body }) => {
+  call("post", "/password/finish", async ({ room, caller, proof, body }) => {
     const given = await body();
     const keyring = given.object("keyring");
+    const record = given.has("delete") ? given.text("delete") : undefined;
+    if (proof !== undefined)
+      await room.authority.assert(caller, proof, {
+        verb: "password.delete",
+        targets: [caller.account],
+        params: { delete: record ?? null },
+      });
     await room.passwords.finish(
       caller,
       {
         login: given.has("login") ? given.text("login") : undefined,
-        delete: given.has("delete") ? given.text("delete") : undefined,
+        delete: record,
         keyring: { version: keyring.integer("version"), text: keyring.text("text") },
       },
-      false,
+      proof !== undefined,
     );
+    room.stepUps.forget(caller.account);
     return undefined;
   });
-  call("post", "/rekey", async ({ room, caller, body }) => {
+  call("post", "/rekey", async ({ room, caller, proof, body }) => {
     const given = await body();
     const document = (name: string): VersionedDocument => {
       const shape = given.object(name);
@@ -151,7 +138,14 @@ function accountRoutes(app: Hono<HttpEnv>, options: AccountServiceOptions): void
     };
     const policies = given.has("policies") ? document("policies") : undefined;
     const rekey = { signed: given.text("signed"), keyring: document("keyring"), policies };
-    await room.rekey.apply(caller, rekey, false);
+    if (proof !== undefined)
+      await room.authority.assert(caller, proof, {
+        verb: "account.rekey",
+        targets: [caller.account],
+        params: { signed: rekey.signed },
+      });
+    await room.rekey.apply(caller, rekey, proof !== undefined);
+    room.stepUps.forget(caller.account);
     return undefined;
   });
   call("get", "/documents/:name", async ({ room, caller, context }) =>
@@ -165,6 +159,12 @@ function accountRoutes(app: Hono<HttpEnv>, options: AccountServiceOptions): void
     return undefined;
   });
   call("get", "/heads", async ({ room, account }) => ({ heads: await room.heads(account) }));
+  deviceRoutes(call);
+  removalRoutes(call);
+  trashRoutes(app, options);
+}
+
+function deviceRoutes(call: TokenRoute): void {
   call("get", "/devices", async ({ room, caller }) => ({
     devices: await room.devices.list(caller),
   }));
@@ -178,6 +178,12 @@ function accountRoutes(app: Hono<HttpEnv>, options: AccountServiceOptions): void
   });
   call("patch", "/devices/:id", async ({ room, caller, context, body }) => {
     await room.devices.rename(caller, context.req.param("id") ?? "", (await body()).text("name"));
+    return undefined;
+  });
+  call("delete", "/devices/:id", async ({ room, caller, proof, context }) => {
+    const id = context.req.param("id") ?? "";
+    await room.authority.assert(caller, proof, { verb: "device.revoke", targets: [id] });
+    await room.devices.revoke(caller, id);
     return undefined;
   });
 }
@@ -234,90 +240,6 @@ function groupRoutes(app: Hono<HttpEnv>, options: AccountServiceOptions): void {
   });
 }
 
-interface TokenCall {
-  readonly room: SealedRoom;
-  readonly caller: TokenCaller;
-  readonly account: Parameters<SealedRoom["heads"]>[0];
-  readonly context: ServiceContext;
-  /** Read when it is asked for, after the token was checked. */
-  readonly body: () => Promise<JsonShape>;
-}
-
-type TokenRoute = (
-  method: "get" | "put" | "post" | "patch" | "delete",
-  path: string,
-  answer: (call: TokenCall) => Promise<object | undefined>,
-) => void;
-
-/** With the token of an account. */
-function tokenCalls(app: Hono<HttpEnv>, options: AccountServiceOptions): TokenRoute {
-  return (method, path, answer) => {
-    app.on(method.toUpperCase(), path, async (context) => {
-      const room = roomOf(options);
-      const { caller, account } = await authenticate(context, room, options);
-      const body = async (): Promise<JsonShape> => await bodyOf(context, MAX_BYTES);
-      return reply(await answer({ room, caller, account, context, body }));
-    });
-  };
-}
-
-/** @throws SEJF_ACCESS_DENIED, SEJF_LOCKED. */
-async function authenticate(
-  context: ServiceContext,
-  room: SealedRoom,
-  { loginGate, onTrusted }: AccountServiceOptions,
-): Promise<Pick<TokenCall, "caller" | "account">> {
-  const caller = callerOf(context);
-  const [, token] = /^bearer +(\S{1,200})$/i.exec(context.req.header("authorization") ?? "") ?? [];
-  if (token === undefined || loginGate === undefined) throw accessDenied();
-  const name = (await room.tokens.ownerOf(token)) ?? NOBODY;
-  const { address } = caller;
-  const login = await loginGate.login({ name, password: token, address, door: "http" });
-  const { principal } = login;
-  if (principal.role !== "account" || principal.token === undefined) throw accessDenied();
-  onTrusted?.(context.env.incoming);
-  const { account } = principal;
-  return { account, caller: { ...caller, account: account.name, token: principal.token } };
-}
-
-function callerOf(context: ServiceContext): Caller {
-  const { address, text } = senderOf(context);
-  return { address, from: text };
-}
-
-/** @throws SEJF_NOT_CONNECTED. */
-function roomOf({ room }: AccountServiceOptions): SealedRoom {
-  const open = room();
-  if (open !== undefined) return open;
-  throw new SejfError(
-    "SEJF_NOT_CONNECTED",
-    "the server is not connected to a repository at the moment",
-  );
-}
-
-/** @throws SEJF_INVALID_ARGUMENT. */
-async function bodyOf(context: ServiceContext, maxBytes: number): Promise<JsonShape> {
-  const type = context.req.header("content-type") ?? "";
-  if (!/^application\/json\b/i.test(type))
-    throw new SejfError("SEJF_INVALID_ARGUMENT", "the body is to be sent as application/json");
-  const body = await readBody(context.req.raw, PATIENCE_MS, maxBytes);
-  if (!body.ok)
-    throw new SejfError(
-      "SEJF_INVALID_ARGUMENT",
-      body.status === 413
-        ? `the body has more than ${maxBytes} bytes`
-        : "the body did not arrive in time",
-    );
-  let json: unknown;
-  try {
-    json = JSON.parse(bytesToUtf8(body.bytes ?? new Uint8Array(0)));
-  } catch {
-    // The parser's message repeats some of the text.
-    throw new SejfError("SEJF_INVALID_ARGUMENT", "the body is not JSON");
-  }
-  return new JsonShape("the request", json);
-}
-
 function passwordsIn(body: JsonShape): { readonly login: string; readonly delete?: string } {
   const login = body.text("login");
   return body.has("delete") ? { login, delete: body.text("delete") } : { login };
@@ -336,36 +258,4 @@ function sameId(context: ServiceContext, id: string): string {
     "SEJF_INVALID_ARGUMENT",
     "the ID of the address is another one than in the body",
   );
-}
-
-function reply(answer: object | undefined): Response {
-  return jsonText(200, answer ?? {});
-}
-
-/** SECURITY: errors that are not ours may hold anything: they are for the log. */
-function failure(error: unknown, log: ServerLog): Response {
-  if (isSejfError(error)) {
-    // To a client, its own malformed data is a wrong argument.
-    const code = error.code === "SEJF_CORRUPT" ? "SEJF_INVALID_ARGUMENT" : error.code;
-    const status = STATUS[code];
-    const { message, hint } = error;
-    if (status !== undefined)
-      return jsonText(status, {
-        code,
-        error: hint === undefined ? message : `${message} (${hint})`,
-      });
-  }
-  log.error({ err: error }, "a call of the account service failed");
-  return jsonText(500, { code: "SEJF_IO", error: "the server could not do it; its log says why" });
-}
-
-function jsonText(status: number, value: object): Response {
-  return new Response(`${JSON.stringify(value)}\n`, {
-    status,
-    headers: {
-      "content-type": "application/json",
-      "cache-control": "no-store",
-      "x-content-type-options": "nosniff",
-    },
-  });
 }

@@ -13,7 +13,9 @@ import { SeededRandom } from "../../testkit/random.ts";
 import { MemoryAudit, MemoryLog } from "../../testkit/server-parts.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../../testkit/temp.ts";
 import { openAccounts } from "../accounts/index.ts";
+import { createManifestRules, openAccessRules } from "../authorize/index.ts";
 import { createSharedFlush } from "../sessions/index.ts";
+import { Trash } from "../trash/index.ts";
 import type { AccountName } from "../types.ts";
 import { issueEnrollmentCode } from "./enrollment-code.ts";
 import { SealedRoom } from "./sealed-room.ts";
@@ -53,10 +55,16 @@ async function openHost(
   const { manifests } = repository;
   const accounts = openAccounts({ manifests, clock, random, refreshMs: 0 });
   const audit = new MemoryAudit();
+  const flush = createSharedFlush(repository);
+  const onSnapshots = (): void => {};
   const room = new SealedRoom({
     repository,
     accounts,
-    flush: createSharedFlush(repository),
+    flush,
+    accessRules: openAccessRules({ manifests, clock, refreshMs: 0 }),
+    manifestRules: createManifestRules({ manifests, clock }),
+    trash: new Trash({ manifests, flush, clock, audit, onChange: onSnapshots }),
+    onSnapshots,
     clock,
     random,
     audit,

@@ -10,8 +10,10 @@ import type { DirectRepository } from "../../repository/index.ts";
 import type { ServedHead } from "../../sealed/index.ts";
 import type { AccountBook } from "../accounts/index.ts";
 import { Freshness } from "../sessions/freshness.ts";
-import type { SharedFlush } from "../sessions/index.ts";
-import type { Account, AuditLog, ServerLog } from "../types.ts";
+import type { ManifestRules, SharedFlush } from "../sessions/index.ts";
+import type { Trash } from "../trash/index.ts";
+import type { AccessRules, Account, AuditLog, ServerLog } from "../types.ts";
+import { Authority } from "./authority.ts";
 import { Admission, type SealedAdmission } from "./admission.ts";
 import { type SealedAccountStatus, statusOf } from "./describe.ts";
 import { Devices } from "./devices.ts";
@@ -20,6 +22,7 @@ import { Enrollment } from "./enrollment.ts";
 import { Groups } from "./groups.ts";
 import { Logins } from "./logins.ts";
 import { Passwords } from "./passwords.ts";
+import { Removals } from "./removals.ts";
 import { Rekey } from "./rekey.ts";
 import { SealedRecords } from "./sealed-records.ts";
 import { ServiceParts } from "./service-parts.ts";
@@ -32,11 +35,16 @@ export interface SealedRoomOptions {
   readonly accounts: AccountBook;
   readonly flush: SharedFlush;
   readonly clock: Clock;
+  readonly accessRules: AccessRules;
+  readonly manifestRules: ManifestRules;
+  readonly trash: Trash;
   readonly random: Random;
   readonly audit: AuditLog;
   readonly log: ServerLog;
   /** Sees what other servers wrote, in the repository and in what is remembered of it. */
   readonly refresh: (options?: CallOptions) => Promise<void>;
+  /** Snapshots went, or have other IDs: what is remembered of them does not count. */
+  readonly onSnapshots: () => void;
   /** How old the view of what others wrote may be when something is decided. Default 2 s. */
   readonly stalenessMs?: number | undefined;
   readonly engine?: CryptoEngine | undefined;
@@ -50,6 +58,10 @@ export class SealedRoom {
   readonly tokens: SealedTokens;
   readonly admission: SealedAdmission;
   readonly stepUps: StepUps;
+  readonly authority: Authority;
+  readonly removals: Removals;
+  readonly trash: Trash;
+  readonly audit: AuditLog;
   readonly enrollment: Enrollment;
   readonly logins: Logins;
   readonly documents: Documents;
@@ -80,6 +92,10 @@ export class SealedRoom {
     this.#heads = new StoredHeads({ contents, manifests, engine });
     this.tokens = new SealedTokens(parts);
     this.stepUps = new StepUps(clock, random);
+    this.authority = new Authority(parts, this.stepUps);
+    this.removals = new Removals(parts, this.authority, { ...options, manifests });
+    this.trash = options.trash;
+    this.audit = options.audit;
     this.admission = new Admission({
       records: this.#records,
       heads: this.#heads,

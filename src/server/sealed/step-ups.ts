@@ -12,6 +12,7 @@ import {
 } from "../../bytes/index.ts";
 import type { StepUpReady } from "../../sealed/index.ts";
 import type { AccountName } from "../types.ts";
+import { timeText } from "./record-codec.ts";
 
 export interface StepUp {
   readonly account: AccountName;
@@ -20,6 +21,8 @@ export interface StepUp {
   /** base64url, as it was told. */
   readonly nonce: string;
   readonly untilMs: number;
+  /** The same, as it was told. */
+  readonly expires: string;
 }
 
 const LIFE_MS = 60_000;
@@ -41,13 +44,21 @@ export class StepUps {
     this.#prune();
     const stepUpId = bytesToHex(this.#random.bytes(16));
     const nonce = bytesToBase64Url(this.#random.bytes(16));
+    const untilMs = this.#clock.nowMs() + LIFE_MS;
+    const expires = timeText(untilMs);
     this.#open.set(stepUpId, {
       account,
       sessionKey: base64UrlToBytes(sessionKey),
       nonce,
-      untilMs: this.#clock.nowMs() + LIFE_MS,
+      untilMs,
+      expires,
     });
-    return { stepUpId, nonce };
+    return { stepUpId, nonce, expires };
+  }
+
+  /** The password is another one now. */
+  forget(account: AccountName): void {
+    for (const [id, stepUp] of this.#open) if (stepUp.account === account) this.#open.delete(id);
   }
 
   /** The one that was issued, if it is not over; nobody gets it a second time. */

@@ -24,6 +24,11 @@ export interface StoredHead {
   readonly sha256: string;
 }
 
+interface KnownHead extends StoredHead {
+  /** Stored again long after it was made: its pins were changed, or it came back from the trash. Older ones may be newer. */
+  readonly isAgain: boolean;
+}
+
 export interface StoredHeadsOptions {
   readonly contents: Pick<ContentReader, "read" | "stat">;
   readonly manifests: Pick<ManifestStore, "find" | "get">;
@@ -35,11 +40,12 @@ const MAX_REMEMBERED = 100_000;
 /** Of one source: who made none of its last snapshots is not told of. */
 const MAX_LOOKED_AT = 1000;
 const LABEL = "sejf head v1";
+const LATE_NS = 3600n * 1_000_000_000n;
 
 export class StoredHeads {
   readonly #options: StoredHeadsOptions;
   /** `false`: there is none, or it cannot be read. */
-  readonly #known = new LRUCache<ManifestId, StoredHead | false>({ max: MAX_REMEMBERED });
+  readonly #known = new LRUCache<ManifestId, KnownHead | false>({ max: MAX_REMEMBERED });
 
   constructor(options: StoredHeadsOptions) {
     this.#options = options;
@@ -54,11 +60,14 @@ export class StoredHeads {
   ): Promise<StoredHead | undefined> {
     const labels = { type: "snapshot", username, hostname, path };
     const found = await this.#options.manifests.find(labels, options);
-    for (const { id } of found.toReversed()) {
-      const head = await this.#head(id, options);
-      if (head?.device === device) return head;
+    let newest: StoredHead | undefined;
+    for (const item of found.toReversed()) {
+      const head = await this.#head(item, options);
+      if (head?.device !== device) continue;
+      if (newest === undefined || head.seq > newest.seq) newest = head;
+      if (!head.isAgain) break;
     }
-    return undefined;
+    return newest;
   }
 
   /** Of every source the newest of each device, as stored. */
@@ -102,20 +111,31 @@ export class StoredHeads {
     snapshots: readonly ManifestMetadata[],
     options: CallOptions,
   ): Promise<readonly { readonly id: ManifestId }[]> {
-    const devices = new Map<string, { readonly id: ManifestId }>();
-    for (const { id } of snapshots.slice(-MAX_LOOKED_AT).toReversed()) {
-      const head = await this.#head(id, options);
-      if (head !== undefined && !devices.has(head.device)) devices.set(head.device, { id });
+    const devices = new Map<string, { readonly id: ManifestId; readonly seq: number }>();
+    for (const item of snapshots.slice(-MAX_LOOKED_AT).toReversed()) {
+      const head = await this.#head(item, options);
+      if (head === undefined) continue;
+      const { device, seq } = head;
+      if (seq > (devices.get(device)?.seq ?? 0)) devices.set(device, { id: item.id, seq });
     }
     return [...devices.values()];
   }
 
-  async #head(id: ManifestId, options: CallOptions): Promise<StoredHead | undefined> {
+  async #head(
+    { id, modified }: ManifestMetadata,
+    options: CallOptions,
+  ): Promise<KnownHead | undefined> {
     const known = this.#known.get(id);
     if (known !== undefined) return known === false ? undefined : known;
     const line = await this.#line(id, options);
-    const head = line === undefined ? undefined : this.#place(line);
-    this.#known.set(id, head ?? false);
+    const place = line === undefined ? undefined : this.#place(line);
+    if (place === undefined) {
+      this.#known.set(id, false);
+      return undefined;
+    }
+    const { endTimeNs } = decodeSnapshot(id, (await this.#options.manifests.get(id, options)).data);
+    const head = { ...place, isAgain: modified > endTimeNs + LATE_NS };
+    this.#known.set(id, head);
     return head;
   }
 

@@ -189,8 +189,8 @@ export class AccountSession implements RegisteredSession {
   }
 
   async #apply(changes: readonly ManifestChange[]): Promise<void> {
-    const { repository, holdings } = this.#options;
-    await repository.manifests.apply(changes);
+    const { repository, holdings, trash } = this.#options;
+    await repository.manifests.apply((await trash?.insteadOf(changes)) ?? changes);
     this.manifests.drop(changes.length);
     const isSnapshot = (change: ManifestChange): boolean =>
       change.kind === "delete" || change.labels["type"] === "snapshot";

@@ -73,6 +73,7 @@ export function manifestHandlers(
         session.audit({ action: `${type}.delete`, result: "denied", target: id });
         throw accessDenied();
       }
+      assertNoProofNeeded(session, type, id);
       await manifests.delete(id);
       const target = targetOf(session, id, labels);
       session.audit({ action: `${type}.delete`, result: "ok", target });
@@ -90,6 +91,19 @@ export function manifestHandlers(
       return { manifestIds: expired };
     },
   };
+}
+
+/**
+ * SECURITY: the account's password is not enough to take something away from a sealed account, and a session has no place
+ * for a proof of the other one. Spec: sealed 9.
+ */
+function assertNoProofNeeded(session: AccountSession, type: string, target: ManifestId): void {
+  if (session.principal.encryption !== "client") return;
+  session.audit({ action: `${type}.delete`, result: "denied", target, detail: "without a proof" });
+  throw new SejfError(
+    "SEJF_ACCESS_DENIED",
+    "access denied: what a sealed account stored is deleted with its delete password, through the account service",
+  );
 }
 
 function isVisible(session: AccountSession, parts: SessionParts, labels: Labels): boolean {

@@ -4,6 +4,7 @@ import type { DirectRepository } from "../../repository/index.ts";
 import type { Holdings } from "../holding/index.ts";
 import type { AccountRetention } from "../retention/index.ts";
 import type { SealedAdmission } from "../sealed/index.ts";
+import type { Trash } from "../trash/index.ts";
 import type { AccessRules, AuditLog, LoginGate, ServerLog } from "../types.ts";
 import type { Sessions } from "./registry.ts";
 import type { ManifestRules, Notifications, SharedFlush } from "./types.ts";
@@ -16,6 +17,8 @@ export interface SessionMethodOptions {
   readonly holdings: Holdings;
   /** Of sealed accounts' snapshots; without it they store none. */
   readonly admission?: SealedAdmission | undefined;
+  /** Where deleted snapshots go; without it they are gone. */
+  readonly trash?: Pick<Trash, "insteadOf"> | undefined;
   readonly retention: AccountRetention;
   readonly notifications: Notifications;
   readonly registry: Sessions;

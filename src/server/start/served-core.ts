@@ -27,8 +27,10 @@ import {
   createSharedFlush,
   type Notifications,
   type Sessions,
+  type ManifestRules,
   type SharedFlush,
 } from "../sessions/index.ts";
+import { Trash } from "../trash/index.ts";
 import type { AccessRules, AuditLog, LoginGate, ServerLog } from "../types.ts";
 import type { JobSettings, StartServerOptions } from "./types.ts";
 
@@ -54,6 +56,8 @@ interface Rooms {
   readonly refresh: (options?: CallOptions) => Promise<void>;
   readonly accounts: AccountBook;
   readonly rules: AccessRules;
+  readonly manifestRules: ManifestRules;
+  readonly trash: Trash;
   readonly holdings: Holdings;
   readonly retention: AccountRetention;
   readonly sessions: Sessions;
@@ -97,6 +101,10 @@ export class ServedCore implements ServedRepository {
     return this.#rooms.sealed;
   }
 
+  get trash(): Trash {
+    return this.#rooms.trash;
+  }
+
   get throttle(): ThrottledStorage | undefined {
     return this.repository.connection.throttle;
   }
@@ -117,7 +125,8 @@ export class ServedCore implements ServedRepository {
   }
 }
 
-function roomsOf({ repository, contentAccess, clock, random, audit, log }: CoreOptions): Rooms {
+function roomsOf(options: CoreOptions): Rooms {
+  const { repository, contentAccess, clock, random, audit, log } = options;
   const { manifests, contents } = repository;
   const accounts = openAccounts({ manifests, clock, random });
   const flush = createSharedFlush(repository);
@@ -135,26 +144,40 @@ function roomsOf({ repository, contentAccess, clock, random, audit, log }: CoreO
     rules.refresh();
     holdings.refresh();
   };
+  const manifestRules = createManifestRules({ manifests, clock });
+  const onSnapshots = (): void => holdings.refresh();
+  const windowMs = options.jobs.trashWindowMs;
+  const trash = new Trash({ manifests, flush, clock, audit, windowMs, onChange: onSnapshots });
   const sealed: SealedRoom = new SealedRoom({
     repository,
     accounts,
     flush,
+    accessRules: rules,
+    manifestRules,
+    trash,
     clock,
     random,
     audit,
     log,
     refresh,
+    onSnapshots,
   });
   return {
     accounts,
     flush,
     rules,
+    manifestRules,
+    trash,
     refresh,
     sealed,
     holdings,
     sessions: createSessionRegistry(),
     retention: createAccountRetention({
-      repository: { manifests, contents, flush: async () => await flush.flush() },
+      repository: {
+        manifests: trash.manifests,
+        contents,
+        flush: async () => await flush.flush(),
+      },
       findAccount: async (name, options) => await accounts.find(name, options),
       // Devices of sealed accounts may not delete: their retention is the server's too.
       mayDelete: async (account, labels, options) =>
@@ -169,7 +192,7 @@ function roomsOf({ repository, contentAccess, clock, random, audit, log }: CoreO
 
 async function openCoreJobs(options: CoreOptions, rooms: Rooms): Promise<ServerJobs> {
   const { repository, jobs, log, htpasswd } = options;
-  const { accounts, rules, holdings, retention, flush, sealed } = rooms;
+  const { accounts, rules, holdings, flush, sealed } = rooms;
   const { readOnly } = repository;
   return await openJobs({
     repository,
@@ -189,12 +212,19 @@ async function openCoreJobs(options: CoreOptions, rooms: Rooms): Promise<ServerJ
       await htpasswd?.refresh(log);
     },
     flush: async () => await flush.flush(),
-    retention: readOnly ? undefined : async (call) => (await retention.run(call)).expired.length,
+    retention: readOnly ? undefined : async (call) => await retainAndEmpty(rooms, call),
     maintenance: readOnly
       ? undefined
       : ownMaintenance({ repository, log, exclusively: exclusively(flush) }),
     onSnapshot: options.onSnapshot,
   });
+}
+
+/** The trash goes by the clock as retention does, and not while that one is in doubt. */
+async function retainAndEmpty({ retention, trash }: Rooms, call: CallOptions): Promise<number> {
+  const { expired, refused } = await retention.run(call);
+  if (refused === undefined) await trash.empty(call);
+  return expired.length;
 }
 
 function sessionMethodOf(options: CoreOptions, rooms: Rooms): GrpcMethod | undefined {
@@ -205,7 +235,8 @@ function sessionMethodOf(options: CoreOptions, rooms: Rooms): GrpcMethod | undef
     repository,
     loginGate,
     accessRules: rooms.rules,
-    manifestRules: createManifestRules({ manifests, clock }),
+    manifestRules: rooms.manifestRules,
+    trash: rooms.trash,
     holdings: rooms.holdings,
     admission: rooms.sealed.admission,
     retention: rooms.retention,

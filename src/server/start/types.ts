@@ -52,6 +52,8 @@ export interface JobSettings {
   readonly minMaintenanceIntervalMs: number;
   /** Debugging lines of the schedule. */
   readonly logScheduler: boolean;
+  /** How long deleted snapshots stay in the trash; 0: those of managed accounts do not. Default 30 days. */
+  readonly trashWindowMs?: number | undefined;
   /** Sources that the server reads from its own disk for others. */
   readonly sources: readonly SnapshotSource[];
 }
