@@ -137,18 +137,21 @@ export async function prepare(at: Places): Promise<void> {
   }
   const { username, hostname: host } = accountName();
   const name = `${username}@${host}`;
-  const listed = await sejf(env, ["server", "user", "list", "--json"], {
+  const isThere = await hasAccount(env, name);
+  if (isThere && existsSync(at.accountPassword)) return;
+  const hash = await hashPassword(passwordIn(at.accountPassword), nodeCryptoEngine, systemRandom);
+  const verb = isThere ? "set" : "add";
+  await sejf(env, ["server", "user", verb, name, "--user-password-hash", formatPasswordHash(hash)]);
+}
+
+/** Whether the repository knows the account. */
+export async function hasAccount(env: NodeJS.ProcessEnv, name: string): Promise<boolean> {
+  const { stdout } = await sejf(env, ["server", "user", "list", "--json"], {
     capture: true,
     quiet: true,
   });
-  const accounts = JSON.parse(listed.stdout === "" ? "[]" : listed.stdout) as {
-    username: string;
-  }[];
-  if (accounts.some((account) => account.username === name) && existsSync(at.accountPassword))
-    return;
-  const hash = await hashPassword(passwordIn(at.accountPassword), nodeCryptoEngine, systemRandom);
-  const verb = accounts.some((account) => account.username === name) ? "set" : "add";
-  await sejf(env, ["server", "user", verb, name, "--user-password-hash", formatPasswordHash(hash)]);
+  const accounts = JSON.parse(stdout === "" ? "[]" : stdout) as readonly { username: string }[];
+  return accounts.some((account) => account.username === name);
 }
 
 /** A running server of its own process. */

@@ -5,7 +5,8 @@
  *     npm start                              serves on 127.0.0.1:51515
  *     npm start -- --address HOST:PORT       serves there; :PORT for all addresses of this machine
  *     npm start -- --demo [FOLDER]           also connects as the account, backs FOLDER up (default docs/), restores it
- *                                            elsewhere, compares every file, and ends
+ *                                            elsewhere, compares every file; the same as a sealed account; shows what
+ *                                            the operator can read of both, and ends
  *     npm start -- --data DIR …              keeps everything in DIR instead of data/ (or SEJF_DATA)
  */
 import { spawnSync } from "node:child_process";
@@ -13,6 +14,7 @@ import { rmSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { compareTrees } from "./compare-trees.ts";
+import { demonstrateSealed } from "./sealed-demo.ts";
 import {
   accountEnvironment,
   accountName,
@@ -176,7 +178,8 @@ async function main(): Promise<number> {
   if (demo === undefined) return await serve(server);
   try {
     const different = await demonstrate(at, server, demo);
-    return different === 0 ? 0 : 1;
+    const wrong = await demonstrateSealed(at, server, demo);
+    return different + wrong === 0 ? 0 : 1;
   } finally {
     server.stop();
     await server.ended;

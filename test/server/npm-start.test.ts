@@ -27,13 +27,21 @@ async function start(
   });
 }
 
-test("npm start -- --demo FOLDER: serves, backs up through the server, restores, compares, ends; the next one finds all again", async () => {
+test("npm start -- --demo FOLDER: serves, backs up through the server, restores, compares, both modes, ends; the next one finds all again", async () => {
   await using home = await temporaryDirectory("start");
   const first = await start(home.path, ["--demo", SOURCE]);
   assert.equal(first.exitCode, 0, first.stderr);
   assert.match(first.stdout, /^compared +\d+ entries .*: all equal$/m);
   assert.match(first.stdout, /^backup .* through the server$/m);
-  for (const name of ["password", "account-password", "control-password", "server.key"])
+  assertOperatorFoundNothing(first.stdout);
+  for (const name of [
+    "password",
+    "account-password",
+    "control-password",
+    "server.key",
+    "sealed-user/password",
+    "sealed-user/recovery-kit.txt",
+  ])
     if (process.platform !== "win32")
       assert.equal((await stat(join(home.path, "data", name))).mode & 0o777, 0o600, name);
   const second = await start(home.path, ["--demo", SOURCE]);
@@ -46,10 +54,23 @@ test("npm start -- --demo FOLDER: serves, backs up through the server, restores,
     /\+ 1 identical snapshots/,
     "the snapshot of the first run is listed",
   );
-  const password = (await readFile(join(home.path, "data", "account-password"), "utf8")).trim();
-  for (const { stdout, stderr } of [first, second])
-    assert.ok(!`${stdout}${stderr}`.includes(password), "the password is shown nowhere");
+  assertOperatorFoundNothing(second.stdout);
+  for (const name of ["account-password", "sealed-user/password"]) {
+    const password = (await readFile(join(home.path, "data", name), "utf8")).trim();
+    for (const { stdout, stderr } of [first, second])
+      assert.ok(!`${stdout}${stderr}`.includes(password), `${name} is shown nowhere`);
+  }
 });
+
+/** The same search finds everything of the managed account. */
+function assertOperatorFoundNothing(stdout: string): void {
+  assert.match(stdout, /^sealed +\d+ entries restored and compared: all equal$/m);
+  const found = /^of managed +([1-9]\d*) of (\d+) names, ([1-9]\d*) of (\d+) pieces/m.exec(stdout);
+  assert.ok(found !== null, stdout);
+  assert.deepEqual([found[1], found[3]], [found[2], found[4]]);
+  assert.match(stdout, /^of sealed +0 of \d+ names, 0 of \d+ pieces of the files found$/m);
+  assert.match(stdout, /^he sees +\/sealed\/[a-z2-7]{20}, .* pieces of ciphertext, \d+ bytes$/m);
+}
 
 test("npm start: what cannot be meant is said", async () => {
   await using home = await temporaryDirectory("start");
