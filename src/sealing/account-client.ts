@@ -41,11 +41,19 @@ export interface AccountCallOptions extends CallOptions {
 export class AccountClient {
   readonly server: HttpsServer;
   readonly #token: string | undefined;
+  #basic: string | undefined;
 
   /** `token`: of a device or of a session. */
   constructor(server: HttpsServer, token?: string) {
     this.server = server;
     this.#token = token;
+  }
+
+  /** For an account whose data the server reads: it has the trash alone. */
+  static ofManaged(server: HttpsServer, account: string, password: string): AccountClient {
+    const client = new AccountClient(server);
+    client.#basic = Buffer.from(`${account}:${password}`).toString("base64");
+    return client;
   }
 
   /** SECURITY: stands for a password. */
@@ -260,10 +268,12 @@ export class AccountClient {
       body,
       token: this.#token,
       signal,
-      headers:
-        stepUp === undefined
+      headers: {
+        ...(this.#basic === undefined ? {} : { authorization: `Basic ${this.#basic}` }),
+        ...(stepUp === undefined
           ? {}
-          : { [STEP_UP_HEADER]: Buffer.from(JSON.stringify(stepUp)).toString("base64url") },
+          : { [STEP_UP_HEADER]: Buffer.from(JSON.stringify(stepUp)).toString("base64url") }),
+      },
     });
     return new JsonShape("the server's answer", answer);
   }

@@ -10,11 +10,11 @@ export const command: Command = defineCommand({
   flags: {},
   arguments: [{ name: "id", help: "Device ID, see device list", required: true }],
   async run(context, _flags, [id = ""]) {
-    await withAccount(context, async (change, { repository, guard }) => {
+    await withAccount(context, async (change, open) => {
       // Heads that nobody has seen yet would be refused later.
-      change.heads.learn((await repository.audit()).opened);
+      change.heads.learn((await open.repository.audit()).opened);
       await revokeDevice(change, id, async (client) => {
-        const { login } = await guard();
+        const { login } = await open.guard();
         await client.revokeDevice(id, { stepUp: await login.authorize("device.revoke", [id]) });
       });
     });

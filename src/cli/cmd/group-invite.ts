@@ -2,7 +2,8 @@
 import { type Command, defineCommand } from "../command.ts";
 import { text } from "../flags.ts";
 import { JSON_FLAGS, jsonText } from "../output/json.ts";
-import { parseLifeMs, withGroups } from "../shared/group-command.ts";
+import { parseLifeMs } from "../output/life.ts";
+import { withGroups } from "../shared/group-command.ts";
 
 export const command: Command = defineCommand({
   summary: "Make a code with which one more account joins a group",

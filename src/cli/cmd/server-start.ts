@@ -8,6 +8,7 @@ import { parseSource } from "../../snapshot/index.ts";
 import { type Command, defineCommand } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import type { FlagValues } from "../flags.ts";
+import { parseLifeMs } from "../output/life.ts";
 import { START_FLAGS } from "../shared/server-start-flags.ts";
 import { usageError } from "../usage-error.ts";
 
@@ -54,6 +55,8 @@ function startOptions(context: CommandContext, flags: Values): StartServerOption
         "--min-maintenance-interval",
       ),
       logScheduler: flags.logScheduler,
+      trashWindowMs:
+        flags.trashWindow === "0" ? 0 : parseLifeMs("--trash-window", flags.trashWindow),
       sources: flags.snapshotSource.map((text) => parseSource(text, defaultIdentity())),
     },
     contentAccess: flags.contentAccess,

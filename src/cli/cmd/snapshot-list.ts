@@ -1,5 +1,6 @@
 /** `snapshot list`: snapshots by source, with the reasons for which they are kept. Reference: kopia cli/command_snapshot_list.go. */
 import { relative } from "node:path";
+import { parseTimestamp } from "../../bytes/index.ts";
 import type { Repository } from "../../repository/index.ts";
 import {
   compactPins,
@@ -21,6 +22,7 @@ import { JSON_FLAGS, JsonList } from "../output/json.ts";
 import { formatMode } from "../output/mode.ts";
 import { formatBytes } from "../output/units.ts";
 import { parseTags } from "../shared/tags.ts";
+import { usageError } from "../usage-error.ts";
 
 const flags = {
   incomplete: flag("Include incomplete", { short: "i" }),
@@ -35,6 +37,7 @@ const flags = {
   reverse: flag("Reverse sort order"),
   all: flag("Show all snapshots (not just current username/host)", { short: "a" }),
   maxResults: integer("Maximum number of entries per source", { short: "n" }),
+  trash: flag("Show deleted snapshots that a server keeps for a while (see snapshot undelete)"),
   tags: texts("Tag filters to apply on the list items, as <key>:<value>", { placeholder: "TAG" }),
   ...JSON_FLAGS,
 };
@@ -61,6 +64,10 @@ export const command: Command = defineCommand({
   flags,
   arguments: [{ name: "source", help: "File or directory to show history of" }],
   async run(context, values, args) {
+    if (values.trash) {
+      await listTrash(context, values, args);
+      return 0;
+    }
     const wanted = Object.entries(parseTags(values.tags));
     await using repository = await context.openRepository();
     const path =
@@ -78,6 +85,34 @@ export const command: Command = defineCommand({
     return 0;
   },
 });
+
+async function listTrash(
+  context: CommandContext,
+  values: Values,
+  args: readonly string[],
+): Promise<void> {
+  if (args.length > 0 || values.tags.length > 0)
+    throw usageError("--trash shows all that is in the trash: leave the source and --tags away");
+  const { withTrash } = await import("../shared/trash.ts");
+  await withTrash(context, async (trash) => {
+    const found = await trash.list();
+    if (values.json) {
+      const list = new JsonList(context.out, values);
+      for (const one of found) list.add(one);
+      list.end();
+      return;
+    }
+    for (const { id, source, startTime, deletedAt, keptUntil } of found) {
+      const [start, deleted] = [parseTimestamp(startTime), parseTimestamp(deletedAt)];
+      const until =
+        keptUntil === undefined ? "" : ` kept until ${context.time(parseTimestamp(keptUntil))}`;
+      context.out.line(
+        `${source} ${context.time(start)} manifest:${id} deleted ${context.time(deleted)}${until}`,
+      );
+    }
+    if (found.length === 0) context.log.info("The trash is empty.");
+  });
+}
 
 /** The same user and host, and the path itself or one above it. */
 function holds(source: SnapshotManifest["source"], wanted: SnapshotManifest["source"]): boolean {

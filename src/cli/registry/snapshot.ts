@@ -64,6 +64,11 @@ export const SNAPSHOT_COMMANDS: readonly RegisteredCommand[] = [
     load: () => import("../cmd/restore.ts"),
   },
   {
+    path: "snapshot undelete",
+    summary: "Bring back deleted snapshots from the trash of a server",
+    load: () => import("../cmd/snapshot-undelete.ts"),
+  },
+  {
     path: "snapshot verify",
     summary: "Verify the contents of stored snapshot",
     load: () => import("../cmd/snapshot-verify.ts"),

@@ -10,8 +10,6 @@ import {
   unlockDevice,
 } from "../../sealing/index.ts";
 import type { CommandContext } from "../context.ts";
-import { parseDuration } from "../output/duration.ts";
-import { usageError } from "../usage-error.ts";
 import { accountServer, ENROLL_TOOLS, telling } from "./sealed-open.ts";
 
 export interface ShownMember {
@@ -19,8 +17,6 @@ export interface ShownMember {
   /** Of the member's recipient. */
   readonly fingerprint: string;
 }
-
-const DAY_MS = 24 * 3_600_000;
 
 /**
  * Asks for the password; afterwards the device seals as the groups say. @throws SEJF_UNSUPPORTED where no sejf server keeps
@@ -80,13 +76,4 @@ export function membersIn({ opened, pin }: GroupState): readonly ShownMember[] {
   throw new SejfError("SEJF_NOT_FOUND", `this account is no member of ${groupNameOf(pin)} (yet)`, {
     hint: "an admin of the group lets it in",
   });
-}
-
-/** `7d`, or a duration such as `12h`. @throws SEJF_INVALID_ARGUMENT. */
-export function parseLifeMs(name: string, text: string): number {
-  const days = /^(\d{1,4})d$/.exec(text);
-  const ms =
-    days === null ? Number((parseDuration(text) ?? 0n) / 1_000_000n) : Number(days[1]) * DAY_MS;
-  if (ms > 0) return ms;
-  throw usageError(`${name}: ${JSON.stringify(text)} is no time`, "expected one such as 7d or 12h");
 }

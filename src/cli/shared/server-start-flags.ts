@@ -102,6 +102,10 @@ const RUN_FLAGS = {
   refreshInterval: duration("Frequency for refreshing repository status", {
     default: 4n * HOURS_NS,
   }),
+  trashWindow: text(
+    "How long deleted snapshots can be brought back, such as 30d or 12h; 0: not those of managed accounts",
+    { default: "30d", placeholder: "TIME" },
+  ),
   minMaintenanceInterval: duration("Minimum maintenance interval", {
     hidden: true,
     default: 60n * SECONDS_NS,
