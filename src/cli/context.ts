@@ -265,7 +265,6 @@ export class CommandContext {
       earlyKey: this.#earlyKey,
       env: this.env,
       clock: this.clock,
-      random: this.random,
       signal: this.signal,
       upgradeOwnerId: this.globals.upgradeOwnerId,
       log: (level, message) => this.log[level](message),

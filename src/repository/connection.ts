@@ -8,11 +8,10 @@ import {
   type Clock,
   type Random,
   systemClock,
-  systemRandom,
 } from "../bytes/index.ts";
 import type { CryptoEngine } from "../crypto/index.ts";
 import { checkRequiredFeatures } from "../format/index.ts";
-import { nodeCryptoEngine } from "../node/index.ts";
+import { nodeCryptoEngine, nodeRandom } from "../node/index.ts";
 import { openStorage } from "../storage/index.ts";
 import { loadConfig } from "./config-file.ts";
 import type { ConnectionConfig } from "./config-json.ts";
@@ -103,7 +102,7 @@ async function openOnStorage(
   options: OpenOptions,
 ): Promise<Omit<Connection, "throttle">> {
   const clock = options.clock ?? systemClock;
-  const random = options.random ?? systemRandom;
+  const random = options.random ?? nodeRandom;
   const engine = options.engine ?? nodeCryptoEngine;
   const { signal } = options;
   const storage = config.client.readOnly ? readOnlyStorage(base) : base;
