@@ -30,7 +30,8 @@ export function fetchPlanner(host: RemoteEngineHost, memory: EngineMemory): Plan
 interface Wanted {
   readonly piece: ContentPiece;
   readonly at: number;
-  found: PlacedContent | SejfError;
+  /** `undefined`: not answered yet. */
+  found: PlacedContent | SejfError | undefined;
 }
 
 async function fetchInto(
@@ -45,7 +46,7 @@ async function fetchInto(
     const { ref, lengthBytes } = piece;
     if (byRef.has(ref)) continue;
     const fits = end + lengthBytes <= READ_BUFFER_BYTES;
-    byRef.set(ref, { piece, at: end, found: fits ? notAnswered(ref) : tooLong(ref, lengthBytes) });
+    byRef.set(ref, { piece, at: end, found: fits ? undefined : tooLong(ref, lengthBytes) });
     if (fits) end += lengthBytes;
   }
   const asked = [...byRef.values()].filter(({ at, piece }) => at + piece.lengthBytes <= end);

@@ -69,6 +69,7 @@ export class GrpcClientCall {
 
   /** No more messages will be sent. */
   halfClose(): void {
+    this.#channel.flush();
     this.#stream.end();
   }
 

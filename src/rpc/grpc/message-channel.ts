@@ -6,7 +6,7 @@
 import type { Http2Stream } from "node:http2";
 import type { CallOptions, OwnedBytes } from "../../bytes/index.ts";
 import type { MessageParts } from "../wire/envelopes.ts";
-import { BufferPool, unfilled } from "./buffer-pool.ts";
+import { BufferPool } from "./buffer-pool.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 import { framePrefix, MAX_MESSAGE_BYTES, PREFIX_BYTES, putPrefix } from "./frames.ts";
 import { Inbox, streamEnded } from "./inbox.ts";
@@ -36,14 +36,21 @@ export interface SendRoom {
 /** Messages up to this are not counted against what all calls share: their number is bounded. */
 const SMALL_BYTES = 64 << 10;
 const DEFAULT_QUEUED_BYTES = 4 << 20;
-/** Messages up to this are copied behind their prefix instead of being written in pieces. */
-const JOIN_BYTES = 4096;
+/** Messages up to this are copied, and leave in one piece with others that are sent at the same time. */
+const JOIN_BYTES = 16 << 10;
+/** A piece leaves at once when it has reached this. */
+const PIECE_BYTES = 256 << 10;
 const SPARE_JOINED_BYTES: number = 8 << 20;
 
 interface Waiting {
   readonly lengthBytes: number;
   readonly go: () => void;
   readonly fail: (error: GrpcError) => void;
+}
+
+interface Joinable {
+  readonly parts: MessageParts;
+  readonly done: () => void;
 }
 
 export class MessageChannel {
@@ -55,6 +62,9 @@ export class MessageChannel {
   readonly #stall: StallWatch;
   /** Rooms that are not sent yet. */
   readonly #rooms = new Set<SendRoom>();
+  /** Short messages that leave together when whatever runs now is done. */
+  #piece: Joinable[] = [];
+  #pieceBytes = 0;
   /** What many messages are joined in. */
   #joined: BufferPool | undefined;
   #budgetKey = "";
@@ -148,8 +158,7 @@ export class MessageChannel {
 
   /** As `send` for many short messages, in one piece. They are copied. */
   async sendAll(messages: readonly MessageParts[]): Promise<void> {
-    this.#joined ??= new BufferPool(SPARE_JOINED_BYTES);
-    const joined = joinFrames(messages, this.#maxMessageBytes, this.#joined);
+    const joined = this.#join(messages);
     const { byteLength } = joined;
     await this.#queue(byteLength);
     if (!this.#isWritable) {
@@ -157,10 +166,21 @@ export class MessageChannel {
       throw streamEnded();
     }
     this.#stall.moved();
-    this.#stream.write(joined, () => {
-      this.#joined?.give(joined);
-      this.#sent(byteLength);
-    });
+    this.flush();
+    this.#writeJoined(joined, () => this.#sent(byteLength));
+  }
+
+  /** What was sent is written: to be called before the stream is ended. */
+  flush(): void {
+    const piece = this.#piece;
+    if (piece.length === 0) return;
+    this.#piece = [];
+    this.#pieceBytes = 0;
+    const done = (): void => {
+      for (const message of piece) message.done();
+    };
+    if (this.#isWritable) this.#writeJoined(this.#join(piece.map(({ parts }) => parts)), done);
+    else done();
   }
 
   /**
@@ -216,14 +236,30 @@ export class MessageChannel {
 
   #write(prefix: OwnedBytes, parts: MessageParts, lengthBytes: number, done: () => void): void {
     if (lengthBytes <= JOIN_BYTES) {
-      this.#stream.write(joinFrames([parts], this.#maxMessageBytes), done);
+      this.#piece.push({ parts, done });
+      this.#pieceBytes += PREFIX_BYTES + lengthBytes;
+      if (this.#pieceBytes >= PIECE_BYTES) this.flush();
+      else if (this.#piece.length === 1) process.nextTick(() => this.flush());
       return;
     }
+    this.flush();
     this.#stream.cork();
     this.#stream.write(prefix);
     for (const [index, part] of parts.entries())
       this.#stream.write(part, index === parts.length - 1 ? done : undefined);
     this.#stream.uncork();
+  }
+
+  #join(messages: readonly MessageParts[]): OwnedBytes {
+    this.#joined ??= new BufferPool(SPARE_JOINED_BYTES);
+    return joinFrames(messages, this.#maxMessageBytes, this.#joined);
+  }
+
+  #writeJoined(joined: OwnedBytes, done: () => void): void {
+    this.#stream.write(joined, () => {
+      this.#joined?.give(joined);
+      done();
+    });
   }
 
   #sent(lengthBytes: number): void {
@@ -243,11 +279,11 @@ export class MessageChannel {
 function joinFrames(
   messages: readonly MessageParts[],
   maxBytes: number,
-  buffers?: BufferPool,
+  buffers: BufferPool,
 ): OwnedBytes {
   let total = 0;
   for (const parts of messages) total += PREFIX_BYTES + lengthOf(parts);
-  const joined = buffers?.take(total) ?? unfilled(total);
+  const joined = buffers.take(total);
   let at = 0;
   for (const parts of messages) {
     at = putPrefix(joined, at, lengthOf(parts), maxBytes);

@@ -155,6 +155,7 @@ class ServerCall implements GrpcServerCall {
   }
 
   dispose(): void {
+    this.#channel.flush();
     this.#channel.dispose();
   }
 }

@@ -46,7 +46,7 @@ export type SessionHandlers = {
 };
 
 export interface ServeSessionOptions {
-  /** Requests of this session under way. Default 16. */
+  /** Requests of this session under way. Default 32. */
   readonly maxRequests?: number | undefined;
   /** Bytes of requests under way; one may go beyond. Default 48 MiB. */
   readonly maxRequestBytes?: number | undefined;
@@ -58,7 +58,7 @@ export interface ServeSessionOptions {
   readonly onRequestError?: ((kind: RequestKind, error: unknown) => void) | undefined;
 }
 
-const DEFAULT_MAX_REQUESTS = 16;
+const DEFAULT_MAX_REQUESTS = 32;
 const DEFAULT_MAX_REQUEST_BYTES = 48 << 20;
 
 /**
@@ -94,6 +94,8 @@ class ServedSession {
   readonly #signal: AbortSignal;
   readonly #running = new Set<Promise<void>>();
   #runningBytes = 0;
+  /** Wakes whoever waits for one of them to be done. */
+  #onDone: (() => void) | undefined;
   #isInitialized = false;
 
   constructor(call: GrpcServerCall, handlers: SessionHandlers, options: ServeSessionOptions) {
@@ -122,12 +124,15 @@ class ServedSession {
       this.#running.size >= this.#maxRequests ||
       (this.#running.size > 0 && this.#runningBytes + bytes > this.#maxRequestBytes)
     )
-      await Promise.race(this.#running);
+      await new Promise<void>((resolve) => {
+        this.#onDone = resolve;
+      });
     this.#runningBytes += bytes;
     const task: Promise<void> = this.#serve(request).finally(() => {
       this.#running.delete(task);
       this.#runningBytes -= bytes;
       this.#call.release(message);
+      this.#onDone?.();
     });
     this.#running.add(task);
   }

@@ -13,7 +13,16 @@ import {
   type TextMap,
 } from "./fields.ts";
 import * as messages from "./messages.ts";
-import { readContentName, writeContentHead } from "./short-cuts.ts";
+import {
+  asContentWanted,
+  asReadContent,
+  asWriteContent,
+  asWrittenContent,
+  contentWanted,
+  readContentHead,
+  writeContentHead,
+  writtenContent,
+} from "./short-cuts.ts";
 
 export interface RequestBodies {
   initializeSession: messages.InitializeSessionRequest;
@@ -133,6 +142,23 @@ const KIND_BY_NUMBER: ReadonlyMap<number, RequestKind> = new Map(
 
 /** @throws SEJF_CORRUPT. Bytes inside of the body are views of `data`. */
 export function decodeRequest(data: Uint8Array): SessionRequest {
+  return decodeUsualRequest(data) ?? decodeAnyRequest(data);
+}
+
+function decodeUsualRequest(data: Uint8Array): SessionRequest | undefined {
+  const traceContext = textMap.initial;
+  const written = asWriteContent(data);
+  if (written !== undefined) {
+    const { requestId, body } = written;
+    return { requestId, traceContext, request: { kind: "writeContent", body } };
+  }
+  const wanted = asContentWanted(data);
+  if (wanted === undefined) return undefined;
+  const { requestId, contentId } = wanted;
+  return { requestId, traceContext, request: { kind: "getContent", body: { contentId } } };
+}
+
+function decodeAnyRequest(data: Uint8Array): SessionRequest {
   let requestId = 0n;
   let traceContext = textMap.initial;
   let request: AnyRequest | undefined;
@@ -153,11 +179,22 @@ export function decodeRequest(data: Uint8Array): SessionRequest {
 
 /** @throws SEJF_CORRUPT. Bytes inside of the body are views of `data`. */
 export function decodeResponse(data: Uint8Array): SessionResponse {
-  const named = readContentName(data);
-  if (named !== undefined) {
-    const { requestId, contentId } = named;
+  return decodeUsualResponse(data) ?? decodeAnyResponse(data);
+}
+
+function decodeUsualResponse(data: Uint8Array): SessionResponse | undefined {
+  const written = asWrittenContent(data);
+  if (written !== undefined) {
+    const { requestId, contentId } = written;
     return { requestId, hasMore: false, response: { kind: "writeContent", body: { contentId } } };
   }
+  const read = asReadContent(data);
+  if (read === undefined) return undefined;
+  const { requestId, data: content } = read;
+  return { requestId, hasMore: false, response: { kind: "getContent", body: { data: content } } };
+}
+
+function decodeAnyResponse(data: Uint8Array): SessionResponse {
   let requestId = 0n;
   let hasMore = false;
   let response: AnyResponse | undefined;
@@ -185,11 +222,8 @@ export function encodeRequest(
   request: AnyRequest,
   traceContext: TextMap = NO_TRACE,
 ): MessageParts {
-  if (request.kind === "writeContent" && traceContext === NO_TRACE) {
-    const head = writeContentHead(requestId, request.body);
-    const { data } = request.body;
-    if (head !== undefined) return data.byteLength === 0 ? [head] : [head, data];
-  }
+  const usual = traceContext === NO_TRACE ? encodeUsualRequest(requestId, request) : undefined;
+  if (usual !== undefined) return usual;
   const writer = newWriter();
   int64.write(writer, REQUEST_ID << 3, requestId);
   textMap.write(writer, lengthTag(TRACE_CONTEXT), traceContext);
@@ -204,12 +238,22 @@ export function encodeRequest(
   return [writer.finish()];
 }
 
+function encodeUsualRequest(
+  requestId: bigint,
+  { kind, body }: AnyRequest,
+): MessageParts | undefined {
+  if (kind === "writeContent") return behind(writeContentHead(requestId, body), body.data);
+  return kind === "getContent" ? whole(contentWanted(requestId, body.contentId)) : undefined;
+}
+
 /** The data of a content is not copied: it must not change until it was sent. */
 export function encodeResponse(
   requestId: bigint,
   response: AnyResponse,
   hasMore = false,
 ): MessageParts {
+  const usual = hasMore ? undefined : encodeUsualResponse(requestId, response);
+  if (usual !== undefined) return usual;
   const writer = newWriter();
   int64.write(writer, REQUEST_ID << 3, requestId);
   if (hasMore) writer.uint32(HAS_MORE << 3).bool(true);
@@ -223,6 +267,23 @@ export function encodeResponse(
   const codec = RESPONSES[response.kind][1] as MessageCodec<object>;
   writer.uint32(lengthTag(number)).bytes(codec.encode(response.body));
   return [writer.finish()];
+}
+
+function encodeUsualResponse(
+  requestId: bigint,
+  { kind, body }: AnyResponse,
+): MessageParts | undefined {
+  if (kind === "getContent")
+    return behind(readContentHead(requestId, body.data.byteLength), body.data);
+  return kind === "writeContent" ? whole(writtenContent(requestId, body.contentId)) : undefined;
+}
+
+function whole(message: Uint8Array | undefined): MessageParts | undefined {
+  return message && [message];
+}
+
+function behind(head: Uint8Array | undefined, data: Uint8Array): MessageParts | undefined {
+  return head !== undefined && data.byteLength > 0 ? [head, data] : whole(head);
 }
 
 /** A body of `head` and a last field of bytes, as the last field of the envelope. */
