@@ -108,7 +108,8 @@ export class Person {
   }
 }
 
-function withLies(honest: AccountClient, lies: Partial<AccountClient>): AccountClient {
+/** The same, but for what is said instead. */
+export function withLies<T extends object>(honest: T, lies: Partial<T>): T {
   return new Proxy(honest, {
     get(target, name): unknown {
       const lie = (lies as Readonly<Record<string | symbol, unknown>>)[name];
