@@ -159,6 +159,27 @@ test("a delete password is typed on a terminal or not at all; a code counts once
   assert.equal(piped.exitCode, 2);
   assert.match(piped.stderr, /the delete password is typed on a terminal/);
   await client.ok(enroll, { env });
+  const tree = makeTree(join(client.home, "tree"));
+  await client.ok(["snapshot", "create", tree]);
+  const [made] = await listed(client);
+  assert.ok(made !== undefined);
+  await client.ok(["snapshot", "pin", made.id, "--add=keep"]);
+  const [pinned] = await listed(client);
+  assert.ok(pinned !== undefined && pinned.id !== made.id);
+  for (const command of [
+    ["snapshot", "delete", pinned.id, "--delete"],
+    ["snapshot", "pin", pinned.id, "--remove=keep"],
+  ]) {
+    const refused = await client.run(command, {
+      env: { SEJF_DELETE_PASSWORD: "delete everything" },
+      input: "delete everything\n",
+    });
+    assert.match(refused.stderr, /the delete password is typed on a terminal/);
+  }
+  assert.deepEqual(await listed(client), [pinned]);
+  assert.deepEqual(await client.json(["snapshot", "list", "--trash", "--json"]), []);
+  const absent = await client.run(["snapshot", "undelete", pinned.id]);
+  assert.match(absent.stderr, /is in the trash/);
   const again = await (await openClient(t)).run(enroll, { env });
   assert.match(again.stderr, /enrollment code does not count/);
   writeFileSync(`${client.configFile}.sejf-sealed`, "{}");

@@ -18,15 +18,18 @@ export interface TrustFacts {
   readonly hasAcl: boolean;
   readonly mode: HoldingMode;
   readonly sealed: readonly SealedFacts[];
+  /** How long what accounts delete can be brought back; 0: of managed ones it cannot. */
+  readonly trashWindowMs: number;
 }
 
 const MAX_NAMES = 10;
 const PAD: string = " ".repeat(16);
+const MS_PER_DAY = 86_400_000;
 const DAY_NS = 86_400_000_000_000n;
 
 /** Paragraphs, one line each. */
 export function trustLines(facts: TrustFacts): readonly string[] {
-  const { repository, accounts, hasAcl, mode, sealed } = facts;
+  const { repository, accounts, hasAcl, mode, sealed, trashWindowMs } = facts;
   const { storage, access } = repository;
   const place = storage.displayName;
   const own = hasAcl
@@ -36,7 +39,9 @@ export function trustLines(facts: TrustFacts): readonly string[] {
     mode === "any"
       ? ", and any content whose ID it knows, whoever stored it (--content-access=any)"
       : "";
-  const ordinary = accounts.filter(({ appendOnly }) => !appendOnly);
+  const ordinary = accounts.filter(
+    ({ appendOnly, encryption }) => !appendOnly && encryption === "server",
+  );
   const appendOnly = accounts.filter((account) => account.appendOnly);
   const lock = access.retention;
   const later =
@@ -50,8 +55,27 @@ export function trustLines(facts: TrustFacts): readonly string[] {
   return [
     `Who can read:   ${ofManaged}this server and whoever runs it, everybody with the repository password and ${place}; ${own}${others}.`,
     ...sealedLines(sealed),
-    `Who can delete: whoever runs this server or can write to ${place}${later}; ${may}; append-only accounts nothing, their retention is the server's (${names(appendOnly)}).`,
+    `Who can delete: whoever runs this server or can write to ${place}${later}; ${may}${ofSealed(facts)}; append-only accounts nothing, their retention is the server's (${names(appendOnly)}).`,
+    `The trash:      what accounts delete through this server can be brought back for ${trashText(trashWindowMs)}.`,
   ];
+}
+
+function ofSealed({ sealed, accounts }: TrustFacts): string {
+  const appendOnly = new Set(
+    accounts.filter((account) => account.appendOnly).map(({ name }) => name as string),
+  );
+  const may = sealed.filter((one) => one.hasDeletePassword && !appendOnly.has(one.name));
+  return sealed.length === 0
+    ? ""
+    : `; sealed accounts their own with their delete password (${names(may)}), others of them nothing`;
+}
+
+function trashText(windowMs: number): string {
+  if (windowMs === 0) return "30 days by sealed ones, not by managed ones";
+  const days = windowMs / MS_PER_DAY;
+  return days >= 1
+    ? `${Math.round(days * 10) / 10} days`
+    : `${Math.round(days * 24 * 10) / 10} hours`;
 }
 
 /** What they say of themselves; the server could not tell. */
@@ -68,7 +92,7 @@ function sealedLines(sealed: readonly SealedFacts[]): readonly string[] {
   ];
 }
 
-function names(accounts: readonly StoredAccount[]): string {
+function names(accounts: readonly { readonly name: string }[]): string {
   if (accounts.length === 0) return "there are none";
   const shown = accounts.slice(0, MAX_NAMES).map(({ name }) => name);
   const more = accounts.length - shown.length;
@@ -80,7 +104,8 @@ export async function trustOf({
   accounts,
   holdings,
   sealed,
-}: Pick<ServedCore, "repository" | "accounts" | "holdings" | "sealed">): Promise<
+  trash,
+}: Pick<ServedCore, "repository" | "accounts" | "holdings" | "sealed" | "trash">): Promise<
   readonly string[]
 > {
   const acl = await repository.manifests.find({ type: "acl" });
@@ -90,6 +115,7 @@ export async function trustOf({
     accounts: list,
     hasAcl: acl.length > 0,
     mode: holdings.mode,
+    trashWindowMs: trash.windowMs,
     sealed: await Promise.all(
       list
         .filter(({ encryption }) => encryption === "client")

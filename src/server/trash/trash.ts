@@ -49,11 +49,12 @@ export class Trash {
   /** The repository's, where deleting a snapshot moves it to the trash. */
   readonly manifests: ManifestStore;
   readonly #options: TrashOptions;
-  readonly #windowMs: number;
+  /** Of managed accounts; sealed ones always have one. */
+  readonly windowMs: number;
 
   constructor(options: TrashOptions) {
     this.#options = options;
-    this.#windowMs = options.windowMs ?? DEFAULT_WINDOW_MS;
+    this.windowMs = options.windowMs ?? DEFAULT_WINDOW_MS;
     const { manifests: store } = options;
     this.manifests = {
       put: async (labels, data, call) => await store.put(labels, data, call),
@@ -201,9 +202,9 @@ export class Trash {
   }
 
   #windowOf(path: string): number {
-    return this.#windowMs === 0 && path.startsWith(`${SEALED_ROOT}/`)
+    return this.windowMs === 0 && path.startsWith(`${SEALED_ROOT}/`)
       ? DEFAULT_WINDOW_MS
-      : this.#windowMs;
+      : this.windowMs;
   }
 
   async #find(id: ManifestId, options: CallOptions): Promise<Manifest | undefined> {
