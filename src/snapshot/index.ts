@@ -59,6 +59,7 @@ export {
   TRASH_LABELS,
   type TrashedManifest,
   trashLabels,
+  trashOwner,
 } from "./trash.ts";
 export { unknownPolicyMembers } from "./policy-unknown.ts";
 export type {

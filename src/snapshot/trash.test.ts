@@ -4,7 +4,7 @@ import fc from "fast-check";
 import type { Labels, Manifest, ManifestId } from "../manifest/index.ts";
 import { numRuns } from "../testkit/property.ts";
 import { decodeSnapshot } from "./manifest-json.ts";
-import { isTrash, readTrash, toTrash, trashLabels } from "./trash.ts";
+import { isTrash, readTrash, toTrash, trashLabels, trashOwner } from "./trash.ts";
 
 const ID = "0123456789abcdef0123456789abcdef" as ManifestId;
 const LABELS: Labels = {
@@ -34,6 +34,9 @@ test("toTrash, readTrash: what comes back is what was deleted, with all that thi
   const trashed = toTrash(manifest(LABELS, DATA), 7_000_000_000n);
   assert.ok(isTrash(trashed.labels));
   const { username, hostname, path } = trashed.labels;
+  assert.deepEqual(trashOwner(trashed.labels), { username: "alice", hostname: "laptop" });
+  assert.equal(trashOwner(LABELS), undefined);
+  assert.equal(trashOwner({ ...trashed.labels, path: "/x" }), undefined);
   assert.deepEqual({ type: "snapshot", username, hostname, path }, trashLabels("alice@laptop", ID));
   const snapshot = decodeSnapshot(ID, trashed.data);
   assert.equal(snapshot.pins.length, 1, "a stock kopia keeps what has a pin");

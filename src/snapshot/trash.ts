@@ -43,6 +43,16 @@ export function trashLabels(owner: string, id: string): Labels {
   return { ...TRASH_LABELS, path: `/${owner}/${id}` };
 }
 
+/** Whose it was; `undefined` for what is not in the trash. */
+export function trashOwner(
+  labels: Labels,
+): { readonly username: string; readonly hostname: string } | undefined {
+  const [, username, hostname] = isTrash(labels)
+    ? (/^\/([^@/]+)@([^/]+)\/[0-9a-f]{32}$/.exec(labels["path"] ?? "") ?? [])
+    : [];
+  return username === undefined || hostname === undefined ? undefined : { username, hostname };
+}
+
 /** What is put in place of a snapshot that is deleted. @throws SEJF_CORRUPT for what is no snapshot. */
 export function toTrash(
   { id, labels, data }: Manifest,

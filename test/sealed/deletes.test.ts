@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { bytesToBase64Url } from "../../src/bytes/index.ts";
 import type { ManifestId } from "../../src/manifest/index.ts";
 import { nodeCryptoEngine as engine } from "../../src/node/index.ts";
-import { authorizeOperation, type StepUpProof } from "../../src/sealed/index.ts";
+import { authorizeOperation, openHead, type StepUpProof } from "../../src/sealed/index.ts";
 import {
   type AccountClient,
   changePassword,
@@ -314,6 +314,32 @@ test("an account without a delete password, and an append-only one, delete nothi
   const stepUp = await guard.login.authorize("snapshot.delete", [bobs]);
   await assert.rejects(guard.client.deleteSnapshots([bobs], { stepUp }), DENIED);
   await assert.rejects(guard.client.setPolicy({ target: "bob@desk", policy: null }), DENIED);
+});
+
+test("a chain that got an old end back from the trash goes on where it ended", async () => {
+  const clock = new FakeClock(Date.now());
+  await using server = await SealedServer.start({ clock });
+  const alice = await server.newSealed(ALICE, {}, { deletePassword: DELETE_PASSWORD });
+  const first = await store(server, alice, "first");
+  clock.advance(60_000);
+  const follows = (seq: number): Parameters<typeof store>[3] => ({
+    head: { seq, prev: "ab".repeat(32) },
+  });
+  await store(server, alice, "third", follows(3));
+  const open = await server.openDevice(alice, "full", SEALED_PASSWORD, DELETE_PASSWORD);
+  await using _sealed = open.repository;
+  const { client, login } = await open.guard();
+  const stepUp = await login.authorize("snapshot.delete", [first]);
+  await client.deleteSnapshots([first], { stepUp });
+  clock.advance(2 * 3_600_000);
+  await client.undelete(first);
+  await assert.rejects(store(server, alice, "second", follows(2)), /number 3 is stored already/);
+  const [head] = await client.heads();
+  assert.equal(
+    openHead(engine, alice.device.secrets.accountSigningKey, head?.head ?? "").head.seq,
+    3,
+  );
+  await store(server, alice, "fourth", follows(5));
 });
 
 /** Its operator's view. */

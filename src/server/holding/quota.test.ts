@@ -10,7 +10,7 @@ import {
   takeIn,
 } from "../../testkit/held-repository.ts";
 import { storeTree, type TreeModel } from "../../testkit/stored-tree.ts";
-import type { DirEntry } from "../../snapshot/index.ts";
+import { type DirEntry, toTrash } from "../../snapshot/index.ts";
 import type { Account } from "../types.ts";
 import { assertRoom, type Holdings, openHoldings } from "./index.ts";
 
@@ -50,6 +50,26 @@ test("usedBytes: what was sent and what snapshots reach, each content once, afte
     const restarted = open();
     assert.equal(await restarted.usedBytes(alice), bytes);
   }
+});
+
+test("usedBytes: what is in the trash counts for its owner, who still holds it, and for nobody else", async () => {
+  const repository = heldRepository();
+  const clock = new FakeClock();
+  const open = (): Holdings => openHoldings({ repository, mode: "holding", clock });
+  const holdings = open();
+  const { root, bytes } = await send(repository, holdings, alice, { a: "one" });
+  await takeIn(repository, holdings, alice, root);
+  const [item] = await repository.manifests.find({ type: "snapshot" });
+  assert.ok(item !== undefined);
+  const { labels, data } = toTrash(await repository.manifests.get(item.id), clock.nowNs());
+  await repository.manifests.put(labels, data);
+  await repository.manifests.delete(item.id);
+  const after = open();
+  assert.equal(await after.usedBytes(alice), bytes);
+  assert.equal(await after.usedBytes(bob), 0);
+  const content = repository.contents.writes[0]?.ref as string as ContentId;
+  assert.equal(await after.holds(alice, content), true);
+  assert.equal(await after.holds(bob, content), false);
 });
 
 test("usedBytes: of an account without a quota nothing is counted where all is open", async () => {

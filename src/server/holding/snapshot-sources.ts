@@ -1,5 +1,6 @@
 /** All snapshots in the repository by their source, read once for all accounts until some may have come or gone. */
 import type { Labels, ManifestMetadata } from "../../manifest/index.ts";
+import { trashOwner } from "../../snapshot/index.ts";
 import type { HeldRepository } from "./types.ts";
 
 export interface SourceSnapshots {
@@ -45,7 +46,9 @@ export class SnapshotSources {
       const { username = "", hostname = "", path = "" } = item.labels;
       const key = JSON.stringify([username, hostname, path]);
       const labels = { type: "snapshot", username, hostname, path };
-      const source: Collected = sources.get(key) ?? { username, hostname, labels, snapshots: [] };
+      // What is in the trash its owner still holds, and it counts for his quota; no rule gives it to others.
+      const owner = trashOwner(item.labels) ?? { username, hostname };
+      const source: Collected = sources.get(key) ?? { ...owner, labels, snapshots: [] };
       sources.set(key, source);
       source.snapshots.push(item);
     }
