@@ -48,7 +48,12 @@ interface PlainManifest {
   readonly endTime: string;
   readonly incomplete?: string | undefined;
   readonly pins?: readonly string[] | undefined;
-  readonly rootEntry: { readonly type: string; readonly obj: string };
+  readonly rootEntry?: RootEntry | null | undefined;
+}
+
+interface RootEntry {
+  readonly type: string;
+  readonly obj: string;
 }
 
 export interface SealedSnapshotsOptions {
@@ -124,12 +129,17 @@ export class SealedSnapshots {
   async put(data: unknown, options: CallOptions = {}): Promise<ManifestId> {
     const { contents, manifests, secrets, hash, last } = this.#options;
     const manifest = this.#own(data);
+    const { rootEntry } = manifest;
+    if (rootEntry === undefined || rootEntry === null)
+      throw new SejfError("SEJF_INVALID_ARGUMENT", "a snapshot without a root cannot be stored", {
+        hint: "a checkpoint of another device is signed by nobody, and can only be deleted",
+      });
     const path = this.blind(manifest.source.path);
     const [username, hostname] = splitAccount(secrets.account);
     const source: OuterSource = { username, hostname, path };
     const plain = withoutPins(data);
     const [list, body] = [
-      await this.#listContents(manifest, path, options),
+      await this.#listContents(rootEntry, path, options),
       await sealSnapshotBody([secrets.recipient, ...secrets.escrow], {
         manifest: plain,
         hash: ownHash(hash),
@@ -174,7 +184,11 @@ export class SealedSnapshots {
     this.#pending.clear();
   }
 
-  /** @throws SEJF_CORRUPT for what is altered, signed by a stranger or of another source than it is filed under. */
+  /**
+   * SECURITY: a checkpoint is signed by nobody, and whoever knows the recipient could have made it. Unless this device keeps
+   * it, it is incomplete whatever it says, and has no root to restore or to compare with.
+   * @throws SEJF_CORRUPT for what is altered, signed by a stranger or of another source than it is filed under.
+   */
   async open(outer: Manifest, options: CallOptions = {}): Promise<OpenedSnapshot> {
     const { contents, last, signed } = this.#options;
     const parts = await readOuterSnapshot(contents, outer.id, outer.data, options);
@@ -188,7 +202,8 @@ export class SealedSnapshots {
     const own = this.#own(manifest);
     if (!this.blinds(own.source.path).includes(path))
       throw altered(outer.id, "is filed under another source than it is of");
-    const data = { ...own, ...pinsOf(outer.data) };
+    const isKnown = head !== undefined || kept?.id === outer.id;
+    const data = { ...(isKnown ? own : unsigned(own)), ...pinsOf(outer.data) };
     return { data, text: JSON.stringify(data), head, contents: parts.contents };
   }
 
@@ -247,7 +262,7 @@ export class SealedSnapshots {
 
   /** Every content of the tree once, stored as directories; sizes of known ones come from the last list. */
   async #listContents(
-    { rootEntry }: PlainManifest,
+    rootEntry: RootEntry,
     path: string,
     options: CallOptions,
   ): Promise<StoredDirectory> {
@@ -330,6 +345,10 @@ export class SealedSnapshots {
 function withoutPins(data: unknown): unknown {
   const { pins: _pins, ...rest } = data as { readonly pins?: unknown };
   return rest;
+}
+
+function unsigned({ rootEntry: _root, incomplete = "", ...rest }: PlainManifest): object {
+  return { ...rest, incomplete: incomplete === "" ? "checkpoint" : incomplete };
 }
 
 /** Pins are the server's to see: it keeps what has one. */

@@ -1,6 +1,6 @@
 /** A server that lies to a sealed client in whatever it says; groups and invitations are in groups.test.ts. */
 import assert from "node:assert/strict";
-import { cpSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { utf8ToBytes } from "../../src/bytes/index.ts";
@@ -12,6 +12,7 @@ import {
   deriveAccountKeys,
   openSealed,
   parseReference,
+  sealSnapshotBody,
   sealTo,
   signingPublicKey,
 } from "../../src/sealed/index.ts";
@@ -36,6 +37,8 @@ import {
 } from "./adversary-support.ts";
 
 const CORRUPT = { code: "SEJF_CORRUPT" };
+type Json = Readonly<Record<string, unknown>>;
+
 const SNAPSHOT = { type: "snapshot", username: "alice", hostname: "laptop" };
 
 test("contents that are altered, cut, exchanged or another's are no contents; nothing of them is restored", async () => {
@@ -91,6 +94,7 @@ test("snapshots that the operator makes, alters, moves or hides are a loud error
   const { secrets } = device;
   const tree = makeTree(join(server.home, "tree"));
   const second = makeTree(join(server.home, "second"));
+  writeFileSync(join(second, "secret-more.bin"), oneChunk(3));
   await backUp(server, device, tree);
   await backUp(server, device, second);
   const stored = await server.operator(async ({ manifests }) => {
@@ -177,12 +181,16 @@ function rootOf(data: unknown): Root {
   return (data as { readonly rootEntry: Root }).rootEntry;
 }
 
-/** The same manifest over a root in which one entry is another content, or the one of this name in another root. */
+/**
+ * The same manifest over a root in which one entry is another content, or the one of this name in another root; without
+ * one of this name.
+ */
 async function withEntry(
   server: SealedServer,
   data: unknown,
   name: string,
   other: Uint8Array | string,
+  without?: string,
 ): Promise<object> {
   return await server.operator(async ({ contents }) => {
     const read = async (ref: string): Promise<OuterRoot> =>
@@ -193,12 +201,67 @@ async function withEntry(
         ? (await read(other)).entries.find((one) => one.name === name)?.obj
         : await contents.write(other, { prefix: "" });
     const size = typeof other === "string" ? undefined : { size: other.length };
-    const entries = root.entries.map((one) => (one.name === name ? { ...one, ...size, obj } : one));
+    const kept = root.entries.filter((one) => one.name !== without);
+    const entries = kept.map((one) => (one.name === name ? { ...one, ...size, obj } : one));
     const bytes = utf8ToBytes(`${JSON.stringify({ ...root, entries })}\n`);
     const made = await contents.write(bytes, { prefix: "k" });
     return { ...(data as object), rootEntry: { ...rootOf(data), obj: made } };
   });
 }
+
+test("a checkpoint, which nobody signs, passes for no snapshot, and no backup takes anything of it over", async () => {
+  await using server = await SealedServer.start({ contentAccess: "any" });
+  const { device } = await server.newSealed(ALICE, {}, { rememberKey: true });
+  const mallory = (await server.newSealed("mallory@server", {}, { rememberKey: true })).device;
+  const tree = join(server.home, "tree");
+  mkdirSync(tree);
+  await backUp(server, device, tree);
+  // He guesses the path, and everything of a new file but its bytes.
+  const evil = join(server.home, "evil");
+  mkdirSync(evil);
+  for (const [folder, seed] of [
+    [tree, 1],
+    [evil, 2],
+  ] as const) {
+    writeFileSync(join(folder, "one.bin"), oneChunk(seed));
+    utimesSync(join(folder, "one.bin"), 1_700_000_000, 1_700_000_000);
+  }
+  await backUp(server, mallory, evil);
+  const plain = await (async () => {
+    await using sealed = await openDeceived(server, mallory, "full");
+    const [one] = await sealed.manifests.find({ type: "snapshot" });
+    assert.ok(one !== undefined);
+    return (await sealed.manifests.get(one.id)).data as object;
+  })();
+  const [his, hers, format] = await server.operator(async ({ manifests, access }) => {
+    const [one] = await manifests.find({ ...SNAPSHOT, username: "mallory", hostname: "server" });
+    const [other] = await manifests.find(SNAPSHOT);
+    assert.ok(one !== undefined && other !== undefined);
+    return [await manifests.get(one.id), await manifests.get(other.id), access.format];
+  });
+  const source = { userName: "alice", host: "laptop", path: tree };
+  const body = await sealSnapshotBody([device.secrets.recipient], {
+    manifest: { ...plain, source },
+    hash: { name: format.hash, secret: format.secret },
+  });
+  const exchanged = await withEntry(server, his.data, "snapshot.age", body, "head.json");
+  const forged = { ...exchanged, source: (hers.data as Json)["source"], incomplete: "checkpoint" };
+  await server.operator(async ({ manifests }) => await manifests.put(hers.labels, forged));
+  await server.running.refresh();
+  {
+    await using sealed = await openDeceived(server, device, "full");
+    const listed = await listSnapshots(sealed, { source: sourceOf(device, tree) });
+    assert.deepEqual(
+      listed.map(({ incomplete, rootEntry }) => [incomplete, rootEntry !== undefined]),
+      [
+        [undefined, true],
+        ["checkpoint", false],
+      ],
+    );
+  }
+  await backUp(server, device, tree);
+  await restore(server, device, tree);
+});
 
 test("a keyring that went back, of another account or of the server's making opens nothing", async () => {
   await using server = await SealedServer.start();
