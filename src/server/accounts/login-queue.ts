@@ -2,13 +2,11 @@
  * Turns for deriving keys: few at the same time, since each takes a core and 64 MiB; addresses in rotation; and no more
  * waiting than can be served in reasonable time. Spec: kopia-server 12.11, which this answers.
  */
-import { availableParallelism } from "node:os";
 import type { CallOptions } from "../../bytes/index.ts";
 import { SejfError } from "../../errors/index.ts";
 import { FairGate } from "../../rpc/index.ts";
 
-/** On two cores one of them goes on serving. */
-const AT_ONCE = availableParallelism() > 2 ? 2 : 1;
+const AT_ONCE = 2;
 const MAX_PER_ADDRESS = 32;
 const MAX_WAITING = 256;
 
