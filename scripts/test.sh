@@ -6,5 +6,8 @@ cd "${0%/*}/.."
 tsc -b
 oxlint --type-aware
 biome format
+node scripts/bundle.ts >/dev/null
+SEJF_TEST_MAIN=$PWD/dist/bundle/main.js
+export SEJF_TEST_MAIN
 if [ $# -eq 0 ]; then set -- 'src/**/*.test.ts' 'test/**/*.test.ts'; fi
 exec node --test --test-concurrency="${SEJF_TEST_CONCURRENCY:-2}" "$@"
