@@ -3,12 +3,7 @@
  * commands that work on the repository as a whole; `openRepository` adds contents and manifests.
  */
 import { type BlobStorage, readOnlyStorage, type ThrottledStorage } from "../blob/index.ts";
-import {
-  type CallOptions,
-  type Clock,
-  type Random,
-  systemClock,
-} from "../bytes/index.ts";
+import { type CallOptions, type Clock, type Random, systemClock } from "../bytes/index.ts";
 import type { CryptoEngine } from "../crypto/index.ts";
 import { checkRequiredFeatures } from "../format/index.ts";
 import { nodeCryptoEngine, nodeRandom } from "../node/index.ts";
