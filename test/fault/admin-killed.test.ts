@@ -105,7 +105,7 @@ test("killed repository create: run again it makes the repository, or what is th
     { afterMs: 100 + random.int(900) },
     { when: holds("q") },
   ];
-  for (let round = 0; round < rounds(4); round++) {
+  for (let round = 0; round < rounds(2); round++) {
     await rm(repository, { recursive: true, force: true });
     await rm(sejf.configFile, { force: true });
     tell(t, await runAndSignal(sejf, create, moments[round % moments.length] as Moment));
@@ -124,7 +124,7 @@ test("killed change-password: the old password opens the repository, or the new 
   const { sejf, random, repository, id, digest } = setting;
   await slowDown(sejf);
   let password = "fixture-password";
-  for (let round = 0; round < rounds(4); round++) {
+  for (let round = 0; round < rounds(2); round++) {
     const next = `next-${round}`;
     const env = { SEJF_PASSWORD: password };
     const moment = round % 4 === 3 ? { afterMs: random.int(1500) } : change(repository, round % 4);
@@ -158,7 +158,7 @@ test("killed set-parameters: the old or the new parameters, and everything reada
   await using setting = await openSetting(t);
   const { sejf, random, repository } = setting;
   await slowDown(sejf);
-  for (let round = 0; round < rounds(3); round++) {
+  for (let round = 0; round < rounds(2); round++) {
     const moment =
       round % 3 === 2 ? { afterMs: random.int(1200) } : change(repository, 1 + (round % 3));
     const size = `--max-pack-size-mb=${10 + round}`;
@@ -220,7 +220,7 @@ test("killed sync-to: the copy is no repository or a whole one, and the next run
     { when: () => holdsBlob(copy, "xn", "whole") },
     { afterMs: 400 + random.int(2000) },
   ];
-  for (let round = 0; round < rounds(3); round++) {
+  for (let round = 0; round < rounds(2); round++) {
     tell(t, await runAndSignal(sejf, sync, moments[round % moments.length] as Moment));
     const connected = await other.run(["repository", "connect", "filesystem", "--path", copy]);
     if (connected.exitCode === 0) await other.ok(["snapshot", "verify"]);
@@ -232,5 +232,5 @@ test("killed sync-to: the copy is no repository or a whole one, and the next run
   await other.ok(["repository", "connect", "filesystem", "--path", copy]);
   await assertWhole(other);
   assert.deepEqual(differences(digest, await restored(other, id)), []);
-  assert.equal((await listed(other)).length, 1 + rounds(3));
+  assert.equal((await listed(other)).length, 1 + rounds(2));
 });

@@ -69,7 +69,7 @@ test("killed snapshot create: the repository is whole, what was reported can be 
     () => ({ says: /Created snapshot/ }),
     () => ({ when: () => holdsBlob(repository, "xn", "tmp") }),
   ];
-  for (let round = 0; round < rounds(3); round++) {
+  for (let round = 0; round < rounds(2); round++) {
     changeTree(tree, random, BIG_BYTES);
     const digest = digestTree(tree);
     const moment = (moments[round % moments.length] as () => Moment)();

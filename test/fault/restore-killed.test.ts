@@ -57,7 +57,7 @@ test("killed restore, run again: the tree is complete and equal", async (t) => {
     ["--write-files-atomically", "--skip-existing"],
     ["--delete-extra", "--write-sparse-files"],
   ];
-  for (let round = 0; round < rounds(4); round++) {
+  for (let round = 0; round < rounds(2); round++) {
     await rm(target, { recursive: true, force: true });
     const moment = (moments[round % moments.length] as () => Moment)();
     const flags = again[round % again.length] ?? [];
