@@ -2,7 +2,7 @@
  * One chunk as a sealed content: compressed, padded, encrypted under a key that depends on all of it, named by the
  * repository's own hash. Equal chunks under one secret give equal contents, and no others do. Spec: sealed 4.
  */
-import { concatBytes, equalBytes, type OwnedBytes, utf8ToBytes, viewOf } from "../bytes/index.ts";
+import { concatBytes, type OwnedBytes, utf8ToBytes, viewOf } from "../bytes/index.ts";
 import {
   type CompressionEngine,
   compressorById,
@@ -159,9 +159,4 @@ function corrupt(id: string, what: string): SejfError {
   return new SejfError("SEJF_CORRUPT", `sealed content ${id} ${what}`, {
     hint: "the server or the storage gave altered data; `snapshot verify` shows what it hurts",
   });
-}
-
-/** Whether two references mean the same content under the same key. */
-export function sameReference(a: SealedReference, b: SealedReference): boolean {
-  return a.id === b.id && equalBytes(a.key, b.key);
 }

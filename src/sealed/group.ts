@@ -7,7 +7,6 @@ import {
   bytesToHex,
   bytesToUtf8,
   equalBytes,
-  hexToBytes,
   type OwnedBytes,
   type Random,
   utf8ToBytes,
@@ -270,9 +269,4 @@ function refused(known: KnownGroup, why: string): SejfError {
 /** Random 16 bytes as hex. */
 export function newGroupId(random: Random): string {
   return bytesToHex(random.bytes(ID_BYTES));
-}
-
-/** Bytes of a group's ID. */
-export function groupIdBytes(id: string): OwnedBytes {
-  return hexToBytes(id);
 }

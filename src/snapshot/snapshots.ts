@@ -5,6 +5,7 @@ import type { Labels, ManifestId } from "../manifest/index.ts";
 import { isObjectId } from "../object/index.ts";
 import type { Repository } from "../repository/index.ts";
 import { decodeSnapshot, snapshotToJson } from "./manifest-json.ts";
+import { bySourceAndTime } from "./snapshot-order.ts";
 import type { SnapshotManifest, SnapshotSource } from "./types.ts";
 
 const TYPE = "snapshot";
@@ -33,17 +34,6 @@ export async function listSnapshots(
     found.push(decodeSnapshot(id, (await repository.manifests.get(id, options)).data));
   }
   return found.toSorted(bySourceAndTime);
-}
-
-function bySourceAndTime(a: SnapshotManifest, b: SnapshotManifest): number {
-  const [left, right] = [sourceKey(a.source), sourceKey(b.source)];
-  if (left !== right) return left < right ? -1 : 1;
-  if (a.startTimeNs !== b.startTimeNs) return a.startTimeNs < b.startTimeNs ? -1 : 1;
-  return a.id < b.id ? -1 : 1;
-}
-
-function sourceKey({ username, hostname, path }: SnapshotSource): string {
-  return `${username}@${hostname}:${path}`;
 }
 
 /** @throws SEJF_NOT_FOUND; SEJF_CORRUPT, naming the manifest. */
