@@ -16,11 +16,11 @@ if (args.length === 1 && args[0] === "--version") {
 } else {
   // messages that reach nobody are no reason to stop
   process.stderr.on("error", () => undefined);
-  const { run } = await import("./run.ts");
+  const { end, run } = await import("./run.ts");
   const status = await run(args);
   process.exitCode = status;
   // A stream into a pipe may still hold something; nothing else is waited for.
-  process.stdout.write("", (error) => (error ? leave(error) : process.exit(status)));
+  process.stdout.write("", (error) => (error ? leave(error) : end(status)));
 }
 
 /** The output cannot be written: who reads it may have left early, which is no failure; anything else is one. */

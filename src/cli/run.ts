@@ -1,6 +1,7 @@
 /** Runs one command line from its arguments to the exit status. Only here are all parts of a run put together. */
 import { systemClock, systemRandom } from "../bytes/index.ts";
 import { SejfError } from "../errors/index.ts";
+import { endAtOnce } from "../node/index.ts";
 import { type EarlyKey, logDirectory, resolveConfigFile } from "../repository/index.ts";
 import type { Command, ExitStatus } from "./command.ts";
 import { CommandContext } from "./context.ts";
@@ -41,6 +42,12 @@ async function dispatch(args: readonly string[]): Promise<number> {
   }
   if (found.path === "") throw usageError("no command was given", "see sejf --help");
   throw usageError(`must select a subcommand of '${found.path}'`, `see sejf help ${found.path}`);
+}
+
+/** When all is said: standard output is written, nothing else is waited for. */
+export function end(status: number): never {
+  endAtOnce(status);
+  process.exit(status);
 }
 
 async function loadHelp(): Promise<typeof import("./help.ts")> {

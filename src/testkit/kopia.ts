@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { type TemporaryDirectory, temporaryDirectory } from "./temp.ts";
 
 export interface CommandResult {
+  /** -1 when a signal ended it; standard error then says which. */
   readonly exitCode: number;
   readonly stdout: string;
   readonly stderr: string;
@@ -140,7 +141,10 @@ export async function runCommand(
   child.stdin.end(options.input ?? "");
   const exitCode = await new Promise<number>((resolve, reject) => {
     child.once("error", reject);
-    child.once("close", (code) => resolve(code ?? -1));
+    child.once("close", (code, signal) => {
+      if (signal !== null) stderr.push(Buffer.from(`\n(ended by ${signal})\n`));
+      resolve(code ?? -1);
+    });
   });
   const stdoutBytes = Uint8Array.from(Buffer.concat(stdout));
   return {

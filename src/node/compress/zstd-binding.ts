@@ -5,7 +5,7 @@
  * SECURITY: pointers and lengths go to C unchecked. Only `zstd-direct.ts` calls these functions, with lengths taken
  * from the arrays themselves.
  */
-import { createRequire } from "node:module";
+import { loadKoffi } from "../native.ts";
 
 /** A pointer, as koffi hands it out. */
 export type ZstdContext = { readonly __brand: "ZstdContext" };
@@ -36,12 +36,12 @@ export interface Zstd {
   readonly ZSTD_isError: (result: number) => number;
 }
 
-type Koffi = typeof import("koffi");
-
 /** The bound functions; `undefined` without koffi or where Node does not show its Zstandard. */
 export function bindZstd(): Zstd | undefined {
+  const koffi = loadKoffi();
+  if (koffi === undefined) return undefined;
   try {
-    const library = (createRequire(import.meta.url)("koffi") as Koffi).load(null);
+    const library = koffi.load(null);
     const bound: Record<keyof Zstd, unknown> = {
       ZSTD_createCCtx: library.func("void *ZSTD_createCCtx()"),
       ZSTD_createDCtx: library.func("void *ZSTD_createDCtx()"),

@@ -6,7 +6,7 @@
  * SECURITY: pointers and lengths go to C unchecked. Only `openssl-aead.ts` and `openssl-mac.ts` call these functions,
  * each with lengths taken from the arrays themselves.
  */
-import { createRequire } from "node:module";
+import { loadKoffi } from "../native.ts";
 
 /** A pointer, as koffi hands it out. */
 export type Pointer = { readonly __brand: "Pointer" };
@@ -66,12 +66,11 @@ export interface OpenSsl {
   ) => number;
 }
 
-type Koffi = typeof import("koffi");
-
 /** The bound functions; `undefined` where they are missing. */
 export function bindOpenSsl(): OpenSsl | undefined {
+  const koffi = loadKoffi();
+  if (koffi === undefined) return undefined;
   try {
-    const koffi = createRequire(import.meta.url)("koffi") as Koffi;
     const library = koffi.load(null);
     const parameter = koffi.struct({
       key: "const char *",

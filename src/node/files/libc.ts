@@ -1,13 +1,7 @@
 /** Functions of the system's C library that node:fs does not offer, through koffi where it is installed. */
-import { createRequire } from "node:module";
+import { loadKoffi } from "../native.ts";
 
 type Native = (...values: unknown[]) => unknown;
-
-/** The part of koffi that is used here; its own types are not needed to build. */
-interface Koffi {
-  load(path: string | null): { func(prototype: string): Native };
-  errno(): number;
-}
 
 export interface LibC {
   /** A function by its C prototype. @throws when the library has none of this name. */
@@ -28,8 +22,9 @@ export function libC(): LibC | undefined {
 function load(): LibC | null {
   const is64Bit = process.arch === "x64" || process.arch === "arm64";
   if (!is64Bit || (process.platform !== "linux" && process.platform !== "darwin")) return null;
+  const koffi = loadKoffi();
+  if (koffi === undefined) return null;
   try {
-    const koffi = createRequire(import.meta.url)("koffi") as Koffi;
     const library = koffi.load(null);
     return { func: (prototype) => library.func(prototype), errno: () => koffi.errno() };
   } catch {

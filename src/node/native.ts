@@ -1,0 +1,33 @@
+/** The library that calls C functions, one for all that use it; optional, everything works without it. */
+import { createRequire, flushCompileCache } from "node:module";
+
+export type Koffi = typeof import("koffi");
+
+/** `undefined` until the first use, `null` where there is none. */
+let loaded: Koffi | null | undefined;
+
+/** `undefined` where it is not installed or not made for this platform. */
+export function loadKoffi(): Koffi | undefined {
+  loaded ??= load();
+  return loaded ?? undefined;
+}
+
+function load(): Koffi | null {
+  try {
+    return createRequire(import.meta.url)("koffi") as Koffi;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Ends the process at once where native code is in use; otherwise, and while coverage is measured, returns. Nothing is
+ * torn down: destructors of native modules would run beside threads that may still use them. What has to be written
+ * must have been.
+ */
+export function endAtOnce(status: number): void {
+  const noCall = process.platform !== "linux" && process.platform !== "darwin";
+  if (!loaded || noCall || process.env["NODE_V8_COVERAGE"] !== undefined) return;
+  flushCompileCache();
+  loaded.load(null).func("void _exit(int status)")(status);
+}
