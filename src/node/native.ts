@@ -21,13 +21,16 @@ function load(): Koffi | null {
 }
 
 /**
- * Ends the process at once where native code is in use; otherwise, and while coverage is measured, returns. Nothing is
- * torn down: destructors of native modules would run beside threads that may still use them. What has to be written
- * must have been.
+ * Ends the process at once where native code is in use; otherwise, and while coverage or a profile is taken, returns.
+ * Nothing is torn down: destructors of native modules would run beside threads that may still use them. What has to
+ * be written must have been.
  */
 export function endAtOnce(status: number): void {
   const noCall = process.platform !== "linux" && process.platform !== "darwin";
-  if (!loaded || noCall || process.env["NODE_V8_COVERAGE"] !== undefined) return;
+  const isMeasured =
+    process.env["NODE_V8_COVERAGE"] !== undefined ||
+    process.execArgv.some((flag) => /^--(cpu|heap)-prof/.test(flag));
+  if (!loaded || noCall || isMeasured) return;
   flushCompileCache();
   loaded.load(null).func("void _exit(int status)")(status);
 }
