@@ -10,6 +10,7 @@ import type { CallOptions, OwnedBytes } from "../bytes/index.ts";
 import type { CompressionEngine, CompressorId } from "../compress/index.ts";
 import type { ErrorCode } from "../errors/index.ts";
 import type { ContentPrefix } from "./content-id.ts";
+import type { PieceSeal, SealedBulk, SealingParameters, WrittenSeal } from "./sealed-bulk.ts";
 
 /** What a directory entry or a seek table stores for a content. Opaque above `content/`; nobody else takes it apart. */
 export type ContentRef = string & { readonly __brand: "ContentRef" };
@@ -55,6 +56,8 @@ export interface ContentRequest {
   /** Chosen by the caller, unique in its call; comes back with the result. */
   readonly job: number;
   readonly ref: ContentRef;
+  /** For `SealedBulk` alone. */
+  readonly seal?: PieceSeal | undefined;
 }
 
 export type ContentResult =
@@ -106,6 +109,8 @@ export interface ContentPiece {
   readonly lengthBytes: number;
   /** The content holds header and compressed stream (format version 1): its object ID carries `Z`. */
   readonly objectCompressed?: boolean | undefined;
+  /** For `SealedBulk` alone. */
+  readonly seal?: PieceSeal | WrittenSeal | undefined;
 }
 
 export type FileResult =
@@ -228,4 +233,7 @@ export interface BulkReader {
 }
 
 /** All four: what a repository gives to everything above it. */
-export interface ContentStore extends ContentReader, ContentWriter, BulkReader, BulkWriter {}
+export interface ContentStore extends ContentReader, ContentWriter, BulkReader, BulkWriter {
+  /** Bulk paths that seal in threads; `undefined`, or absent, where there are no threads for it. */
+  sealedBulk?(sealing: SealingParameters): SealedBulk | undefined;
+}

@@ -30,6 +30,21 @@ export {
   parseContentId,
 } from "./content-id.ts";
 export type * from "./contents.ts";
+export type * from "./sealed-bulk.ts";
+export {
+  alteredContent,
+  longestSealed,
+  MAX_SEALED_PLAIN_BYTES,
+  padme,
+  padSealed,
+  SEALED_HEADER_BYTES,
+  SEALED_NONCE,
+  SEALED_VERSION,
+  sealedAad,
+  sealedPrefixByte,
+  sealedPrefixOf,
+  unpadSealed,
+} from "./sealed-content.ts";
 export { IdSet } from "./id-set.ts";
 export { type CreateFormatOptions, createFormat, packSize } from "./create-format.ts";
 export {

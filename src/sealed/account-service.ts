@@ -34,6 +34,8 @@ export interface RegistrationStarted {
   readonly repository: ServedRepository;
   /** Of a reset: the version that is stored, which the new keyring follows. */
   readonly keyringVersion?: number | undefined;
+  /** Likewise: what is stored for who has the recovery kit (`openKeyringCopy`). */
+  readonly keyringCopy?: string | undefined;
   /** Of `password/start`: there is a delete password, which another one and new keys need. */
   readonly hasDelete?: boolean | undefined;
 }

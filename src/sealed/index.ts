@@ -13,7 +13,12 @@ export {
 } from "./account-keys.ts";
 export { isRecipient, openSealed, recipientFingerprint, sealTo } from "./age.ts";
 export { blindedPath, SEALED_ROOT } from "./blinded-path.ts";
-export { ContentSealer, openContent, type SealedContent } from "./content-seal.ts";
+export {
+  ContentSealer,
+  deriveContentKey,
+  openContent,
+  type SealedContent,
+} from "./content-seal.ts";
 export {
   ContentsTreeBuilder,
   type ListedContent,
@@ -58,13 +63,18 @@ export {
   type KeyringInvite,
 } from "./keyring.ts";
 export {
+  type KeyringCopy,
+  keyringCopyIn,
+  openKeyringCopy,
+  writeKeyringCopy,
+} from "./keyring-copy.ts";
+export {
   type Argon2id,
   type Argon2Params,
   type KeyringLock,
   lockKeyring,
   unlockKeyring,
 } from "./keyring-file.ts";
-export { padme } from "./padme.ts";
 export {
   type DeletedHeads,
   openPolicies,
@@ -81,11 +91,7 @@ export {
   printCode,
 } from "./printed-code.ts";
 export { formatReference, parseReference, type SealedReference } from "./reference.ts";
-export {
-  createSealedSplitter,
-  deriveSplitterSecrets,
-  type SplitterSecrets,
-} from "./sealed-splitter.ts";
+export { createSealedSplitter, deriveSplitterSecrets } from "./sealed-splitter.ts";
 export { JsonShape } from "./json-shape.ts";
 export {
   parsePayload,

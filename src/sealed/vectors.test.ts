@@ -10,7 +10,7 @@ import { bytesToHex, hexToBytes, utf8ToBytes, bytesToUtf8 } from "../bytes/index
 import { portableCompressionEngine } from "../compress/index.ts";
 import { portableCryptoEngine as engine } from "../crypto/index.ts";
 import { isSejfError } from "../errors/index.ts";
-import type { ContentId } from "../format/index.ts";
+import { type ContentId, padme } from "../format/index.ts";
 import { splitAll } from "../splitter/index.ts";
 import {
   ACCOUNT_KEY_LABEL,
@@ -32,7 +32,6 @@ import {
   openContent,
   openHead,
   operationHash,
-  padme,
   parseCode,
   parseReference,
   printCode,

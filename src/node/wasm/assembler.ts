@@ -130,6 +130,8 @@ export const v128 = {
   /** Bytes of a (0–15) and b (16–31), chosen by 16 indexes. */
   shuffle: (a: Code, b: Code, lanes: readonly number[]): Code => a + b + simd(13) + byte(...lanes),
   and: simdBinary(78) as Binary,
+  /** a and not b. */
+  andNot: simdBinary(79) as Binary,
   or: simdBinary(80) as Binary,
   xor: simdBinary(81) as Binary,
   anyTrue: (a: Code): Code => a + simd(83),

@@ -21,14 +21,43 @@ import {
 import { TILE_BYTES, TILE_POSITIONS } from "./layout.ts";
 
 /** Longest of the two stretches. A hit costs at most one such search byte by byte. */
-const STRETCH_POSITIONS = 8192;
+export const STRETCH_POSITIONS = 8192;
 const UNROLL = 16;
 const WINDOW = 64;
 const NONE = i32.const(-1);
 
+/** What counts as a hit, for one hash and for four. */
+interface HitTest {
+  readonly one: (hash: Code, mask: Code) => Code;
+  readonly four: (hash: Code, masks: Code) => Code;
+}
+
+const ZEROS = v128.const([0, 0, 0, 0]);
+
+const KOPIA: HitTest = {
+  one: (hash, mask) => i32.eqz(i32.and(hash, mask)),
+  four: (hash, masks) => i32x4.eq(v128.and(hash, masks), ZEROS),
+};
+
+/** Runs of one byte have the hash 0, which proposes nothing. Reference: keyedScan of splitter/keyed-scan.ts. */
+const KEYED: HitTest = {
+  one: (hash, mask) => i32.and(i32.eqz(i32.and(hash, mask)), i32.gtU(hash, i32.const(0))),
+  four: (hash, masks) => v128.andNot(i32x4.eq(v128.and(hash, masks), ZEROS), i32x4.eq(hash, ZEROS)),
+};
+
+/**
+ * For cuts that a keyed hash decides on, of which most are none: `proposeKeyed(from, end, mask, table)` gives the address of
+ * the first hit byte by byte, `listKeyed(from, stretch, mask, table, tiles, hits)` all tiles of two stretches that hold
+ * one: their offsets go to `hits`, and the address behind the last is the result.
+ */
+export function addKeyed(module: ModuleBuilder): void {
+  module.export("proposeKeyed", addByteScan(module, KEYED));
+  module.export("listKeyed", addTileList(module));
+}
+
 /** `scanBuzhash(from, end, mask, table, tiles)`: the address of the first hit in `from` … `end` - 1, or -1. */
 export function addBuzhash(module: ModuleBuilder): void {
-  const byByte = addByteScan(module);
+  const byByte = addByteScan(module, KOPIA);
   const byTiles = addTileScan(module);
   const scan = module.addFunction(["i32", "i32", "i32", "i32", "i32"], "i32");
   const [from, end, mask, table, tiles] = [0, 1, 2, 3, 4].map((i) => scan.param(i)) as [
@@ -86,7 +115,7 @@ function enter(hash: Local, table: Local, address: Local, offset = 0): Code {
 }
 
 /** `(from, end, mask, table)`: the plain way, for ends and for tiles with a hit. */
-function addByteScan(module: ModuleBuilder): FunctionBuilder {
+function addByteScan(module: ModuleBuilder, hits: HitTest): FunctionBuilder {
   const scan = module.addFunction(["i32", "i32", "i32", "i32"], "i32");
   const [from, end, mask, table] = [0, 1, 2, 3].map((i) => scan.param(i)) as [
     Local,
@@ -95,7 +124,7 @@ function addByteScan(module: ModuleBuilder): FunctionBuilder {
     Local,
   ];
   const [hash, at] = scan.locals("i32", 2) as [Local, Local];
-  const test = ifThen(i32.eqz(i32.and(hash.get, mask.get)), returns(at.get));
+  const test = ifThen(hits.one(hash.get, mask.get), returns(at.get));
   scan.body(
     ifThen(i32.geU(from.get, end.get), returns(NONE)),
     at.set(i32.sub(from.get, i32.const(WINDOW - 1))),
@@ -142,8 +171,18 @@ function addTileScan(module: ModuleBuilder): FunctionBuilder {
     Local,
     Local,
   ];
-  const [hashA, inputA, hashB, inputB, to, stop, done] = scan.locals("i32", 7) as [
-    Local,
+  const [done] = scan.locals("i32", 1) as [Local];
+  scan.body(
+    walkTiles(scan, { from, length, mask, table, tiles, done }, KOPIA, returns(done.get)),
+    length.get,
+  );
+  return scan;
+}
+
+/** See `addKeyed`. */
+function addTileList(module: ModuleBuilder): FunctionBuilder {
+  const list = module.addFunction(["i32", "i32", "i32", "i32", "i32", "i32"], "i32");
+  const [from, length, mask, table, tiles, hits] = [0, 1, 2, 3, 4, 5].map((i) => list.param(i)) as [
     Local,
     Local,
     Local,
@@ -151,7 +190,41 @@ function addTileScan(module: ModuleBuilder): FunctionBuilder {
     Local,
     Local,
   ];
-  const [masks, found] = scan.locals("v128", 2) as [Local, Local];
+  const [done] = list.locals("i32", 1) as [Local];
+  const note = seq(i32.store(hits.get, done.get), advance(hits, 4));
+  list.body(walkTiles(list, { from, length, mask, table, tiles, done }, KEYED, note), hits.get);
+  return list;
+}
+
+interface TileWalk {
+  readonly from: Local;
+  readonly length: Local;
+  readonly mask: Local;
+  readonly table: Local;
+  readonly tiles: Local;
+  /** Positions of each stretch before the tile at hand. */
+  readonly done: Local;
+}
+
+interface TileTest {
+  readonly tiles: Local;
+  readonly masks: Local;
+  readonly found: Local;
+  readonly hash: Local;
+}
+
+/** All tiles of two stretches; `onHit` where one of the two at hand holds a hit. */
+function walkTiles(scan: FunctionBuilder, walk: TileWalk, hits: HitTest, onHit: Code): Code {
+  const { from, length, mask, table, tiles, done } = walk;
+  const [hashA, inputA, hashB, inputB, to, stop] = scan.locals("i32", 6) as [
+    Local,
+    Local,
+    Local,
+    Local,
+    Local,
+    Local,
+  ];
+  const [masks, found, hash] = scan.locals("v128", 3) as [Local, Local, Local];
   const pair: readonly Stretch[] = [
     { hash: hashA, input: inputA, tileAt: 0 },
     { hash: hashB, input: inputB, tileAt: TILE_BYTES },
@@ -168,7 +241,7 @@ function addTileScan(module: ModuleBuilder): FunctionBuilder {
   const fill = (unrolled: number, last: Code): Code =>
     seq(stop.set(last), doWhile(hashBoth(unrolled), i32.ltU(to.get, stop.get)));
   const tileStart = i32.add(tiles.get, i32.const(4 * WINDOW));
-  scan.body(
+  return seq(
     inputA.set(i32.sub(from.get, i32.const(WINDOW - 1))),
     inputB.set(i32.add(inputA.get, length.get)),
     masks.set(i32x4.splat(mask.get)),
@@ -180,31 +253,35 @@ function addTileScan(module: ModuleBuilder): FunctionBuilder {
       seq(
         to.set(tileStart),
         fill(UNROLL, i32.add(tileStart, i32.const(4 * TILE_POSITIONS))),
-        testBoth(tiles, to, stop, masks, found),
-        ifThen(v128.anyTrue(found.get), returns(done.get)),
+        testBoth({ tiles, masks, found, hash }, to, stop, hits),
+        ifThen(v128.anyTrue(found.get), onHit),
         keepLast(tiles),
         advance(done, TILE_POSITIONS),
       ),
       i32.ltU(done.get, length.get),
     ),
-    length.get,
   );
-  return scan;
 }
 
 /** Sets `found` to something that is not 0 when a position of either tile is a cut. */
-function testBoth(tiles: Local, at: Local, stop: Local, masks: Local, found: Local): Code {
-  const zero = v128.const([0, 0, 0, 0]);
+function testBoth(
+  { tiles, masks, found, hash }: TileTest,
+  at: Local,
+  stop: Local,
+  hits: HitTest,
+): Code {
   const vectors: Code[] = [];
   for (let offset = 0; offset < 4 * UNROLL; offset += 16) {
     for (const tileAt of [0, TILE_BYTES]) {
       const here = v128.load(at.get, tileAt + 4 * WINDOW + offset);
-      const hash = v128.xor(here, v128.load(at.get, tileAt + offset));
-      vectors.push(found.set(v128.or(found.get, i32x4.eq(v128.and(hash, masks.get), zero))));
+      vectors.push(
+        hash.set(v128.xor(here, v128.load(at.get, tileAt + offset))),
+        found.set(v128.or(found.get, hits.four(hash.get, masks.get))),
+      );
     }
   }
   return seq(
-    found.set(zero),
+    found.set(ZEROS),
     at.set(tiles.get),
     stop.set(i32.add(tiles.get, i32.const(4 * TILE_POSITIONS))),
     doWhile(seq(...vectors, advance(at, 4 * UNROLL)), i32.ltU(at.get, stop.get)),

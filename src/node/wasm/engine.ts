@@ -5,6 +5,8 @@
 import {
   BUZHASH_TABLE,
   type CutScan,
+  keyedScan,
+  keyedSpec,
   portableScan,
   splitterSpec,
   type SplitterSpec,
@@ -13,6 +15,7 @@ import { blake2bHasher } from "./blake2b-hasher.ts";
 import { blake3Hasher } from "./blake3-hasher.ts";
 import { BUZHASH_TABLE_AT, SCRATCH_BYTES, STAGING_AT, STAGING_BYTES, TILES_AT } from "./layout.ts";
 import { instantiateKernels, type Kernels, kernelModule } from "./module.ts";
+import { keyedScanIn } from "./keyed-scan.ts";
 import { portableHasher } from "./portable-hasher.ts";
 import type { InPlaceHasher, InPlaceSplitter, WasmEngine, WasmHashAlgorithm } from "./types.ts";
 import type { CompiledModule, SharedMemory } from "./web-assembly.ts";
@@ -69,6 +72,13 @@ export function createWasmEngine(
         bytes,
         spec.kind === "rabinkarp" ? portableScan(spec.kind) : scanBuzhash,
       );
+    },
+    createKeyedSplitter(name, { table, cutKey }): InPlaceSplitter {
+      const scan =
+        kernels === undefined
+          ? keyedScan(table, (window) => portableHasher("blake3-256", cutKey, bytes).hash(window))
+          : keyedScanIn(kernels, bytes, scratchOffset, { table, cutKey });
+      return inPlaceSplitter(keyedSpec(name), bytes, scan);
     },
     createHasher: (algorithm, key) => createHasher(algorithm, key, bytes, kernels, scratchOffset),
   };

@@ -30,8 +30,17 @@ export const BLAKE3_GROUP_CHUNKS = 64;
 export const BLAKE3_STACK_AT: number = BLAKE3_GROUP_AT + BLAKE3_GROUP_CHUNKS * 32;
 const BLAKE3_STACK_DEPTH = 40;
 
+/** A splitter with a secret: its table of 256 words. */
+export const KEYED_TABLE_AT: number = BLAKE3_STACK_AT + BLAKE3_STACK_DEPTH * 32;
+/** Offsets of tiles that may hold a cut, a word each. */
+export const KEYED_HITS_AT: number = KEYED_TABLE_AT + 1024;
+export const KEYED_HITS = 16;
+/** The key of its hash, 8 words, and the chaining value that is being computed. */
+export const KEYED_KEY_AT: number = KEYED_HITS_AT + 4 * KEYED_HITS;
+export const KEYED_STATE_AT: number = KEYED_KEY_AT + 32;
+
 /** Where data from elsewhere are copied to, piece by piece; as long as a group of BLAKE3 chunks. */
-export const STAGING_AT: number = BLAKE3_STACK_AT + BLAKE3_STACK_DEPTH * 32;
+export const STAGING_AT: number = KEYED_STATE_AT + 32;
 export const STAGING_BYTES: number = BLAKE3_GROUP_CHUNKS * 1024;
 
 /** What a thread's region holds; a multiple of 16. */

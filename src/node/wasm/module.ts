@@ -2,12 +2,21 @@
 import { ModuleBuilder } from "./assembler.ts";
 import { addBlake2b } from "./blake2b-kernel.ts";
 import { addBlake3Block, addBlake3Four } from "./blake3-kernel.ts";
-import { addBuzhash } from "./buzhash-kernel.ts";
+import { addBuzhash, addKeyed } from "./buzhash-kernel.ts";
 import type { CompiledModule, SharedMemory } from "./web-assembly.ts";
 
 /** The functions of the module. Addresses and lengths are in bytes; see the kernels for what each does. */
 export interface Kernels {
   scanBuzhash(from: number, end: number, mask: number, table: number, tiles: number): number;
+  proposeKeyed(from: number, end: number, mask: number, table: number): number;
+  listKeyed(
+    from: number,
+    stretch: number,
+    mask: number,
+    table: number,
+    tiles: number,
+    hits: number,
+  ): number;
   blake2bUpdate(state: number, data: number, blocks: number): void;
   blake2bFinish(state: number, data: number, length: number, tail: number): void;
   blake3Block(cv: number, block: number, counter: number, length: number, flags: number): void;
@@ -32,6 +41,7 @@ export interface Kernels {
 export function kernelModuleBytes(): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   addBuzhash(module);
+  addKeyed(module);
   addBlake2b(module);
   addBlake3Block(module);
   addBlake3Four(module);

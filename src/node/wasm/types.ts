@@ -1,5 +1,6 @@
 /** What the WASM engine offers to the threads: work in place on one memory, which may be shared between them. */
 import type { OwnedBytes } from "../../bytes/index.ts";
+import type { SealedCuts } from "../../format/index.ts";
 import type { CutScan } from "../../splitter/index.ts";
 import type { SharedMemory } from "./web-assembly.ts";
 
@@ -40,6 +41,8 @@ export interface WasmEngine {
   readonly scanBuzhash: CutScan;
   /** @throws SEJF_UNSUPPORTED for a name Kopia does not have. */
   createSplitter(name: string): InPlaceSplitter;
+  /** The same with secret cuts; one secret an engine. SECURITY: it lies in the memory. @throws SEJF_UNSUPPORTED. */
+  createKeyedSplitter(name: string, cuts: SealedCuts): InPlaceSplitter;
   /**
    * `key`: at most 64 bytes for BLAKE2b (none: unkeyed), exactly 32 for BLAKE3.
    * @throws RangeError for other lengths.
