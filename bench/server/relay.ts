@@ -1,56 +1,35 @@
-/** A TCP relay on this machine that holds every byte back for half a round trip, each way, without bounding the rate. */
-import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+/** The delaying relay in a process of its own: what it costs is not part of anything that is measured. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
 
-/** What may be on its way in one direction before the relay stops reading, as on a long fat line. */
-const MAX_HELD_BYTES = 64 << 20;
+const PROGRAM = join(import.meta.dirname, "relay-program.ts");
 
 export class DelayingRelay implements AsyncDisposable {
   readonly port: number;
-  readonly #server: Server;
-  readonly #sockets: Set<Socket>;
+  readonly #process: ChildProcess;
 
-  private constructor(server: Server, sockets: Set<Socket>) {
-    this.#server = server;
-    this.#sockets = sockets;
-    this.port = (server.address() as AddressInfo).port;
+  private constructor(child: ChildProcess, port: number) {
+    this.#process = child;
+    this.port = port;
   }
 
   /** To a port of 127.0.0.1; `roundTripMs` are added. */
   static async start(toPort: number, roundTripMs: number): Promise<DelayingRelay> {
-    const sockets = new Set<Socket>();
-    const server = createServer({ noDelay: true }, (near) => {
-      const far = connect({ port: toPort, host: "127.0.0.1", noDelay: true });
-      for (const socket of [near, far]) {
-        sockets.add(socket);
-        socket.on("close", () => sockets.delete(socket));
-      }
-      delay(near, far, roundTripMs / 2);
-      delay(far, near, roundTripMs / 2);
+    const child = spawn(process.execPath, [PROGRAM, String(toPort), String(roundTripMs)], {
+      stdio: ["pipe", "pipe", "inherit"],
     });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    return new DelayingRelay(server, sockets);
+    const port = await new Promise<number>((resolve, reject) => {
+      child.once("error", reject);
+      child.once("close", () => reject(new Error("the relay ended")));
+      createInterface(child.stdout).once("line", (line) => resolve(Number(line)));
+    });
+    return new DelayingRelay(child, port);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const socket of this.#sockets) socket.destroy();
-    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    const closed = new Promise<void>((resolve) => this.#process.once("close", () => resolve()));
+    this.#process.stdin?.end();
+    await closed;
   }
-}
-
-function delay(from: Socket, to: Socket, ms: number): void {
-  let held = 0;
-  from.on("data", (chunk: Buffer) => {
-    held += chunk.length;
-    if (held > MAX_HELD_BYTES) from.pause();
-    setTimeout(() => {
-      if (to.destroyed) return;
-      to.write(chunk, () => {
-        held -= chunk.length;
-        if (held <= MAX_HELD_BYTES) from.resume();
-      });
-    }, ms);
-  });
-  from.on("end", () => void setTimeout(() => to.end(), ms));
-  from.on("error", () => to.destroy());
-  from.on("close", () => void setTimeout(() => to.destroy(), ms + 100));
 }
