@@ -293,6 +293,7 @@ function readRegistration(answer: JsonShape): RegistrationStarted {
     login: answer.text("login"),
     delete: answer.has("delete") ? answer.text("delete") : undefined,
     keyringVersion: answer.has("keyringVersion") ? answer.integer("keyringVersion") : undefined,
+    keyringCopy: answer.has("keyringCopy") ? answer.text("keyringCopy") : undefined,
     hasDelete: answer.has("hasDelete") && answer.flag("hasDelete"),
     repository: {
       id: repository.text("id"),

@@ -467,7 +467,7 @@ export class AccountGroups {
 
   async #change(change: (keyring: Keyring) => Keyring): Promise<void> {
     const { tools, account } = this.#options;
-    this.#unlocked = await changeKeyring(tools, account, this.#unlocked, change);
+    this.#unlocked = await changeKeyring({ tools, account }, this.#unlocked, change);
   }
 }
 

@@ -22,6 +22,8 @@ export type DocumentName = "keyring" | "policies";
 export interface DocumentStore {
   /** `undefined`: there is none yet. */
   load(name: DocumentName, options?: CallOptions): Promise<string | undefined>;
+  /** So that the next `load` shows what others stored; absent: it always does. */
+  refresh?(options?: CallOptions): Promise<void>;
   /** Durable when it resolves. */
   save(name: DocumentName, text: string, options?: CallOptions): Promise<void>;
 }
@@ -34,6 +36,8 @@ export interface SnapshotDocumentsOptions {
   readonly manifests: ManifestStore;
   /** Manifests, packs, index. */
   readonly flush: (options?: CallOptions) => Promise<void>;
+  /** Looks at what others wrote. */
+  readonly refresh?: ((options?: CallOptions) => Promise<void>) | undefined;
   readonly clock: Clock;
   /** `user@host`. */
   readonly account: string;
@@ -57,6 +61,10 @@ export class SnapshotDocuments implements DocumentStore {
     const bytes = await contents.read(ref(name, object), options);
     if (bytes.length > MAX_BYTES) throw damaged(name);
     return bytesToUtf8(bytes);
+  }
+
+  async refresh(options?: CallOptions): Promise<void> {
+    await this.#options.refresh?.(options);
   }
 
   async save(name: DocumentName, text: string, options: CallOptions = {}): Promise<void> {

@@ -14,12 +14,10 @@ import {
   type Argon2id,
   certifyDevice,
   deriveAccountKeys,
-  encodeKeyring,
   identityToSeed,
   isRecipient,
   type Keyring,
   type KeyringDevice,
-  lockKeyring,
   recipientFingerprint,
   type ServedRepository,
   signingPublicKey,
@@ -32,7 +30,8 @@ import { formerKeysOf } from "./former-keys.ts";
 import { HeadMemory } from "./head-memory.ts";
 import { hidden } from "./hidden.ts";
 import type { HttpsServer } from "./https-json.ts";
-import { startRegistration } from "./opaque-client.ts";
+import { changeKeyring, type KeyringPlace, keyringText } from "./keyring-store.ts";
+import { startRegistrations } from "./opaque-client.ts";
 import type { UnlockedAccount } from "./unlock.ts";
 
 export interface EnrollTools {
@@ -87,41 +86,26 @@ export async function enrollOnServer(
   const seed = tools.random.bytes(32);
   const keys = await deriveAccountKeys(tools.engine, seed);
   const who = { engine: tools.engine, account, accountKey: keys.accountKey };
-  const login = await startRegistration(who, "login", password);
-  const removal =
-    deletePassword === undefined
-      ? undefined
-      : await startRegistration(who, "delete", deletePassword);
-  const started = await client.startEnrollment({
-    account,
-    code,
-    login: login.request,
-    delete: removal?.request,
-  });
+  const registrations = await startRegistrations(who, { password, deletePassword });
+  const started = await client.startEnrollment({ account, code, ...registrations.requests });
   const { repository } = started;
-  const registered = login.finish(started.login);
-  if (registered.serverKey !== repository.opaqueKey)
-    throw new SejfError("SEJF_CORRUPT", "the server names two different keys of its own");
-  if (removal !== undefined && started.delete === undefined)
-    throw new SejfError("SEJF_CORRUPT", "the server forgot the delete password");
+  const records = registrations.finish(started);
   const made = makeDevice(tools, keys, options);
   const keyring = firstKeyring(keys, made, options, {
     repository,
     url: server.url,
     fingerprint: server.fingerprint ?? "",
   });
-  const lock = { ...tools, account, accountKey: keys.accountKey, password };
   const { token } = await client.finishEnrollment({
     account,
     code,
-    login: registered.record,
-    delete: removal?.finish(started.delete as string).record,
+    ...records,
     recipient: keys.recipient,
     signingKey: bytesToBase64Url(keys.signingPublicKey),
     certificate: made.certificate,
     deviceName: options.name,
     reads: options.rememberKey,
-    keyring: await lockKeyring(lock, encodeKeyring(keyring), tools.random),
+    keyring: await keyringText(tools, account, { keys, password }, keyring),
     escrow: options.escrow.map((one) => recipientFingerprint(tools.engine, one)),
   });
   return { keys, device: deviceOf(keys, made, keyring, options, "server", token) };
@@ -151,56 +135,35 @@ export async function enrollInRepository(
     url: "",
     fingerprint: "",
   });
-  const lock = { ...tools, account, accountKey: keys.accountKey, password };
-  await documents.save("keyring", await lockKeyring(lock, encodeKeyring(keyring), tools.random));
+  await documents.save("keyring", await keyringText(tools, account, { keys, password }, keyring));
   return { keys, device: deviceOf(keys, made, keyring, options, "repository", undefined) };
 }
 
 /** A further device of an account that was just opened; the keyring that lists it is stored. */
 export async function addDevice(
-  tools: EnrollTools,
+  place: KeyringPlace,
   unlocked: UnlockedAccount,
-  documents: DocumentStore,
-  account: string,
   options: NewDeviceOptions,
 ): Promise<Enrolled> {
-  const { keys, keyring, client } = unlocked;
+  const { tools, account } = place;
+  const { keys, client } = unlocked;
   const made = makeDevice(tools, keys, options);
   const token = await client?.addDevice({
     certificate: made.certificate,
     name: options.name,
     reads: options.rememberKey,
   });
-  const next = await storeKeyring(tools, unlocked, documents, account, {
-    ...keyring,
-    devices: [...keyring.devices, made.listed],
-  });
-  const place = client === undefined ? "repository" : "server";
+  const { keyring } = await changeKeyring(place, unlocked, (before) => ({
+    ...before,
+    devices: [...before.devices.filter(({ id }) => id !== made.id), made.listed],
+  }));
   const all = { ...options, account, escrow: keyring.escrow };
-  const device = deviceOf(keys, made, next, all, place, token?.token);
-  const { formerIdentities = [] } = next;
+  const kind = client === undefined ? "repository" : "server";
+  const device = deviceOf(keys, made, keyring, all, kind, token?.token);
+  const { formerIdentities = [] } = keyring;
   const former = await formerKeysOf(tools.engine, formerIdentities);
   const kept = options.rememberKey ? { formerIdentities } : {};
   return { keys, device: { ...device, ...kept, secrets: { ...device.secrets, former } } };
-}
-
-/**
- * The keyring with the next version, stored under the same password. @throws SEJF_ALREADY_EXISTS when another device
- * changed it since it was read.
- */
-export async function storeKeyring(
-  tools: EnrollTools,
-  { keys, keyring: old, password, client }: UnlockedAccount,
-  documents: DocumentStore,
-  account: string,
-  changed: Keyring,
-): Promise<Keyring> {
-  const next = { ...changed, version: old.version + 1 };
-  const lock = { ...tools, account, accountKey: keys.accountKey, password };
-  const text = await lockKeyring(lock, encodeKeyring(next), tools.random);
-  if (client === undefined) await documents.save("keyring", text);
-  else await client.putDocument("keyring", { version: next.version, text });
-  return next;
 }
 
 function makeDevice(

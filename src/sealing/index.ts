@@ -33,7 +33,6 @@ export {
   type EnrollOptions,
   type EnrollTools,
   type NewDeviceOptions,
-  storeKeyring,
 } from "./enroll.ts";
 export { nameOf as groupNameOf } from "./group-book.ts";
 export {
@@ -81,7 +80,7 @@ export {
   type UnlockOptions,
 } from "./unlock.ts";
 export type { JoinVerdict } from "./join-requests.ts";
-export { changeKeyring, sessionOf } from "./keyring-store.ts";
+export { changeKeyring, type KeyringPlace, sessionOf } from "./keyring-store.ts";
 export {
   keepGroups,
   unlockDevice,
@@ -95,7 +94,6 @@ export {
   headsOf,
   type NewPasswords,
   renameDevice,
-  resetInRepository,
-  resetOnServer,
   revokeDevice,
 } from "./account-change.ts";
+export { type ResetAccount, resetInRepository, resetOnServer } from "./account-reset.ts";

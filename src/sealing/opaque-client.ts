@@ -2,7 +2,7 @@
 import * as opaque from "@serenity-kit/opaque";
 import type { CryptoEngine } from "../crypto/index.ts";
 import { SejfError } from "../errors/index.ts";
-import { loginInput } from "../sealed/index.ts";
+import { loginInput, type RegistrationStarted } from "../sealed/index.ts";
 
 export type LoginPurpose = "login" | "delete";
 
@@ -34,6 +34,45 @@ export interface StartedLogin {
     response: string,
     pinnedKey: string | undefined,
   ): { readonly request: string; readonly sessionKey: string };
+}
+
+export interface Passwords {
+  readonly password: string;
+  /** For destructive operations; absent: none is registered. */
+  readonly deletePassword?: string | undefined;
+}
+
+/** Both of an account's passwords under way. */
+export interface StartedRegistrations {
+  readonly requests: { readonly login: string; readonly delete?: string | undefined };
+  /** @throws SEJF_CORRUPT for an answer that does not fit. */
+  finish(started: RegistrationStarted): {
+    readonly login: string;
+    readonly delete?: string | undefined;
+  };
+}
+
+export async function startRegistrations(
+  who: OpaqueAccount,
+  { password, deletePassword }: Passwords,
+): Promise<StartedRegistrations> {
+  const login = await startRegistration(who, "login", password);
+  const removal =
+    deletePassword === undefined
+      ? undefined
+      : await startRegistration(who, "delete", deletePassword);
+  return {
+    requests: { login: login.request, delete: removal?.request },
+    finish(started) {
+      const { record, serverKey } = login.finish(started.login);
+      if (serverKey !== started.repository.opaqueKey)
+        throw new SejfError("SEJF_CORRUPT", "the server names two different keys of its own");
+      if (removal === undefined) return { login: record };
+      if (started.delete === undefined)
+        throw new SejfError("SEJF_CORRUPT", "the server forgot the delete password");
+      return { login: record, delete: removal.finish(started.delete).record };
+    },
+  };
 }
 
 export async function startRegistration(

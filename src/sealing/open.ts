@@ -247,6 +247,7 @@ export function documentsIn(repository: Repository, account: string): DocumentSt
     contents: repository.contents,
     manifests: repository.manifests,
     flush: async (options) => await repository.flush(options),
+    refresh: async (options) => await repository.refresh(options),
     clock: repository.clock,
     account,
   });

@@ -6,10 +6,8 @@ import { bytesToBase64Url, bytesToHex, formatTimestamp, utf8ToBytes } from "../b
 import {
   type AccountKeys,
   certifyDevice,
-  encodeKeyring,
   type Keyring,
   type KeyringDevice,
-  lockKeyring,
   payloadOf,
   REKEY_LABEL,
   signingPublicKey,
@@ -18,8 +16,9 @@ import {
 import { type ChangeOptions, headsOf } from "./account-change.ts";
 import { type DeviceState, lastSnapshots } from "./device-file.ts";
 import { formerKeysOf } from "./former-keys.ts";
-import { sourceOfChain } from "./head-memory.ts";
-import { startRegistration } from "./opaque-client.ts";
+import { type HeadMemory, sourceOfChain } from "./head-memory.ts";
+import { changeKeyring, keyringText } from "./keyring-store.ts";
+import { startRegistrations } from "./opaque-client.ts";
 import type { SealedRepository } from "./sealed-repository.ts";
 
 /**
@@ -33,29 +32,29 @@ export async function rekeyAccount(
   device: DeviceState,
   keys: AccountKeys,
 ): Promise<DeviceState> {
-  const { tools, account, unlocked, documents, guard } = change;
+  const { tools, account, unlocked, documents, heads, guard } = change;
   const { keyring: old, client, password } = unlocked;
   const own = device.secrets.device;
   const certificate = certifyDevice(keys.signingSeed, {
     id: own.id,
     key: signingPublicKey(own.seed),
   });
-  const keyring = nextKeyring(change, own.id, keys);
-  const lock = { ...tools, account, accountKey: keys.accountKey, password };
-  const text = await lockKeyring(lock, encodeKeyring(keyring), tools.random);
   const policies = await sealed.policiesUnderKeys(keys);
+  const renewed = (before: Keyring): Keyring => nextKeyring(before, heads, own.id, keys);
+  let keyring = { ...renewed(old), version: old.version + 1 };
   if (client === undefined) {
-    await documents.save("keyring", text);
+    ({ keyring } = await changeKeyring(change, unlocked, renewed, { keys, password }));
     if (policies !== undefined) await documents.save("policies", policies.text);
   } else {
     const who = { engine: tools.engine, account, accountKey: keys.accountKey };
-    const login = await startRegistration(who, "login", password);
-    const started = await client.startPassword({ account, code: "", login: login.request });
+    const registrations = await startRegistrations(who, { password });
+    const started = await client.startPassword({ account, code: "", ...registrations.requests });
+    const text = await keyringText(tools, account, { keys, password }, keyring);
     const hash = (of: string): string => bytesToHex(tools.engine.sha256(utf8ToBytes(of)));
     const request = {
       v: 1,
       account,
-      login: login.finish(started.login).record,
+      login: registrations.finish(started).login,
       recipient: keys.recipient,
       signingKey: bytesToBase64Url(keys.signingPublicKey),
       certificate,
@@ -95,12 +94,7 @@ export async function rekeyAccount(
 }
 
 /** What others signed up to now stays valid; groups learn the new keys at the next login. */
-function nextKeyring(
-  { unlocked, heads }: ChangeOptions,
-  ownId: string,
-  keys: AccountKeys,
-): Keyring {
-  const { keyring: old } = unlocked;
+function nextKeyring(old: Keyring, heads: HeadMemory, ownId: string, keys: AccountKeys): Keyring {
   const known = headsOf(old, heads);
   const revokedOf = (id: string): Readonly<Record<string, number>> =>
     Object.fromEntries(
@@ -110,7 +104,6 @@ function nextKeyring(
     );
   return {
     ...old,
-    version: old.version + 1,
     identity: keys.identity,
     formerIdentities: [old.identity, ...(old.formerIdentities ?? [])],
     groups: old.groups.map((group) => ({ ...group, invites: [] })),

@@ -1,5 +1,6 @@
 /** Groups as their users type them, in processes of their own, on a server of ours. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { SealedServer } from "../../src/testkit/sealed-server.ts";
@@ -12,19 +13,21 @@ async function connected(
   t: TestContext,
   server: SealedServer,
   account: string,
+  kit = "--no-recovery-kit",
 ): Promise<SourcesClient> {
   const client = await openSources({ SEJF_PASSWORD: ACCOUNT_PASSWORD });
   t.after(async () => await client[Symbol.asyncDispose]());
   const { url, fingerprint = "" } = server.https;
   const place = [`--url=${url}`, `--server-cert-fingerprint=${fingerprint}`];
   await client.ok(
-    ["repository", "connect", "server", ...place, `--account=${account}`, "--no-recovery-kit"],
+    ["repository", "connect", "server", ...place, `--account=${account}`, kit],
     { env: { SEJF_ENROLLMENT_CODE: await server.addSealed(account) } },
   );
   return client;
 }
 
 interface ListedGroup {
+  readonly id: string;
   readonly name: string;
   readonly role: string;
   readonly used: boolean;
@@ -72,6 +75,37 @@ test("create, invite, join, back up, remove, rotate", async (t) => {
   assert.equal((await groupOf(bob))?.role, "none");
   await bob.ok(["group", "use", "--none"]);
   assert.equal((await groupOf(bob))?.used, false);
+});
+
+test("recover brings the groups back: a member is one again, and an admin too", async (t) => {
+  await using server = await SealedServer.start();
+  const kitOf = (account: string): string => join(server.home, `${account}.kit`);
+  const alice = await connected(t, server, ALICE, `--recovery-kit=${kitOf(ALICE)}`);
+  const bob = await connected(t, server, BOB, `--recovery-kit=${kitOf(BOB)}`);
+  await alice.ok(["group", "create", "family"]);
+  const invite = ["group", "invite", "family", "--json"];
+  const { code } = await alice.json<{ readonly code: string }>(invite);
+  await bob.ok(["group", "join", code, "--name=us"]);
+  await alice.ok(["group", "list"]);
+  const before = [await groupOf(alice), await groupOf(bob)];
+  const after: (ListedGroup | undefined)[] = [];
+  for (const account of [ALICE, BOB]) {
+    const client = await openSources({ SEJF_PASSWORD: "a new password" });
+    t.after(async () => await client[Symbol.asyncDispose]());
+    const { stderr } = await client.ok(["recover", `--recovery-kit=${kitOf(account)}`], {
+      env: { SEJF_NEW_PASSWORD: "a new password" },
+    });
+    assert.doesNotMatch(stderr, /did not come back/);
+    // Sealed for the group at once, as on the device that is lost.
+    const device = readFileSync(`${client.configFile}.sejf-sealed`, "utf8");
+    assert.match(device, new RegExp(`"id": "${before[0]?.id}"`));
+    after.push(await groupOf(client));
+  }
+  assert.deepEqual(after, before);
+  assert.deepEqual(
+    after.map((group) => group?.role),
+    ["admin", "member"],
+  );
 });
 
 test("after new keys an admin's groups know them, and a member is invited again", async (t) => {

@@ -8,14 +8,19 @@ import {
 import { type Command, defineCommand } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { flag, text } from "../flags.ts";
-import { newDeletePassword, newPasswordOf, withAccount } from "../shared/account-command.ts";
+import {
+  newDeletePassword,
+  newPasswordOf,
+  tellReset,
+  withAccount,
+} from "../shared/account-command.ts";
 import { type RecoveryKit, readRecoveryKit } from "../shared/recovery-kit-input.ts";
 import { accountServer, ENROLL_TOOLS, openSealedConnection } from "../shared/sealed-open.ts";
 
 export const command: Command = defineCommand({
   summary: "Change the password of this sealed account",
   description:
-    "Asks for the present password and for a new one (SEJF_NEW_PASSWORD for scripts). Devices go on backing up. Whoever had the old password and the account key could read: after a theft use account rekey. With the recovery kit the present password is not needed; escrow recipients and groups are to be set anew then.",
+    "Asks for the present password and for a new one (SEJF_NEW_PASSWORD for scripts). Devices go on backing up. Whoever had the old password and the account key could read: after a theft use account rekey. With the recovery kit the present password is not needed.",
   flags: {
     deletePassword: flag("Ask for a delete password too, on the terminal alone"),
     recoveryKit: text("The recovery kit, in place of the present password", {
@@ -50,7 +55,8 @@ async function byKit(
   const { account, keyringVersion: knownVersion } = device.secrets;
   const server = accountServer(context, config, device);
   if (server !== undefined) {
-    await resetOnServer(ENROLL_TOOLS, server, account, kit, await ask(account));
+    const { lost } = await resetOnServer(ENROLL_TOOLS, server, account, kit, await ask(account));
+    tellReset(context, lost);
     return;
   }
   const { identity, former: formerIdentities } = kit;
@@ -64,5 +70,6 @@ async function byKit(
   };
   const documents = documentsIn(opened.below, account);
   const { password } = await ask(account);
-  await resetInRepository(ENROLL_TOOLS, documents, account, kit, known, password);
+  const { lost } = await resetInRepository(ENROLL_TOOLS, documents, account, kit, known, password);
+  tellReset(context, lost);
 }

@@ -1,15 +1,19 @@
 /** `recover`: everything back with the recovery kit, whatever is left beside it. Spec: sealed 3. */
 import { resolve } from "node:path";
 import { parseApiServer } from "../../repository/index.ts";
-import { addDevice, resetOnServer } from "../../sealing/index.ts";
+import { resetOnServer } from "../../sealing/index.ts";
 import { type Command, defineCommand } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { type FlagValues, flag, text } from "../flags.ts";
-import { newDeletePassword, newPasswordOf } from "../shared/account-command.ts";
+import { newDeletePassword, newPasswordOf, tellReset } from "../shared/account-command.ts";
 import { CONNECT_FLAGS, openUnconnected } from "../shared/connect-flags.ts";
 import { FILESYSTEM_FLAGS, filesystemConnection } from "../shared/filesystem-flags.ts";
 import { type RecoveryKit, readRecoveryKit } from "../shared/recovery-kit-input.ts";
-import { connectWithKit, saveServerConnection } from "../shared/sealed-connect.ts";
+import {
+  addFurtherDevice,
+  connectWithKit,
+  saveServerConnection,
+} from "../shared/sealed-connect.ts";
 import { ENROLL_TOOLS } from "../shared/sealed-open.ts";
 import { unsealFolder } from "../shared/unseal-folder.ts";
 import { usageError } from "../usage-error.ts";
@@ -77,18 +81,16 @@ async function byLogin(
   const password = await newPasswordOf(context, account);
   const deletePassword = values.deletePassword ? await newDeletePassword(context) : undefined;
   const place = { url: server.url, fingerprint: server.fingerprint };
-  const { unlocked, documents } = await resetOnServer(ENROLL_TOOLS, place, account, kit, {
+  const { unlocked, lost } = await resetOnServer(ENROLL_TOOLS, place, account, kit, {
     password,
     deletePassword,
   });
-  const enrolled = await addDevice(ENROLL_TOOLS, unlocked, documents, account, {
+  const enrolled = await addFurtherDevice(context, account, unlocked, {
     name: values.deviceName ?? "recovered",
     rememberKey: values.rememberKey,
   });
   await saveServerConnection(context, server, enrolled, values);
-  context.log.warn(
-    "The new password counts from now on. Escrow recipients and groups that the lost password's keyring knew are to be set anew; other devices go on backing up.",
-  );
+  tellReset(context, lost);
 }
 
 async function fromRepository(

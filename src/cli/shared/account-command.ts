@@ -45,3 +45,14 @@ export async function newDeletePassword(context: CommandContext): Promise<string
     }),
   );
 }
+
+/** After a reset with the recovery kit. `lost`: why what the lost keyring knew is gone. */
+export function tellReset({ log }: CommandContext, lost: string | undefined): void {
+  log.info(
+    "The new password counts from now on, on every device; the devices go on backing up without it.",
+  );
+  if (lost !== undefined)
+    log.warn(
+      `Groups and escrow recipients did not come back (${lost}): join the groups again; new snapshots have no escrow recipient.`,
+    );
+}

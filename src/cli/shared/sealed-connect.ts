@@ -25,13 +25,12 @@ import {
   enrollOnServer,
   type DocumentStore,
   documentsIn,
-  documentsOfServer,
-  needsSejfServer,
   type KitIdentities,
   type NewDeviceOptions,
   saveDevice,
   splitAccount,
   unlockAccount,
+  type UnlockedAccount,
 } from "../../sealing/index.ts";
 import type { CommandContext } from "../context.ts";
 import { askNewPassword } from "../password-prompt.ts";
@@ -71,22 +70,7 @@ export async function connectSealedOnServer(
       },
       await context.passwordOfAccount(account, "server"),
     );
-    const groups = new AccountGroups({
-      tools: ENROLL_TOOLS,
-      account,
-      unlocked,
-      device: undefined,
-      tell: telling(context),
-    });
-    await groups.follow();
-    const { client } = unlocked;
-    // oxlint-disable-next-line require-await -- the store takes a client that may have to be made
-    const documents = documentsOfServer(async () => client ?? refuse());
-    await documents.load("keyring");
-    enrolled = inGroup(
-      await addDevice(ENROLL_TOOLS, groups.unlocked, documents, account, device),
-      groups.device,
-    );
+    enrolled = await addFurtherDevice(context, account, unlocked, device);
   } else {
     const password = await newAccountPassword(context, wish);
     const deletePassword =
@@ -101,6 +85,28 @@ export async function connectSealedOnServer(
   }
   await kit?.write(account, enrolled.keys, place);
   await saveServerConnection(context, server, enrolled, values);
+}
+
+/**
+ * Of an account that a sejf server keeps and that was just opened: groups are followed first, so that it seals as the
+ * others do.
+ */
+export async function addFurtherDevice(
+  context: CommandContext,
+  account: string,
+  unlocked: UnlockedAccount,
+  options: NewDeviceOptions,
+): Promise<Enrolled> {
+  const groups = new AccountGroups({
+    tools: ENROLL_TOOLS,
+    account,
+    unlocked,
+    device: undefined,
+    tell: telling(context),
+  });
+  await groups.follow();
+  const place = { tools: ENROLL_TOOLS, account };
+  return inGroup(await addDevice(place, groups.unlocked, options), groups.device);
 }
 
 /** The device's file and the connection's; the token is tried. */
@@ -202,7 +208,7 @@ async function enrollIn(
       },
       await context.passwordOfAccount(account, "repository"),
     );
-    return await addDevice(ENROLL_TOOLS, unlocked, documents, account, device);
+    return await addDevice({ tools: ENROLL_TOOLS, account, documents }, unlocked, device);
   }
   const { hash } = repository.parameters;
   const secretSha256 = bytesToHex(nodeCryptoEngine.sha256(contentSecret));
@@ -318,8 +324,4 @@ function tellConnected({ log }: CommandContext, { device }: Enrolled): void {
       ? "Only whoever has the account's password and key, or the recovery kit, can read what it stores."
       : `What it stores can be read with the account's password and key, with the recovery kit, and by ${escrow.length} escrow recipient(s).`,
   );
-}
-
-function refuse(): never {
-  throw needsSejfServer("this account");
 }

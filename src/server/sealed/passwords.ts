@@ -6,6 +6,7 @@ import { bytesToHex, utf8ToBytes } from "../../bytes/index.ts";
 import { isSejfError, SejfError } from "../../errors/index.ts";
 import {
   JsonShape,
+  keyringCopyIn,
   parsePayload,
   type PasswordChange,
   type PasswordReset,
@@ -89,8 +90,14 @@ export class Passwords {
       delete: shape.has("delete") ? shape.text("delete") : undefined,
     };
     const setup = await this.#parts.setupOf(enrolled.login);
-    const keyringVersion = enrolled.documents.get("keyring")?.version ?? 0;
-    return { ...registrationAnswer(this.#parts, setup, enrolled.name, requests), keyringVersion };
+    const keyring = enrolled.documents.get("keyring");
+    // SECURITY: of the keyring only what the account's own key opens; the rest could be guessed at.
+    const text = keyring && (await this.#parts.options.records.documentText(keyring));
+    return {
+      ...registrationAnswer(this.#parts, setup, enrolled.name, requests),
+      keyringVersion: keyring?.version ?? 0,
+      keyringCopy: text === undefined ? undefined : keyringCopyIn(text),
+    };
   }
 
   /** As `startReset`; each signed request counts once. */
