@@ -1,7 +1,9 @@
 /**
- * Begins to derive the repository's key while the command is still being loaded and its flags are being read. What
- * is guessed here from the bare arguments is checked when the key is used, so a wrong guess costs only time.
+ * Begins to derive the repository's key, and to load a thread, while the command is still being loaded and its flags
+ * are being read. What is guessed here from the bare arguments is checked when the key is used, so a wrong guess costs
+ * only time.
  */
+import { startSpareThread } from "../node/index.ts";
 import { type EarlyKey, resolveConfigFile, startEarlyKey } from "../repository/index.ts";
 
 /** Commands that open no repository, or not the connected one. */
@@ -18,6 +20,14 @@ const KEYLESS: readonly string[] = [
   "repository throttle",
 ];
 
+/** Commands that give work to threads as soon as the repository is open. */
+const BULK: readonly string[] = [
+  "restore",
+  "snapshot create",
+  "snapshot restore",
+  "snapshot verify",
+];
+
 export function startEarly(
   path: string,
   args: readonly string[],
@@ -25,6 +35,7 @@ export function startEarly(
 ): EarlyKey | undefined {
   if (KEYLESS.some((each) => path === each || path.startsWith(`${each} `))) return undefined;
   if (args.some((word) => word === "--help" || word === "--help-long")) return undefined;
+  if (BULK.includes(path)) startSpareThread();
   const given =
     lastValue(args, "password", "p") ??
     nonEmpty(env["SEJF_PASSWORD"]) ??

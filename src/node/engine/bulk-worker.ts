@@ -2,10 +2,11 @@
  * A bulk thread: does one job after the other, in the order they were posted. Pack buffers are granted meanwhile,
  * since a job may wait for one. It never asks the network or the main thread for data.
  */
-import { parentPort, workerData } from "node:worker_threads";
+import { parentPort } from "node:worker_threads";
 import { assert, errorFromUnknown, isSejfError } from "../../errors/index.ts";
 import { nodeCompressionEngine } from "../compress/index.ts";
 import { loadOpenSsl } from "../crypto/index.ts";
+import { loadKoffi } from "../native.ts";
 import { ClaimTable } from "./claim-table.ts";
 import { ContentOpener } from "./content-opener.ts";
 import { ContentStorer } from "./content-storer.ts";
@@ -15,13 +16,17 @@ import { createStages } from "./stages.ts";
 import { createThreadTools } from "./thread-tools.ts";
 import { EngineMemory } from "./memory.ts";
 import { PackWriter } from "./pack-writer.ts";
-import type { FromThread, JobReply, ThreadData, ThreadJob, ToThread } from "./protocol.ts";
+import type { JobReply, ThreadJob } from "./protocol.ts";
 import { restoreFiles, restorePieces, verifyPieces } from "./restore-files.ts";
 import { storeFiles, type StoreFilesTools } from "./store-files.ts";
+import { ThreadPort } from "./thread-port.ts";
 
+process._rawDebug(`MARK loaded ${(performance.timeOrigin+performance.now()).toFixed(1)}`);
 assert(parentPort !== null, "a bulk thread is started by the engine");
-const port = parentPort;
-const data = workerData as ThreadData;
+const port = new ThreadPort(parentPort);
+// Loading it takes as long as everything before.
+loadKoffi();
+const data = await port.begun;
 const memory = new EngineMemory(data.plan, data.memory);
 const scratch = memory.scratch(data.thread);
 const tools = createThreadTools(memory, data.thread, data.codec);
@@ -30,7 +35,7 @@ const packs = new PackWriter({
   begin,
   memory,
   maxPackSizeBytes: data.maxPackSizeBytes,
-  post,
+  post: (message, transfer) => port.post(message, transfer),
 });
 const storer = new ContentStorer({
   codec,
@@ -60,29 +65,27 @@ const storing: StoreFilesTools = {
   records: new FileRecordWriter(codec.hash.lengthBytes),
 };
 
+process._rawDebug(`MARK ready${data.thread} ${(performance.timeOrigin+performance.now()).toFixed(1)}`);
 let last: Promise<void> = Promise.resolve();
 let isEnding = false;
-port.on("message", (message: ToThread) => {
+port.listen((message) => {
   if (message.op === "pack") packs.grant(message);
-  else if (message.op === "end") {
-    isEnding = true;
-    // Without it nothing keeps the thread.
-    port.close();
-  } else last = last.then(() => run(message));
+  else if (message.op === "end") isEnding = true;
+  else last = last.then(() => run(message));
 });
 
 async function run(job: ThreadJob): Promise<void> {
   if (isEnding) return;
   try {
     const reply = await perform(job);
-    post(reply, reply.op === "files" ? [reply.records.buffer] : []);
+    port.post(reply, reply.op === "files" ? [reply.records.buffer] : []);
   } catch (error) {
     const cause =
       error instanceof Error && error.cause !== undefined && !isSejfError(error)
         ? error.cause
         : error;
     const { code, message } = errorFromUnknown(cause, "in a bulk thread");
-    post({ op: "failed", job: job.job, code, message, claimLost: storer.claimLost });
+    port.post({ op: "failed", job: job.job, code, message, claimLost: storer.claimLost });
   }
 }
 
@@ -124,8 +127,4 @@ async function storeSegment(
   const { hash, isNew, objectCompressed } = storer.outcome;
   const hex = Buffer.from(hash).toString("hex");
   return { op: "segment", job, hash: hex, isNew, objectCompressed, isLeft };
-}
-
-function post(message: FromThread, transfer: ArrayBuffer[] = []): void {
-  port.postMessage(message, transfer);
 }

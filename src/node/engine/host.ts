@@ -8,9 +8,9 @@ import type { BulkReader, BulkWriter, CodecParameters, ContentRef } from "../../
 import type { IndexSetDescriptor } from "../index/index.ts";
 import type { ClaimTable } from "./claim-table.ts";
 
-/** Everything a thread must know of the repository, as plain data: it is given once, when the thread starts. */
+/** Everything a thread must know of the repository, as plain data: it is given once, when the thread begins. */
 export interface BulkEngineConfig {
-  /** Algorithms and keys. SECURITY: reaches a thread in its `workerData` only, never in a message. */
+  /** Algorithms and keys. SECURITY: reaches a thread in its first message only. */
   readonly codec: CodecParameters;
   /** Written into index entries. */
   readonly formatVersion: number;

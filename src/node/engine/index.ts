@@ -14,3 +14,4 @@ export {
   type RemoteEngineConfig,
   type RemoteEngineHost,
 } from "./remote-engine.ts";
+export { startSpareThread } from "./spare-thread.ts";

@@ -1,6 +1,6 @@
 /**
  * Messages between the main thread and a bulk thread: plain data, numbers into the shared memory, columns in place
- * of objects. One reply for each job, by its number. SECURITY: keys are in `workerData` alone.
+ * of objects. One reply for each job, by its number. SECURITY: keys are in a thread's first message alone.
  */
 import type { ErrorCode } from "../../errors/index.ts";
 import type { CodecParameters } from "../../format/index.ts";
@@ -12,7 +12,7 @@ import type { NameGroup } from "./name-groups.ts";
 /** `direct`: contents are compressed, sealed and packed here. `remote`: a server does that with plain ones. */
 export type Stages = "direct" | "remote";
 
-/** Given to a thread once, when it starts. */
+/** Given to a thread once, in its first message. */
 export interface ThreadData {
   readonly stages: Stages;
   readonly thread: number;
@@ -226,6 +226,12 @@ export type ThreadJob =
   | VerifyJob
   | RestoreJobMessage
   | PiecesJob;
+/** The first message of a thread. */
+export interface BeginThread {
+  readonly op: "begin";
+  readonly data: ThreadData;
+}
+
 /** Ends the thread after the job that runs. */
 export interface EndThread {
   readonly op: "end";

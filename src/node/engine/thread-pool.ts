@@ -2,10 +2,10 @@
  * The threads: started when there is work for them, given jobs in turn, ended together. A thread that dies takes the
  * pool with it: everything that waits is rejected, since contents it had claimed may be lost.
  */
-import { extname } from "node:path";
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import { assert, SejfError } from "../../errors/index.ts";
 import type {
+  BeginThread,
   EndThread,
   FromThread,
   FullPack,
@@ -15,15 +15,13 @@ import type {
   ThreadJob,
   WantPack,
 } from "./protocol.ts";
+import { takeThread } from "./spare-thread.ts";
 
 /** Jobs at a thread: one that runs and one that follows without a pause. */
 const JOBS_AT_THREAD = 2;
 
 /** A thread's longest job takes far less. */
 const END_MS = 30_000;
-
-/** Heap of young objects of a thread; contents never lie in it. */
-const YOUNG_GENERATION_MB = 8;
 
 /** A job without its number. */
 export type NewJob<J extends ThreadJob = ThreadJob> = J extends ThreadJob ? Omit<J, "job"> : never;
@@ -148,16 +146,9 @@ export class ThreadPool {
   }
 
   #start(): Thread {
-    const number = this.#threads.length;
-    // The same line finds the thread's file in the sources, in dist and beside a bundle.
-    const worker = new Worker(
-      new URL(`./bulk-worker${extname(import.meta.url)}`, import.meta.url),
-      {
-        name: `sejf-bulk-${number}`,
-        workerData: this.#dataFor(number),
-        resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
-      },
-    );
+process.stderr.write(`MARK startthread ${(performance.timeOrigin+performance.now()).toFixed(1)}\n`);    const number = this.#threads.length;
+    const worker = takeThread();
+    worker.postMessage({ op: "begin", data: this.#dataFor(number) } satisfies BeginThread);
     const thread: Thread = { number, worker, jobs: 0 };
     worker.on("message", (message: FromThread) => this.#onMessage(thread, message));
     worker.on("error", (error) =>
@@ -170,7 +161,6 @@ export class ThreadPool {
     worker.on("exit", (code) =>
       this.fail(new SejfError("SEJF_WORKER", `bulk thread ${number} ended with status ${code}`)),
     );
-    worker.unref();
     this.#threads.push(thread);
     return thread;
   }

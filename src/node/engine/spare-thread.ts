@@ -1,0 +1,45 @@
+/**
+ * Bulk threads, the first of which may be started ahead of its work: loading a thread's modules takes longer than
+ * opening a repository, and a second core has nothing to do meanwhile.
+ */
+import { extname } from "node:path";
+import { Worker } from "node:worker_threads";
+import { loadKoffi } from "../native.ts";
+
+/** Heap of young objects of a thread; contents never lie in it. */
+const YOUNG_GENERATION_MB = 8;
+
+let spare: Worker | undefined;
+
+/** For a command that will read or write contents in bulk. What fails is met when the thread is taken. */
+export function startSpareThread(): void {
+  if (spare !== undefined || process.env["SEJF_THREADS"] === "0") return;
+  spare = startThread();
+  spare.once("error", forget);
+  spare.once("exit", forget);
+  // A process that ends while a thread loads native modules must end at once, which needs them here too.
+  setImmediate(loadKoffi);
+}
+
+/** A bulk thread that waits to be told its work; nobody else has it, and it does not keep the process. */
+export function takeThread(): Worker {
+  const worker = spare ?? startThread();
+  forget();
+  return worker;
+}
+
+function forget(): void {
+  spare?.off("error", forget);
+  spare?.off("exit", forget);
+  spare = undefined;
+}
+
+function startThread(): Worker {
+  // The same line finds the thread's file in the sources, in dist and beside a bundle.
+  const worker = new Worker(new URL(`./bulk-worker${extname(import.meta.url)}`, import.meta.url), {
+    name: "sejf-bulk",
+    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+  });
+  worker.unref();
+  return worker;
+}
