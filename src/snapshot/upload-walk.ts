@@ -11,6 +11,7 @@ import {
   joinLocal,
   readNames,
   statEntries,
+  type WalkAhead,
 } from "../node/index.ts";
 import type { EntryLog } from "./entry-log.ts";
 import { dotFilesOf, enterDirectory, type IgnoreContext, isIgnored } from "./ignore.ts";
@@ -45,6 +46,8 @@ export interface WalkSettings {
   readonly log: EntryLog;
   /** Whether an unchanged file is read all the same. */
   readonly ignoreCache: () => boolean;
+  /** Lists directories in another thread. */
+  readonly ahead: WalkAhead | undefined;
   /** A failure of one entry, counted and told. */
   readonly fail: (node: DirectoryNode, path: string, error: SejfError, ignored: boolean) => void;
 }
@@ -60,7 +63,8 @@ export function* enterNode(
   settings: WalkSettings,
 ): Generator<EnteredPage, void, void> {
   const { policy, own } = node.policy;
-  const names = readNames(node.local);
+  const listed = settings.ahead?.take(node.local);
+  const names = listed?.map(({ name }) => name) ?? readNames(node.local);
   node.compareWith(previous[0]);
   if (policy.files.ignoreCacheDirs !== false && isCacheDirectory(node.local, names)) {
     settings.tally.exclude(true, 0);
@@ -72,7 +76,8 @@ export function* enterNode(
   const context = enterDirectory(node.ignore, path, own?.files, texts);
   for (let at = 0; at < names.length; at += PAGE_ENTRIES) {
     const visit = new PageVisit(node, previous, settings, context);
-    for (const entry of statEntries(node.local, names.slice(at, at + PAGE_ENTRIES)))
+    const end = at + PAGE_ENTRIES;
+    for (const entry of listed?.slice(at, end) ?? statEntries(node.local, names.slice(at, end)))
       visit.visit(entry);
     yield visit.page;
   }

@@ -6,7 +6,7 @@
 import { utf8ToBytes } from "../bytes/index.ts";
 import { SejfError } from "../errors/index.ts";
 import type { FileBatch, FileResult } from "../format/index.ts";
-import { joinLocal, readLink } from "../node/index.ts";
+import { joinLocal, readLink, WalkAhead } from "../node/index.ts";
 import { type ObjectId, pieceObject, writeObject } from "../object/index.ts";
 import { sortEntries } from "./directory.ts";
 import { loadPrevious, type PreviousDirectory } from "./previous.ts";
@@ -39,6 +39,8 @@ import {
 const TASKS_AT_ONCE = 32;
 /** Earlier directories being read before the walk comes to them. */
 const READ_AHEAD = 16;
+/** Directories being listed before that. */
+const LIST_AHEAD = 48;
 
 export class Uploader {
   readonly #settings: UploadSettings;
@@ -61,6 +63,7 @@ export class Uploader {
       tally,
       log,
       ignoreCache,
+      ahead: WalkAhead.create(),
       fail: (node, path, error, ignored) => this.#fail(node, path, error.message, ignored),
     };
     this.#tasks = new TaskSet(TASKS_AT_ONCE, () => this.#stop.abort());
@@ -171,6 +174,7 @@ export class Uploader {
   async *#walkTree(root: DirectoryNode): AsyncGenerator<FileBatch, void, void> {
     const stack = [root];
     for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+      this.#walk.ahead?.ask(stack.slice(-LIST_AHEAD));
       for (const ahead of stack.slice(-READ_AHEAD)) void this.#previousOf(ahead);
       const previous = await this.#previousOf(node);
       await this.#tasks.room();
@@ -206,6 +210,8 @@ export class Uploader {
   async #beforeFolder(node: DirectoryNode): Promise<boolean> {
     try {
       await enterFolder(node, this.#settings, this.#stop.signal);
+      // An action may have changed what is there.
+      if (node.actions !== undefined) this.#walk.ahead?.take(node.local);
       return true;
     } catch (error) {
       this.#directoryFailed(node, error);

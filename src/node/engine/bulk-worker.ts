@@ -21,7 +21,6 @@ import { restoreFiles, restorePieces, verifyPieces } from "./restore-files.ts";
 import { storeFiles, type StoreFilesTools } from "./store-files.ts";
 import { ThreadPort } from "./thread-port.ts";
 
-process._rawDebug(`MARK loaded ${(performance.timeOrigin+performance.now()).toFixed(1)}`);
 assert(parentPort !== null, "a bulk thread is started by the engine");
 const port = new ThreadPort(parentPort);
 // Loading it takes as long as everything before.
@@ -65,7 +64,6 @@ const storing: StoreFilesTools = {
   records: new FileRecordWriter(codec.hash.lengthBytes),
 };
 
-process._rawDebug(`MARK ready${data.thread} ${(performance.timeOrigin+performance.now()).toFixed(1)}`);
 let last: Promise<void> = Promise.resolve();
 let isEnding = false;
 port.listen((message) => {

@@ -15,3 +15,4 @@ export {
   type RemoteEngineHost,
 } from "./remote-engine.ts";
 export { startSpareThread } from "./spare-thread.ts";
+export { WalkAhead } from "./walk-ahead.ts";

@@ -4,6 +4,7 @@
  */
 import type { ErrorCode } from "../../errors/index.ts";
 import type { CodecParameters } from "../../format/index.ts";
+import type { ListingOrder } from "../files/index.ts";
 import type { IndexSetDescriptor } from "../index/index.ts";
 import type { ClaimTableDescriptor } from "./claim-table.ts";
 import type { MemoryPlan } from "./memory.ts";
@@ -230,6 +231,13 @@ export type ThreadJob =
 export interface BeginThread {
   readonly op: "begin";
   readonly data: ThreadData;
+}
+
+/** Directories to be listed when there is time; no reply but in the memory. Comes at any time, before `begin` too. */
+export interface ListDirectories {
+  readonly op: "list";
+  readonly memory: SharedArrayBuffer;
+  readonly orders: readonly ListingOrder[];
 }
 
 /** Ends the thread after the job that runs. */

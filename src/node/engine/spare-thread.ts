@@ -5,18 +5,28 @@
 import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
 import { loadKoffi } from "../native.ts";
+import type { ListDirectories } from "./protocol.ts";
 
 /** Heap of young objects of a thread; contents never lie in it. */
 const YOUNG_GENERATION_MB = 8;
 
+/** The one that was started ahead, as long as it lives. */
+let early: Worker | undefined;
+/** The same, until it is given work. */
 let spare: Worker | undefined;
 
 /** For a command that will read or write contents in bulk. What fails is met when the thread is taken. */
 export function startSpareThread(): void {
-  if (spare !== undefined || process.env["SEJF_THREADS"] === "0") return;
-  spare = startThread();
-  spare.once("error", forget);
-  spare.once("exit", forget);
+  if (early !== undefined || process.env["SEJF_THREADS"] === "0") return;
+  const worker = startThread();
+  early = worker;
+  spare = worker;
+  const forget = (): void => {
+    early = undefined;
+    if (spare === worker) spare = undefined;
+  };
+  worker.once("error", forget);
+  worker.once("exit", forget);
   // A process that ends while a thread loads native modules must end at once, which needs them here too.
   setImmediate(loadKoffi);
 }
@@ -24,14 +34,14 @@ export function startSpareThread(): void {
 /** A bulk thread that waits to be told its work; nobody else has it, and it does not keep the process. */
 export function takeThread(): Worker {
   const worker = spare ?? startThread();
-  forget();
+  spare = undefined;
   return worker;
 }
 
-function forget(): void {
-  spare?.off("error", forget);
-  spare?.off("exit", forget);
-  spare = undefined;
+/** To the thread that was started ahead, whether it has work or not; false when there is none. */
+export function postToSpareThread(message: ListDirectories): boolean {
+  early?.postMessage(message);
+  return early !== undefined;
 }
 
 function startThread(): Worker {

@@ -19,6 +19,7 @@ export {
 export type { EntryKind, EntryStat } from "./entry-stat.ts";
 export { DirectoryHandle, openDirectory } from "./handle.ts";
 export { nextDataOffset } from "./holes.ts";
+export { ListingMemory, type ListingOrder } from "./listing-memory.ts";
 export { createChild, createDirectory, createSymlink } from "./make.ts";
 export { isPlainName, joinLocal, localName, nameBytes, nameText, pathLike } from "./names.ts";
 export { releasePages } from "./pages.ts";
