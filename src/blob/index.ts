@@ -11,7 +11,7 @@ export {
 } from "./blob-calls.ts";
 export { MemoryStorage, type MemoryStorageOptions } from "./memory-storage.ts";
 export { readOnlyStorage } from "./read-only.ts";
-export { type RetryOptions, withRetry } from "./retry.ts";
+export { retried, type RetryOptions, withRetry } from "./retry.ts";
 export {
   BLOB_SUFFIX,
   blobIdOfFile,

@@ -26,22 +26,36 @@ export function withRetry(storage: BlobStorage, options: RetryOptions = {}): Blo
   return new RetryingStorage(storage, options);
 }
 
+/** One call that no storage wrapped by `withRetry` makes: repeated in the same way. */
+export async function retried<T>(
+  call: (attempt: number) => Promise<T>,
+  options: RetryOptions = {},
+  signal?: AbortSignal,
+): Promise<T> {
+  const own = pRetryOptions(options);
+  return pRetry(call, signal === undefined ? own : { ...own, signal });
+}
+
+function pRetryOptions(options: RetryOptions): Options {
+  return {
+    retries: options.retries ?? 9,
+    factor: BACK_OFF_FACTOR,
+    minTimeout: options.minDelayMs ?? 100,
+    maxTimeout: options.maxDelayMs ?? 30_000,
+    shouldRetry: ({ error }) => isSejfError(error) && error.retryable,
+    onFailedAttempt: ({ error, attemptNumber, retriesLeft }) => {
+      if (retriesLeft > 0 && isSejfError(error) && error.retryable)
+        options.onRetry?.(error, attemptNumber);
+    },
+  };
+}
+
 class RetryingStorage extends StorageWrapper {
-  readonly #options: Options;
+  readonly #options: RetryOptions;
 
   constructor(inner: BlobStorage, options: RetryOptions) {
     super(inner);
-    this.#options = {
-      retries: options.retries ?? 9,
-      factor: BACK_OFF_FACTOR,
-      minTimeout: options.minDelayMs ?? 100,
-      maxTimeout: options.maxDelayMs ?? 30_000,
-      shouldRetry: ({ error }) => isSejfError(error) && error.retryable,
-      onFailedAttempt: ({ error, attemptNumber, retriesLeft }) => {
-        if (retriesLeft > 0 && isSejfError(error) && error.retryable)
-          options.onRetry?.(error, attemptNumber);
-      },
-    };
+    this.#options = options;
   }
 
   override async get(
@@ -112,6 +126,6 @@ class RetryingStorage extends StorageWrapper {
     call: (attempt: number) => Promise<T>,
     signal: AbortSignal | undefined,
   ): Promise<T> {
-    return pRetry(call, signal === undefined ? this.#options : { ...this.#options, signal });
+    return retried(call, this.#options, signal);
   }
 }

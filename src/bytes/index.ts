@@ -3,6 +3,7 @@ export { base64ToBytes, base64UrlToBytes, bytesToBase64, bytesToBase64Url } from
 export { type Clock, systemClock, type TimestampNs } from "./clock.ts";
 export { concatBytes, copyBytes, equalBytes, type OwnedBytes, viewOf } from "./bytes.ts";
 export { crc32 } from "./crc32.ts";
+export { formatDuration, parseDuration } from "./durations.ts";
 export { goJson, goJsonString } from "./go-json.ts";
 export { bytesToHex, hexToBytes } from "./hex.ts";
 export {

@@ -46,6 +46,8 @@ export interface FlagOptions {
   readonly short?: string | undefined;
   /** `PASSWORD` stands for `SEJF_PASSWORD` and `KOPIA_PASSWORD`, in this order. */
   readonly env?: string | undefined;
+  /** A variable that other programs read too, under this very name: `AWS_ACCESS_KEY_ID`. */
+  readonly commonEnv?: string | undefined;
   readonly hidden?: boolean | undefined;
   readonly placeholder?: string | undefined;
 }
@@ -258,7 +260,10 @@ function make<T>(
     kind,
     help,
     short: options.short,
-    env: options.env === undefined ? [] : [`SEJF_${options.env}`, `KOPIA_${options.env}`],
+    env: [
+      ...(options.env === undefined ? [] : [`SEJF_${options.env}`, `KOPIA_${options.env}`]),
+      ...(options.commonEnv === undefined ? [] : [options.commonEnv]),
+    ],
     hidden: options.hidden ?? false,
     placeholder: options.placeholder ?? "VALUE",
     required: false,

@@ -158,8 +158,8 @@ test("findCommand: words are followed, flags between them are kept, aliases are 
     code: "SEJF_INVALID_ARGUMENT",
     message: /of 'repository' but got "nosuch"/,
   });
-  assert.throws(() => findCommand(["repository", "create", "s3"]), {
-    message: "repository create s3 is not supported yet",
+  assert.throws(() => findCommand(["repository", "create", "sftp"]), {
+    message: "repository create sftp is not supported yet",
   });
 });
 

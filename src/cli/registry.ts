@@ -78,7 +78,6 @@ export const UNSUPPORTED_PROVIDERS: readonly string[] = [
   "gcs",
   "gdrive",
   "rclone",
-  "s3",
   "server",
   "sftp",
   "webdav",

@@ -6,4 +6,5 @@ export {
   openFilesystemStorage,
   parseFilesystemConfig,
 } from "./filesystem/index.ts";
+export type { S3Config, S3StorageOptions } from "./s3/index.ts";
 export { openStorage, type OpenStorageOptions, STORAGE_TYPES } from "./registry.ts";

@@ -31,7 +31,6 @@ test("openStorage: limits of the storage hold, limits of the connection take the
 
 test("openStorage: other types are SEJF_UNSUPPORTED, and the message says which there are", async () => {
   for (const type of [
-    "s3",
     "sftp",
     "webdav",
     "gcs",

@@ -45,11 +45,17 @@ const OPENERS: Readonly<Record<string, Opener>> = {
       limits: parsed,
     };
   },
+  s3: async (config, options) => {
+    // the SDK is half a megabyte: only for whoever has a bucket
+    const { openS3Storage, parseS3Config } = await import("./s3/index.ts");
+    const parsed = parseS3Config(config);
+    const { clock, retry } = options;
+    return { storage: await openS3Storage(parsed, { clock, retry }), limits: parsed };
+  },
 };
 
 /** What kopia knows beside them; named in the error, so that nobody looks for a typing mistake. */
 const OTHER_TYPES: readonly string[] = [
-  "s3",
   "sftp",
   "webdav",
   "gcs",

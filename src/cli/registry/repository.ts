@@ -23,6 +23,11 @@ export const REPOSITORY_COMMANDS: readonly RegisteredCommand[] = [
     load: () => import("../cmd/repository-connect-from-config.ts"),
   },
   {
+    path: "repository connect s3",
+    summary: "Connect to repository in an S3 bucket",
+    load: () => import("../cmd/repository-connect-s3.ts"),
+  },
+  {
     path: "repository connect server",
     summary: "Connect to a repository API Server",
     load: () => import("../cmd/repository-connect-server.ts"),
@@ -38,6 +43,11 @@ export const REPOSITORY_COMMANDS: readonly RegisteredCommand[] = [
     load: () => import("../cmd/repository-create-from-config.ts"),
   },
   {
+    path: "repository create s3",
+    summary: "Create repository in an S3 bucket",
+    load: () => import("../cmd/repository-create-s3.ts"),
+  },
+  {
     path: "repository disconnect",
     summary: "Disconnect from a repository",
     load: () => import("../cmd/repository-disconnect.ts"),
@@ -47,6 +57,12 @@ export const REPOSITORY_COMMANDS: readonly RegisteredCommand[] = [
     summary: "Recover the format blob of a repository in a filesystem",
     hidden: true,
     load: () => import("../cmd/repository-repair-filesystem.ts"),
+  },
+  {
+    path: "repository repair s3",
+    summary: "Recover the format blob of a repository in an S3 bucket",
+    hidden: true,
+    load: () => import("../cmd/repository-repair-s3.ts"),
   },
   {
     path: "repository set-client",
@@ -68,6 +84,11 @@ export const REPOSITORY_COMMANDS: readonly RegisteredCommand[] = [
     path: "repository sync-to filesystem",
     summary: "Synchronize repository data to another repository in a filesystem",
     load: () => import("../cmd/repository-sync-to-filesystem.ts"),
+  },
+  {
+    path: "repository sync-to s3",
+    summary: "Synchronize repository data to another repository in an S3 bucket",
+    load: () => import("../cmd/repository-sync-to-s3.ts"),
   },
   {
     path: "repository throttle get",

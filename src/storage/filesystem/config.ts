@@ -1,7 +1,7 @@
 /** The `config` of a connection of type `filesystem`, under the names that Kopia's connection files use. */
 import { z } from "zod";
 import type { ThrottlingLimits } from "../../blob/index.ts";
-import { SejfError } from "../../errors/index.ts";
+import { count, LIMIT_FIELDS, parseStorageConfig } from "../config-fields.ts";
 
 /** Fields that we do not know are kept for whoever wrote them. */
 export interface FilesystemConfig extends ThrottlingLimits {
@@ -19,9 +19,7 @@ export interface FilesystemConfig extends ThrottlingLimits {
   readonly listParallelism?: number | undefined;
 }
 
-const count = z.int().min(0);
 const mode = z.int().min(0).max(0o7777);
-const rate = z.number().min(0);
 
 const schema = z.looseObject({
   path: z
@@ -34,24 +32,10 @@ const schema = z.looseObject({
   gid: count.optional(),
   dirShards: z.array(count.max(64)).max(64).nullish(),
   listParallelism: count.max(1024).optional(),
-  readsPerSecond: rate.optional(),
-  writesPerSecond: rate.optional(),
-  listsPerSecond: rate.optional(),
-  maxUploadSpeedBytesPerSecond: rate.optional(),
-  maxDownloadSpeedBytesPerSecond: rate.optional(),
-  concurrentReads: count.optional(),
-  concurrentWrites: count.optional(),
+  ...LIMIT_FIELDS,
 });
 
 /** @throws SEJF_INVALID_ARGUMENT naming each field with a value that cannot be. */
 export function parseFilesystemConfig(config: unknown): FilesystemConfig {
-  const parsed = schema.safeParse(config);
-  if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map(
-    (issue) => `${issue.path.join(".") || "config"}: ${issue.message}`,
-  );
-  throw new SejfError(
-    "SEJF_INVALID_ARGUMENT",
-    `configuration of the filesystem storage: ${problems.join("; ")}`,
-  );
+  return parseStorageConfig(schema, config, "filesystem");
 }
