@@ -6,7 +6,7 @@ import type { OwnedBytes } from "../bytes/index.ts";
 import type { CompressorId } from "../compress/index.ts";
 import type { BulkReader, BulkWriter } from "./contents.ts";
 
-/** How chunks are sealed, as plain data. SECURITY: secrets, which reach a thread in its `workerData` only. */
+/** How chunks are sealed, as plain data. SECURITY: secrets, which reach a thread in its first message only. */
 export interface SealingParameters {
   /** Makes the keys of contents that no others share. */
   readonly privateKey: OwnedBytes;

@@ -3,6 +3,7 @@
  * compression ID), body, a mark, zeros up to a length that tells little. Spec: sealed 4.
  */
 import { concatBytes, type OwnedBytes, utf8ToBytes } from "../bytes/index.ts";
+import { TAG_BYTES } from "../crypto/index.ts";
 import { SejfError } from "../errors/index.ts";
 import { type ContentId, type ContentPrefix, contentPrefix } from "./content-id.ts";
 
@@ -16,7 +17,6 @@ export const SEALED_NONCE: OwnedBytes = new Uint8Array(12);
 export const SEALED_VERSION = 1;
 
 const PAD_MARK = 0x80;
-const TAG_BYTES = 16;
 const AAD = "sejf content v1";
 
 /** The prefixes that sealed contents may have, as the byte that goes into key and authenticated data. */

@@ -27,11 +27,13 @@ import type { SegmentReply } from "./protocol.ts";
 import type { SegmentFinder } from "./thread-tools.ts";
 
 /** Read at once after the part in which no cut can be; what lies behind a cut is moved to the next slot. */
-const STEP_BYTES = 256 * 1024;
+export const STEP_BYTES: number = 256 * 1024;
 
 export interface BigFileTools {
   readonly memory: EngineMemory;
   readonly slots: NumberPool;
+  /** Where the bytes behind a cut wait for the next slot: a slot that was posted is the thread's to write to. */
+  readonly rest: Uint8Array;
   readonly finder: (splitter: string) => SegmentFinder;
   readonly splitter: string;
   /** One reader at a time. */
@@ -233,11 +235,12 @@ async function readSegments(
           ? finder.findCut(bytes, filled, examined)
           : -1;
       if (cut >= 0) {
+        const rest = keepRest(tools, bytes.subarray(cut, filled));
         send(cut, true);
         slot = await tools.slots.acquire();
         signal.throwIfAborted();
-        tools.memory.slot(slot).set(bytes.subarray(cut, filled));
-        filled -= cut;
+        tools.memory.slot(slot).set(rest);
+        filled = rest.byteLength;
         examined = 0;
         if (filled === 0) segments.skipZeros(reader.skipHole(segments.zeroLength, stat.sizeBytes));
         continue;
@@ -255,6 +258,13 @@ async function readSegments(
     if (slot >= 0) tools.slots.release(slot);
     closeSync(fd);
   }
+}
+
+/** A view of `tools.rest`; what was kept there before is lost. */
+function keepRest({ rest }: BigFileTools, bytes: Uint8Array): Uint8Array {
+  const kept = bytes.byteLength <= rest.byteLength ? rest : new Uint8Array(bytes.byteLength);
+  kept.set(bytes);
+  return kept.subarray(0, bytes.byteLength);
 }
 
 /** Reads a file, or a part of it, in order. */
@@ -290,6 +300,7 @@ class RangeReader {
 
 function pieceOf(reply: SegmentReply, lengthBytes: number): ContentPiece {
   const ref = reply.hash as ContentRef;
+  if (reply.seal !== undefined) return { ref, lengthBytes, seal: reply.seal };
   return reply.objectCompressed
     ? { ref, lengthBytes, objectCompressed: true }
     : { ref, lengthBytes };

@@ -3,19 +3,19 @@ import { availableParallelism } from "node:os";
 import type { CallOptions } from "../../bytes/index.ts";
 import { hashAlgorithm } from "../../crypto/index.ts";
 import { assert, SejfError } from "../../errors/index.ts";
-import type {
-  ContentRequest,
-  FileBatch,
-  FileResult,
-  RestoreBatch,
-  RestoreFilesOptions,
-  RestoreResult,
-  VerifyResult,
-  WriteFilesOptions,
+import {
+  type ContentRequest,
+  type FileBatch,
+  type FileResult,
+  type RestoreBatch,
+  type RestoreFilesOptions,
+  type RestoreResult,
+  SEALED_HEADER_BYTES,
+  type VerifyResult,
+  type WriteFilesOptions,
 } from "../../format/index.ts";
-import { Turn } from "./big-file.ts";
+import { STEP_BYTES, Turn } from "./big-file.ts";
 import { bulkStream } from "./bulk-stream.ts";
-import type { WasmEngine } from "../wasm/index.ts";
 import { ClaimTable } from "./claim-table.ts";
 import {
   type RestoreTools,
@@ -27,10 +27,10 @@ import {
 import type { BulkEngine, BulkEngineConfig, BulkEngineHost, StoreHost } from "./host.ts";
 import { EngineMemory, NumberPool, planMemory } from "./memory.ts";
 import { PackTraffic } from "./pack-traffic.ts";
-import type { Stages, ThreadData } from "./protocol.ts";
+import type { SegmentReply, Stages, ThreadData } from "./protocol.ts";
 import { packPlanner, type PlanPieces } from "./read-plan.ts";
 import { ThreadPool } from "./thread-pool.ts";
-import { createSegmentFinder, hasEcc, openWasm, type SegmentFinder } from "./thread-tools.ts";
+import { hasEcc, openWasm, SegmentFinders } from "./thread-tools.ts";
 import { storeItem, uploadItems, type UploadTools } from "./upload.ts";
 import { UploadGate } from "./upload-gate.ts";
 
@@ -92,6 +92,11 @@ export class ThreadEngine implements BulkEngine {
   readonly #pool: ThreadPool;
   readonly #packs: PackTraffic;
   readonly #gate: UploadGate;
+  readonly #hashBytes: number;
+  readonly #slots: NumberPool;
+  readonly #turn = new Turn();
+  readonly #rest = new Uint8Array(STEP_BYTES);
+  #finders: SegmentFinders | undefined;
   readonly #uploads: UploadTools;
   readonly #downloads: RestoreTools;
   #failure: SejfError | undefined;
@@ -125,21 +130,41 @@ export class ThreadEngine implements BulkEngine {
       commitIndex: () => host.commitIndex(),
       refreshIndex: () => this.#pool.broadcast({ op: "index", index: host.indexDescriptor() }),
     });
-    this.#uploads = this.#uploadTools(hashBytes);
+    this.#hashBytes = hashBytes;
+    this.#slots = new NumberPool(plan.slots);
+    this.#uploads = this.#uploadTools(config.splitter, false);
     this.#downloads = {
       plan: sides.planner(this.#memory),
       submit: (job, transfer) => this.#pool.submit(job, transfer),
     };
   }
 
-  async *writeFiles(
+  writeFiles(
     batches: AsyncIterable<FileBatch>,
     options: WriteFilesOptions = {},
   ): AsyncGenerator<readonly FileResult[], void, void> {
+    return this.#write(batches, this.#uploads, options);
+  }
+
+  writeSealed(
+    batches: AsyncIterable<FileBatch>,
+    options: WriteFilesOptions = {},
+  ): AsyncGenerator<readonly FileResult[], void, void> {
+    const { sealing } = this.#config;
+    assert(sealing !== undefined, "an engine that seals has the secrets for it");
+    const tools = this.#uploadTools(sealing.splitter, true);
+    return this.#write(batches, tools, options);
+  }
+
+  async *#write(
+    batches: AsyncIterable<FileBatch>,
+    plainTools: UploadTools,
+    options: WriteFilesOptions,
+  ): AsyncGenerator<readonly FileResult[], void, void> {
     this.#check();
-    const items = uploadItems(batches, this.#config.splitter);
+    const items = uploadItems(batches, plainTools.splitter);
     const { onBytes, onReading } = options;
-    const tools: UploadTools = { ...this.#uploads, onBytes, onReading };
+    const tools: UploadTools = { ...plainTools, onBytes, onReading };
     yield* bulkStream(
       items,
       this.#limit(),
@@ -223,46 +248,51 @@ export class ThreadEngine implements BulkEngine {
       memory: this.#memory.memory,
       claims: this.claims.descriptor(),
       index: this.#sides.host.indexDescriptor(),
+      sealing: this.#config.sealing,
     };
   }
 
-  #uploadTools(hashBytes: number): UploadTools {
-    let wasm: WasmEngine | undefined;
-    const finders = new Map<string, SegmentFinder>();
+  #uploadTools(splitter: string, sealed: boolean): UploadTools {
     const submit: UploadTools["submit"] = (job, claims) =>
       this.#gate.pass(claims, () => this.#pool.submit(job));
     return {
       memory: this.#memory,
-      slots: new NumberPool(this.#memory.plan.slots),
-      turn: new Turn(),
-      splitter: this.#config.splitter,
-      hashBytes,
+      slots: this.#slots,
+      rest: this.#rest,
+      turn: this.#turn,
+      splitter,
+      sealed,
+      hashBytes: this.#hashBytes,
       nowS: () => this.#sides.host.nowS(),
       submit,
-      finder: (splitter) => {
-        wasm ??= openWasm(this.#memory, this.threads);
-        const finder = finders.get(splitter) ?? createSegmentFinder(splitter, wasm);
-        finders.set(splitter, finder);
-        return finder;
+      finder: (name) => {
+        this.#finders ??= new SegmentFinders(
+          openWasm(this.#memory, this.threads),
+          this.#config.sealing?.cuts,
+        );
+        return this.#finders.get(name, sealed);
       },
       storeSlot: async (slot, lengthBytes, compressor) => {
-        const reply = await submit(
-          {
-            op: "segment",
-            nowS: this.#sides.host.nowS(),
-            slot,
-            lengthBytes,
-            compressor,
-          },
-          1,
-        );
+        const nowS = this.#sides.host.nowS();
+        const job = { op: "segment", nowS, slot, lengthBytes, compressor, sealed } as const;
+        const reply = await submit(job, 1);
         assert(reply.op === "segment", "a segment job is answered by its hash");
-        if (reply.isNew && reply.isLeft) {
-          const bytes = this.#memory.slot(slot).subarray(0, lengthBytes);
-          await this.#sides.sendSlot?.(reply.hash, bytes, compressor);
-        }
+        if (reply.isNew && reply.isLeft)
+          await this.#sides.sendSlot?.(
+            reply.hash,
+            this.#leftIn(slot, lengthBytes, reply),
+            sealed ? 0 : compressor,
+          );
         return reply;
       },
     };
+  }
+
+  /** What a thread left in a slot. */
+  #leftIn(slot: number, lengthBytes: number, { seal }: SegmentReply): Uint8Array {
+    const segment = this.#memory.slot(slot).subarray(0, lengthBytes);
+    return seal === undefined
+      ? segment
+      : this.#memory.bytesAt(segment.byteOffset - SEALED_HEADER_BYTES, seal.sealedBytes);
   }
 }

@@ -9,15 +9,16 @@ import { loadOpenSsl } from "../crypto/index.ts";
 import { loadKoffi } from "../native.ts";
 import { ClaimTable } from "./claim-table.ts";
 import { ContentOpener } from "./content-opener.ts";
-import { ContentStorer } from "./content-storer.ts";
+import { ContentStorer, type PieceOutcome } from "./content-storer.ts";
 import { FileRecordWriter } from "./file-records.ts";
 import { openThreadIndex } from "./thread-index.ts";
 import { createStages } from "./stages.ts";
 import { createThreadTools } from "./thread-tools.ts";
 import { EngineMemory } from "./memory.ts";
 import { PackWriter } from "./pack-writer.ts";
-import type { JobReply, ThreadJob } from "./protocol.ts";
+import type { JobReply, SegmentJob, SegmentReply, ThreadJob } from "./protocol.ts";
 import { restoreFiles, restorePieces, verifyPieces } from "./restore-files.ts";
+import { SealingStorer } from "./sealing-storer.ts";
 import { storeFiles, type StoreFilesTools } from "./store-files.ts";
 import { ThreadPort } from "./thread-port.ts";
 
@@ -28,7 +29,7 @@ loadKoffi();
 const data = await port.begun;
 const memory = new EngineMemory(data.plan, data.memory);
 const scratch = memory.scratch(data.thread);
-const tools = createThreadTools(memory, data.thread, data.codec);
+const tools = createThreadTools(memory, data.thread, data.codec, data.sealing?.cuts);
 const { codec, begin, sealInto, decryptInto } = createStages(data, tools);
 const packs = new PackWriter({
   begin,
@@ -46,6 +47,15 @@ const storer = new ContentStorer({
   spare: memory.spare(data.thread),
   sealInto,
 });
+const sealer =
+  data.sealing === undefined
+    ? undefined
+    : new SealingStorer({
+        storer,
+        engine: tools.engine,
+        compression: nodeCompressionEngine,
+        sealing: data.sealing,
+      });
 const opener = new ContentOpener({
   codec,
   compression: nodeCompressionEngine,
@@ -54,12 +64,14 @@ const opener = new ContentOpener({
   scratch,
 });
 // At once: until then each content would leave memory behind for the collector.
-if (data.stages === "direct") loadOpenSsl();
+if (data.stages === "direct" || sealer !== undefined) loadOpenSsl();
 storer.useIndex(openThreadIndex(data.index));
 
 const storing: StoreFilesTools = {
   storer,
+  sealer,
   scratch,
+  spare: memory.spare(data.thread),
   split: tools.split,
   records: new FileRecordWriter(codec.hash.lengthBytes),
 };
@@ -92,7 +104,7 @@ async function perform(job: ThreadJob): Promise<JobReply> {
     case "files":
       return storeFiles(job, storing);
     case "segment":
-      return storeSegment(job.slot, job.lengthBytes, job.compressor, job.nowS, job.job);
+      return job.sealed ? sealSegment(job) : storeSegment(job);
     case "drain":
       packs.finish();
       return { op: "done", job: job.job };
@@ -108,13 +120,8 @@ async function perform(job: ThreadJob): Promise<JobReply> {
   }
 }
 
-async function storeSegment(
-  slot: number,
-  lengthBytes: number,
-  compressor: number,
-  nowS: number,
-  job: number,
-): Promise<JobReply> {
+async function storeSegment(job: SegmentJob): Promise<SegmentReply> {
+  const { slot, lengthBytes, compressor, nowS } = job;
   const segment = memory.slot(slot).subarray(0, lengthBytes);
   const isLeft = data.stages === "remote" && (codec.indexVersion > 1 || compressor === 0);
   if (isLeft) storer.claim(segment);
@@ -122,7 +129,26 @@ async function storeSegment(
     if (!storer.hasRoom(lengthBytes)) await storer.makeRoom(lengthBytes);
     storer.store(segment, compressor, nowS);
   }
-  const { hash, isNew, objectCompressed } = storer.outcome;
+  return segmentReply(job, storer.outcome, isLeft);
+}
+
+async function sealSegment(job: SegmentJob): Promise<SegmentReply> {
+  assert(sealer !== undefined, "a thread that seals has the secrets for it");
+  const { slot, lengthBytes, compressor, nowS } = job;
+  const segment = memory.slot(slot).subarray(0, lengthBytes);
+  if (!sealer.hasRoom(lengthBytes)) await sealer.makeRoom(lengthBytes);
+  const chunk = sealer.seal(segment, compressor, { spare: scratch, mayOverwrite: true });
+  const isLeft = data.stages === "remote" && chunk.isInPlace;
+  if (isLeft) sealer.claim(chunk);
+  else sealer.storeSealed(chunk, nowS);
+  return segmentReply(job, sealer.outcome, isLeft);
+}
+
+function segmentReply(
+  { job }: SegmentJob,
+  { hash, isNew, objectCompressed, seal }: PieceOutcome,
+  isLeft: boolean,
+): SegmentReply {
   const hex = Buffer.from(hash).toString("hex");
-  return { op: "segment", job, hash: hex, isNew, objectCompressed, isLeft };
+  return { op: "segment", job, hash: hex, isNew, objectCompressed, seal, isLeft };
 }

@@ -21,7 +21,8 @@ import {
 import { isSystemError } from "../files/index.ts";
 import type { EngineMemory } from "./memory.ts";
 import type { ContentCodec } from "./plain-codec.ts";
-import type { PieceColumn, RangeColumn } from "./protocol.ts";
+import { type PieceColumn, type RangeColumn, SEAL_KEY_BYTES } from "./protocol.ts";
+import { SealedOpener } from "./sealed-opener.ts";
 
 /** Pack files kept open by a thread. */
 const OPEN_PACKS = 16;
@@ -46,10 +47,12 @@ export class ContentOpener {
   /** Least recently used first. */
   readonly #open = new Map<string, number>();
   readonly #compressors = new Map<CompressorId, Compressor>();
+  readonly #sealed: SealedOpener;
   #buffer: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
   constructor(options: ContentOpenerOptions) {
     this.#options = options;
+    this.#sealed = new SealedOpener(options.compression, options.scratch);
   }
 
   /** All ranges of a job; views that are valid until the next call. */
@@ -74,10 +77,24 @@ export class ContentOpener {
   }
 
   /**
-   * The plain bytes of piece `i` of the job, re-hashed; a view that is valid until the next call.
+   * The plain bytes of piece `i` of the job, re-hashed; a view that is valid until the next call. What is sealed is opened
+   * when its ciphertext was found to be what its ID names.
    * @throws SEJF_CORRUPT, SEJF_BLOB_NOT_FOUND, SEJF_RANGE, SEJF_IO.
    */
   openPiece(
+    pieces: PieceColumn,
+    ids: readonly string[],
+    i: number,
+    ranges: readonly LoadedRange[],
+  ): Uint8Array {
+    const content = this.#openContent(pieces, ids, i, ranges);
+    const { keys } = pieces;
+    if (keys === undefined) return content;
+    const key = keys.subarray(i * SEAL_KEY_BYTES, (i + 1) * SEAL_KEY_BYTES);
+    return this.#sealed.open(parseContentId(ids[i]!), key, content);
+  }
+
+  #openContent(
     pieces: PieceColumn,
     ids: readonly string[],
     i: number,

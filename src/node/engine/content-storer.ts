@@ -9,6 +9,7 @@ import {
   type Compressor,
   worthCompressing,
 } from "../../compress/index.ts";
+import type { WrittenSeal } from "../../format/index.ts";
 import { ABSENT, type IndexSet, LIVE } from "../index/index.ts";
 import type { ClaimTable } from "./claim-table.ts";
 import type { PackWriter } from "./pack-writer.ts";
@@ -31,17 +32,20 @@ export interface ContentStorerOptions {
 }
 
 /** What became of the last content; overwritten by the next. */
-export interface StoreOutcome {
+export interface PieceOutcome {
   hash: Uint8Array;
   isNew: boolean;
   objectCompressed: boolean;
+  /** Where it was sealed. */
+  seal: WrittenSeal | undefined;
 }
 
 export class ContentStorer {
-  readonly outcome: StoreOutcome = {
+  readonly outcome: PieceOutcome = {
     hash: new Uint8Array(0),
     isNew: false,
     objectCompressed: false,
+    seal: undefined,
   };
   /** A content was claimed and could not be stored. */
   claimLost = false;

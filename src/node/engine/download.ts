@@ -6,6 +6,7 @@ import { assert, errorFromUnknown, SejfError } from "../../errors/index.ts";
 import type {
   ContentPiece,
   ContentRequest,
+  PieceSeal,
   RestoreBatch,
   RestoreFileOptions,
   RestoreJob,
@@ -306,18 +307,23 @@ async function verifyPart(
   const plan = await planReads(contents, tools.host, signal);
   const results: VerifyResult[] = [];
   const jobs: number[] = [];
+  const seals: (PieceSeal | undefined)[] = [];
   const placed: PlacedContent[] = [];
   plan.places.forEach((place, i) => {
-    const { job } = requests[contents[i]!.index] as ContentRequest;
+    const { job, seal } = requests[contents[i]!.index] as ContentRequest;
     if (place instanceof SejfError) {
       results.push(failed(job, place));
     } else {
       placed.push(place);
       jobs.push(job);
+      seals.push(seal);
     }
   });
   if (placed.length === 0) return results;
-  const pieces = placed.map(({ location }) => ({ lengthBytes: location.originalLength }));
+  const pieces = placed.map(({ location }, i) => ({
+    lengthBytes: location.originalLength,
+    seal: seals[i],
+  }));
   const reply = await tools.submit(
     { op: "verify", ranges: plan.ranges, pieces: pieceColumn(placed, pieces) },
     plan.transfer,
@@ -327,7 +333,11 @@ async function verifyPart(
     const failure = failures.get(i);
     results.push(
       failure === undefined
-        ? { job: jobs[i]!, ok: true, originalLength: location.originalLength }
+        ? {
+            job: jobs[i]!,
+            ok: true,
+            originalLength: plainLength(reply, i, location.originalLength),
+          }
         : failed(jobs[i]!, failure),
     );
   });
@@ -355,6 +365,11 @@ function* verifyParts(
 function failuresByIndex(reply: JobReply): ReadonlyMap<number, ReadFailure> {
   assert(reply.op === "read", "a reading job is answered by what failed");
   return new Map(reply.failures.map((failure) => [failure.index, failure]));
+}
+
+/** Of piece `i`, as a thread found it; `stored` where the content is not sealed. */
+export function plainLength(reply: JobReply, i: number, stored: number): number {
+  return (reply.op === "read" ? reply.lengths?.[i] : undefined) ?? stored;
 }
 
 function failed(

@@ -4,7 +4,7 @@
  */
 import type { BlobId } from "../../blob/index.ts";
 import { SejfError } from "../../errors/index.ts";
-import type { ContentPiece, ContentRef } from "../../format/index.ts";
+import { type ContentPiece, type ContentRef, longestSealed } from "../../format/index.ts";
 import { type EngineMemory, NumberPool, READ_BUFFER_BYTES } from "./memory.ts";
 import type { PlacedContent, PlanPieces, ReadPlan } from "./read-plan.ts";
 import type { RemoteEngineHost } from "./remote-engine.ts";
@@ -43,13 +43,14 @@ async function fetchInto(
   const byRef = new Map<ContentRef, Wanted>();
   let end = 0;
   for (const piece of pieces) {
-    const { ref, lengthBytes } = piece;
+    const { ref } = piece;
     if (byRef.has(ref)) continue;
-    const fits = end + lengthBytes <= READ_BUFFER_BYTES;
-    byRef.set(ref, { piece, at: end, found: fits ? undefined : tooLong(ref, lengthBytes) });
-    if (fits) end += lengthBytes;
+    const most = mostBytes(piece);
+    const fits = end + most <= READ_BUFFER_BYTES;
+    byRef.set(ref, { piece, at: end, found: fits ? undefined : tooLong(ref, most) });
+    if (fits) end += most;
   }
-  const asked = [...byRef.values()].filter(({ at, piece }) => at + piece.lengthBytes <= end);
+  const asked = [...byRef.values()].filter(({ at, piece }) => at + mostBytes(piece) <= end);
   const onAnswer = (index: number, data: Uint8Array | SejfError): void => {
     const wanted = asked[index];
     if (wanted === undefined) return;
@@ -98,17 +99,20 @@ export function placeFetched(ref: ContentRef, offset: number, lengthBytes: numbe
 }
 
 /** A server that answers with more than it was asked for is not believed, and the answer is not kept. */
-function refusal(
-  { ref, lengthBytes, objectCompressed }: ContentPiece,
-  data: Uint8Array,
-): SejfError | undefined {
-  const isRight =
-    objectCompressed === true ? data.byteLength <= lengthBytes : data.byteLength === lengthBytes;
-  if (isRight) return undefined;
+function refusal(piece: ContentPiece, data: Uint8Array): SejfError | undefined {
+  const { ref, objectCompressed, seal } = piece;
+  const most = mostBytes(piece);
+  const mayBeShorter = objectCompressed === true || seal !== undefined;
+  if (mayBeShorter ? data.byteLength <= most : data.byteLength === most) return undefined;
   return new SejfError(
     "SEJF_CORRUPT",
-    `content ${ref} from the server is ${data.byteLength} bytes, expected ${lengthBytes}`,
+    `content ${ref} from the server is ${data.byteLength} bytes, expected ${most}`,
   );
+}
+
+/** Of the content, whose length a seal hides. */
+function mostBytes({ lengthBytes, seal }: ContentPiece): number {
+  return seal === undefined ? lengthBytes : longestSealed(lengthBytes);
 }
 
 function tooLong(ref: ContentRef, lengthBytes: number): SejfError {

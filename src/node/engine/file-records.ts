@@ -5,13 +5,17 @@
  *  0 u32 number of pieces; 0: the file failed and nothing follows
  *  4 u32 mode      8 u32 uid      12 u32 gid
  * 16 i64 mtime in ns      24 f64 bytes read      32 f64 of them new
- * 40 pieces: u32 plain length, u8 object-level compression, hash
+ * 40 pieces: u32 plain length, u8 object-level compression, hash; of sealed ones then u32 sealed length, key
  */
 import { SejfError } from "../../errors/index.ts";
+import { copyBytes } from "../../bytes/index.ts";
 import type { ContentPiece, ContentRef, FileResult, LocalStat } from "../../format/index.ts";
+import type { PieceOutcome } from "./content-storer.ts";
+import { SEAL_KEY_BYTES } from "./protocol.ts";
 
 const HEAD_BYTES = 40;
 const PIECE_HEAD_BYTES = 5;
+const SEAL_BYTES: number = 4 + SEAL_KEY_BYTES;
 const FIRST_BYTES = 32 * 1024;
 
 /** Collects records in a thread. */
@@ -35,12 +39,18 @@ export class FileRecordWriter {
     this.#pieces = 0;
   }
 
-  piece(hash: Uint8Array, lengthBytes: number, objectCompressed: boolean): void {
-    this.#room(PIECE_HEAD_BYTES + this.#hashBytes);
+  /** All pieces of a job are sealed, or none. */
+  piece({ hash, objectCompressed, seal }: PieceOutcome, lengthBytes: number): void {
+    this.#room(PIECE_HEAD_BYTES + this.#hashBytes + SEAL_BYTES);
     this.#view.setUint32(this.#length, lengthBytes, true);
     this.#bytes[this.#length + 4] = objectCompressed ? 1 : 0;
     this.#bytes.set(hash, this.#length + PIECE_HEAD_BYTES);
     this.#length += PIECE_HEAD_BYTES + this.#hashBytes;
+    if (seal !== undefined) {
+      this.#view.setUint32(this.#length, seal.sealedBytes, true);
+      this.#bytes.set(seal.key, this.#length + 4);
+      this.#length += SEAL_BYTES;
+    }
     this.#pieces++;
   }
 
@@ -82,6 +92,12 @@ export class FileRecordWriter {
   }
 }
 
+/** How records are laid out. */
+export interface RecordLayout {
+  readonly hashBytes: number;
+  readonly sealed: boolean;
+}
+
 /**
  * Reads records in the main thread. Files by position in the job; failed ones are left out.
  * @throws SEJF_WORKER when the records do not match the files, which only a broken thread can cause.
@@ -89,49 +105,58 @@ export class FileRecordWriter {
 export function decodeFileRecords(
   records: Uint8Array<ArrayBuffer>,
   files: readonly { readonly file: { readonly job: number } }[],
-  hashBytes: number,
+  layout: RecordLayout,
 ): FileResult[] {
   const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
   const bytes = Buffer.from(records.buffer, records.byteOffset, records.byteLength);
+  const pieceBytes = PIECE_HEAD_BYTES + layout.hashBytes + (layout.sealed ? SEAL_BYTES : 0);
   const results: FileResult[] = [];
   let at = 0;
   for (const { file } of files) {
     const pieceCount = at + 4 <= records.length ? view.getUint32(at, true) : 0xffff_ffff;
-    const end =
-      at + (pieceCount === 0 ? 4 : HEAD_BYTES + pieceCount * (PIECE_HEAD_BYTES + hashBytes));
+    const end = at + (pieceCount === 0 ? 4 : HEAD_BYTES + pieceCount * pieceBytes);
     if (end > records.length)
       throw new SejfError(
         "SEJF_WORKER",
         `results of ${records.length} bytes for ${files.length} files`,
       );
-    if (pieceCount > 0)
-      results.push(decodeRecord(view, bytes, at, pieceCount, file.job, hashBytes));
+    if (pieceCount > 0) {
+      const pieces = Array.from({ length: pieceCount }, (_, i) =>
+        decodePiece(view, bytes, at + HEAD_BYTES + i * pieceBytes, layout),
+      );
+      results.push(decodeRecord(view, at, file.job, pieces));
+    }
     at = end;
   }
   return results;
 }
 
-function decodeRecord(
+function decodePiece(
   view: DataView,
   bytes: Buffer,
   at: number,
-  pieceCount: number,
-  job: number,
-  hashBytes: number,
-): FileResult {
-  const pieces: ContentPiece[] = [];
-  for (let i = 0; i < pieceCount; i++) {
-    const pieceAt = at + HEAD_BYTES + i * (PIECE_HEAD_BYTES + hashBytes);
-    const hashAt = pieceAt + PIECE_HEAD_BYTES;
-    // A text of its own: a slice of a longer one would keep all of it.
-    const ref = bytes.toString("hex", hashAt, hashAt + hashBytes) as ContentRef;
-    const lengthBytes = view.getUint32(pieceAt, true);
-    pieces.push(
-      view.getUint8(pieceAt + 4) === 1
-        ? { ref, lengthBytes, objectCompressed: true }
-        : { ref, lengthBytes },
-    );
+  { hashBytes, sealed }: RecordLayout,
+): ContentPiece {
+  const hashAt = at + PIECE_HEAD_BYTES;
+  const sealAt = hashAt + hashBytes;
+  // A text of its own: a slice of a longer one would keep all of it.
+  const ref = bytes.toString("hex", hashAt, sealAt) as ContentRef;
+  const lengthBytes = view.getUint32(at, true);
+  if (sealed) {
+    const key = copyBytes(bytes.subarray(sealAt + 4, sealAt + SEAL_BYTES));
+    return { ref, lengthBytes, seal: { key, sealedBytes: view.getUint32(sealAt, true) } };
   }
+  return view.getUint8(at + 4) === 1
+    ? { ref, lengthBytes, objectCompressed: true }
+    : { ref, lengthBytes };
+}
+
+function decodeRecord(
+  view: DataView,
+  at: number,
+  job: number,
+  pieces: readonly ContentPiece[],
+): FileResult {
   const sizeBytes = view.getFloat64(at + 24, true);
   return {
     job,
@@ -140,7 +165,7 @@ function decodeRecord(
     sizeBytes,
     newBytes: view.getFloat64(at + 32, true),
     after: {
-      sizeBytes: view.getFloat64(at + 24, true),
+      sizeBytes,
       mode: view.getUint32(at + 4, true),
       mtimeNs: view.getBigInt64(at + 16, true),
       uid: view.getUint32(at + 8, true),

@@ -4,7 +4,16 @@
  */
 import type { CallOptions, OwnedBytes } from "../../bytes/index.ts";
 import type { BlobId, BlobStorage, ByteRange } from "../../blob/index.ts";
-import type { BulkReader, BulkWriter, CodecParameters, ContentRef } from "../../format/index.ts";
+import type {
+  BulkReader,
+  BulkWriter,
+  CodecParameters,
+  ContentRef,
+  FileBatch,
+  FileResult,
+  SealingParameters,
+  WriteFilesOptions,
+} from "../../format/index.ts";
 import type { IndexSetDescriptor } from "../index/index.ts";
 import type { ClaimTable } from "./claim-table.ts";
 
@@ -20,6 +29,8 @@ export interface BulkEngineConfig {
   readonly splitter: string;
   /** Contents that may be new before the index must be committed. Default: 262,144, in 19 MiB for hashes of 32 bytes. */
   readonly claimLimit?: number | undefined;
+  /** For `writeSealed`. SECURITY: as `codec`. */
+  readonly sealing?: SealingParameters | undefined;
   /** Threads to start. Default: `SEJF_THREADS`, else the number of cores, at most 8. */
   readonly threads?: number | undefined;
 }
@@ -73,10 +84,15 @@ export type StoreHost = Pick<
   "nowS" | "indexDescriptor" | "openPack" | "storePack" | "commitIndex"
 >;
 
-/** The two bulk paths over one set of threads. */
+/** The two bulk paths over one set of threads. Pieces and requests to be read may be sealed ones. */
 export interface BulkEngine extends BulkWriter, BulkReader, AsyncDisposable {
   /** Threads that are or will be started; 0 means that the caller should use its portable path. */
   readonly threads: number;
+  /** As `writeFiles`, with contents sealed first: pieces come with a `WrittenSeal`. `sealing` was given. */
+  writeSealed(
+    batches: AsyncIterable<FileBatch>,
+    options?: WriteFilesOptions,
+  ): AsyncIterable<readonly FileResult[]>;
   /** Claims of everything that was written since the committed index was opened; for the host's own writes too. */
   readonly claims: ClaimTable;
   /**

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { EngineMemory, NumberPool, planMemory, SLOT_BYTES } from "./memory.ts";
+import { EngineMemory, NumberPool, planMemory } from "./memory.ts";
 
 test("planMemory: any number of threads and pack size fits into one memory, with a buffer for each thread", () => {
   for (const wanted of [1, 2, 8, 32, 300, 1024]) {
@@ -21,8 +21,10 @@ test("EngineMemory: areas do not overlap and lie inside", () => {
   const memory = new EngineMemory(plan);
   const areas: [number, number][] = [];
   for (let i = 0; i <= plan.threads; i++) areas.push([memory.controlOffset(i), 1]);
-  for (let i = 0; i < plan.slots; i++) areas.push([memory.slot(i).byteOffset, SLOT_BYTES]);
-  for (let i = 0; i < plan.threads; i++) areas.push([memory.scratch(i).byteOffset, SLOT_BYTES]);
+  for (let i = 0; i < plan.slots; i++)
+    areas.push([memory.slot(i).byteOffset, memory.slot(i).length]);
+  for (let i = 0; i < plan.threads; i++)
+    areas.push([memory.scratch(i).byteOffset, memory.scratch(i).length]);
   for (let i = 0; i < plan.packBuffers; i++)
     areas.push([memory.packBuffer(i).byteOffset, memory.packBuffer(i).length]);
   areas.sort(([a], [b]) => a - b);

@@ -6,6 +6,7 @@
  * Budget of resident memory with 2 threads, packs of 20 MiB and 4 MiB splitters: 3 slots of 8 MiB, 3 pack buffers of
  * 25 MiB, 2 scratch areas of 1 to 3 MiB: 105 MiB, beside 120 MiB of Node itself and its threads.
  */
+import { longestSealed } from "../../format/index.ts";
 import { releasePages } from "../files/index.ts";
 import { createWasmMemory, WASM_SCRATCH_BYTES } from "../wasm/index.ts";
 
@@ -13,8 +14,13 @@ const PAGE_BYTES = 65536;
 
 /** What a thread's WebAssembly modules may use for their states and tables. */
 export const CONTROL_BYTES: number = roundUp(WASM_SCRATCH_BYTES);
-/** The longest segment of any splitter (DYNAMIC-8M), and room for the step that was read beyond its end. */
-export const SLOT_BYTES: number = 17 * 1024 * 1024;
+/**
+ * The longest segment of any splitter (DYNAMIC-8M), and room for the step that was read beyond its end, or for the padding
+ * of a sealed one.
+ */
+const SLOT_BYTES: number = 17 * 1024 * 1024;
+/** In front of each slot and scratch area, so that the header of a sealed chunk has its place where the chunk lies. */
+export const SEAL_FRONT_BYTES = 64;
 /** Files up to this size are read by threads, in one go. */
 export const SMALL_FILE_BYTES: number = 1024 * 1024;
 /** The longest preamble (format blob copy), padding, local index and postamble of a pack. */
@@ -24,6 +30,7 @@ const SEALED_SEGMENT_FACTOR = 2.2;
 /** WebAssembly addresses 4 GiB; the last page is left out. */
 const MAX_MEMORY_BYTES: number = 65535 * PAGE_BYTES;
 const LONGEST_SEGMENT_BYTES: number = 16 * 1024 * 1024;
+const LONGEST_CONTENT_BYTES: number = longestSealed(LONGEST_SEGMENT_BYTES);
 
 /** What one reading job may hold that was fetched from a server: 8 MiB, or one content as long as a message. */
 export const READ_BUFFER_BYTES: number = 20 * 1024 * 1024;
@@ -59,7 +66,7 @@ function planThreads(
   maxPackSizeBytes: number,
   withEcc: boolean,
 ): Omit<MemoryPlan, "readBuffers"> {
-  const segment = LONGEST_SEGMENT_BYTES * (withEcc ? SEALED_SEGMENT_FACTOR : 1);
+  const segment = LONGEST_CONTENT_BYTES * (withEcc ? SEALED_SEGMENT_FACTOR : 1);
   return {
     threads,
     slots: threads + 1,
@@ -105,12 +112,12 @@ export class EngineMemory {
 
   /** A segment's place, filled by the main thread and read by the thread that was told its number. */
   slot(number: number): Uint8Array {
-    return this.#view(this.#slotsAt + number * SLOT_BYTES, SLOT_BYTES);
+    return this.#behindFront(this.#slotsAt + number * SLOT_BYTES);
   }
 
   /** A thread's own place for whole small files. */
   scratch(thread: number): Uint8Array {
-    return this.#view(this.#scratchAt + thread * SLOT_BYTES, SLOT_BYTES);
+    return this.#behindFront(this.#scratchAt + thread * SLOT_BYTES);
   }
 
   /** The part of a thread's scratch area that no small file reaches. */
@@ -139,6 +146,10 @@ export class EngineMemory {
   /** Gives the memory of a buffer that nobody uses back to the system; it is empty when it is used again. */
   releasePackBuffer(number: number): void {
     releasePages(this.packBuffer(number));
+  }
+
+  #behindFront(at: number): Uint8Array {
+    return this.#view(at + SEAL_FRONT_BYTES, SLOT_BYTES - SEAL_FRONT_BYTES);
   }
 
   #view(at: number, length: number): Uint8Array {

@@ -1,9 +1,10 @@
 /**
  * Messages between the main thread and a bulk thread: plain data, numbers into the shared memory, columns in place
- * of objects. One reply for each job, by its number. SECURITY: keys are in a thread's first message alone.
+ * of objects. One reply for each job, by its number. SECURITY: keys are in a thread's first message alone, but
+ * for those of single sealed contents.
  */
 import type { ErrorCode } from "../../errors/index.ts";
-import type { CodecParameters } from "../../format/index.ts";
+import type { CodecParameters, SealingParameters, WrittenSeal } from "../../format/index.ts";
 import type { ListingOrder } from "../files/index.ts";
 import type { IndexSetDescriptor } from "../index/index.ts";
 import type { ClaimTableDescriptor } from "./claim-table.ts";
@@ -24,6 +25,8 @@ export interface ThreadData {
   readonly memory: WebAssembly.Memory;
   readonly claims: ClaimTableDescriptor;
   readonly index: IndexSetDescriptor;
+  /** For jobs that seal. */
+  readonly sealing: SealingParameters | undefined;
 }
 
 /** Small files, to be stored whole. */
@@ -35,6 +38,8 @@ export interface FilesJob {
   /** Compressor IDs, 0 for none; one number when all are the same. */
   readonly compressors: number | Uint32Array;
   readonly splitter: string;
+  /** Contents are sealed first. */
+  readonly sealed: boolean;
 }
 
 export interface FilesReply {
@@ -63,6 +68,8 @@ export interface SegmentJob {
   readonly slot: number;
   readonly lengthBytes: number;
   readonly compressor: number;
+  /** The content is sealed first. */
+  readonly sealed: boolean;
 }
 
 export interface SegmentReply {
@@ -72,7 +79,11 @@ export interface SegmentReply {
   readonly hash: string;
   readonly isNew: boolean;
   readonly objectCompressed: boolean;
-  /** A new content is still in the slot alone: the main thread sends it from there. */
+  readonly seal: WrittenSeal | undefined;
+  /**
+   * A new content is still in the slot alone: the main thread sends it from there. A sealed one begins as far before the
+   * segment as its header is long.
+   */
   readonly isLeft: boolean;
 }
 
@@ -132,6 +143,9 @@ export interface RangeColumn {
   readonly data: readonly (Uint8Array<ArrayBuffer> | undefined)[];
 }
 
+/** Of the key of a sealed content. */
+export const SEAL_KEY_BYTES = 32;
+
 /** Contents in those ranges. */
 export interface PieceColumn {
   readonly range: Uint32Array;
@@ -145,6 +159,8 @@ export interface PieceColumn {
   readonly lengthBytes: Uint32Array;
   /** Content IDs, separated by spaces. */
   readonly ids: string;
+  /** Of sealed contents, one behind the other. */
+  readonly keys?: Uint8Array<ArrayBuffer> | undefined;
 }
 
 /** Reads and re-hashes. */
@@ -200,6 +216,8 @@ export interface ReadReply {
   readonly op: "read";
   readonly job: number;
   readonly failures: readonly ReadFailure[];
+  /** Of `verify`: plain bytes of each piece that is well. */
+  readonly lengths?: Float64Array<ArrayBuffer> | undefined;
 }
 
 export interface ReadFailure {

@@ -2,11 +2,11 @@
  * What to read of packs for some contents: located, sorted by pack and offset, neighbours joined, so that a directory
  * whose small files were packed together costs one read.
  */
-import { mapConcurrent } from "../../bytes/index.ts";
-import { errorFromUnknown, SejfError } from "../../errors/index.ts";
+import { concatBytes, mapConcurrent } from "../../bytes/index.ts";
+import { assert, errorFromUnknown, SejfError } from "../../errors/index.ts";
 import type { ContentPiece, ContentRef } from "../../format/index.ts";
 import type { BulkEngineHost, ContentLocation } from "./host.ts";
-import type { PieceColumn, RangeColumn } from "./protocol.ts";
+import { type PieceColumn, type RangeColumn, SEAL_KEY_BYTES } from "./protocol.ts";
 
 /** Unwanted bytes that are read along rather than begin another read. */
 const GAP_BYTES: number = 32 * 1024;
@@ -118,6 +118,19 @@ export async function planReads(
   return { ranges: column, places, transfer };
 }
 
+/** `undefined` where they are not sealed. */
+function keyColumn(
+  pieces: readonly Omit<ContentPiece, "ref">[],
+): Uint8Array<ArrayBuffer> | undefined {
+  if (pieces[0]?.seal === undefined) return undefined;
+  return concatBytes(
+    ...pieces.map(({ seal }) => {
+      assert(seal?.key.byteLength === SEAL_KEY_BYTES, "all pieces of a job are sealed, or none");
+      return seal.key;
+    }),
+  );
+}
+
 /** Columns for placed contents, in order. */
 export function pieceColumn(
   placed: readonly PlacedContent[],
@@ -133,6 +146,7 @@ export function pieceColumn(
       objectCompressed === true ? 1 : 0,
     ),
     lengthBytes: Uint32Array.from(pieces, ({ lengthBytes }) => lengthBytes),
+    keys: keyColumn(pieces),
     ids: placed.map(({ ref }) => ref).join(" "),
   };
 }

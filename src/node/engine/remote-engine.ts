@@ -7,9 +7,15 @@ import type { BlobId } from "../../blob/index.ts";
 import { type CallOptions, copyBytes, mapUnordered, type OwnedBytes } from "../../bytes/index.ts";
 import { hashAlgorithm } from "../../crypto/index.ts";
 import { assert, SejfError } from "../../errors/index.ts";
-import type { ContentRef, ContentRequest, VerifyResult } from "../../format/index.ts";
+import type {
+  ContentRef,
+  ContentRequest,
+  PieceSeal,
+  SealingParameters,
+  VerifyResult,
+} from "../../format/index.ts";
 import { type EngineSides, ThreadEngine } from "./bulk-engine.ts";
-import type { SubmitRead } from "./download.ts";
+import { plainLength, type SubmitRead } from "./download.ts";
 import { fetchPlanner, notAnswered, placeFetched } from "./fetched-plan.ts";
 import type { BulkEngine } from "./host.ts";
 import { type BatchedContent, batchedContents } from "./plain-batch.ts";
@@ -25,6 +31,8 @@ export interface RemoteEngineConfig {
   readonly indexVersion: number;
   readonly splitter: string;
   readonly threads?: number | undefined;
+  /** For `writeSealed`. SECURITY: as `secret`. */
+  readonly sealing?: SealingParameters | undefined;
 }
 
 /** Implemented by whoever owns the connection. All methods are called on the main thread. */
@@ -56,7 +64,7 @@ const VERIFY_FETCHES = 32;
 
 /** Threads are started by the first bulk call. @throws SEJF_INVALID_ARGUMENT, SEJF_UNSUPPORTED. */
 export function createRemoteEngine(host: RemoteEngineHost, config: RemoteEngineConfig): BulkEngine {
-  const { hash, secret, indexVersion, splitter, threads } = config;
+  const { hash, secret, indexVersion, splitter, threads, sealing } = config;
   return new ThreadEngine(remoteSides(host, config), {
     codec: {
       hash,
@@ -71,6 +79,7 @@ export function createRemoteEngine(host: RemoteEngineHost, config: RemoteEngineC
     maxPackSizeBytes: BATCH_BYTES,
     splitter,
     threads,
+    sealing,
   });
 }
 
@@ -106,17 +115,18 @@ async function verifyFetched(
   submit: SubmitRead,
   signal: AbortSignal,
 ): Promise<readonly VerifyResult[]> {
-  const verifyOne = async ({ job, ref }: ContentRequest): Promise<VerifyResult> => {
+  const verifyOne = async ({ job, ref, seal }: ContentRequest): Promise<VerifyResult> => {
     const [found] = await fetched(host, ref, signal);
     if (found === undefined || found instanceof SejfError) {
       const { code, message } = found ?? notAnswered(ref);
       return { job, ok: false, code, message };
     }
     const lengthBytes = found.byteLength;
-    const reply = await submit(verifyJob(ref, found), [found.buffer]);
+    const reply = await submit(verifyJob(ref, found, seal), [found.buffer]);
     assert(reply.op === "read", "a reading job is answered by what failed");
     const [failure] = reply.failures;
-    if (failure === undefined) return { job, ok: true, originalLength: lengthBytes };
+    if (failure === undefined)
+      return { job, ok: true, originalLength: plainLength(reply, 0, lengthBytes) };
     return { job, ok: false, code: failure.code, message: failure.message };
   };
   const results: VerifyResult[] = [];
@@ -139,7 +149,11 @@ async function fetched(
 }
 
 /** One content in a buffer of its own. */
-function verifyJob(ref: ContentRef, data: OwnedBytes): NewJob<VerifyJob> {
+function verifyJob(
+  ref: ContentRef,
+  data: OwnedBytes,
+  seal: PieceSeal | undefined,
+): NewJob<VerifyJob> {
   const lengthBytes = data.byteLength;
   return {
     op: "verify",
@@ -150,6 +164,6 @@ function verifyJob(ref: ContentRef, data: OwnedBytes): NewJob<VerifyJob> {
       length: Uint32Array.of(lengthBytes),
       data: [data],
     },
-    pieces: pieceColumn([placeFetched(ref, 0, lengthBytes)], [{ lengthBytes }]),
+    pieces: pieceColumn([placeFetched(ref, 0, lengthBytes)], [{ lengthBytes, seal }]),
   };
 }

@@ -103,14 +103,15 @@ export function verifyPieces(job: VerifyJob, opener: ContentOpener): ReadReply {
   const ranges = opener.loadRanges(job.ranges);
   const ids = splitIds(job.pieces);
   const failures: ReadFailure[] = [];
+  const lengths = new Float64Array(ids.length);
   for (let i = 0; i < ids.length; i++) {
     try {
-      opener.openPiece(job.pieces, ids, i, ranges);
+      lengths[i] = opener.openPiece(job.pieces, ids, i, ranges).byteLength;
     } catch (error) {
       failures.push(failureOf(i, error, `reading the content ${ids[i]}`));
     }
   }
-  return { op: "read", job: job.job, failures };
+  return { op: "read", job: job.job, failures, lengths };
 }
 
 function restoreOne(

@@ -3,21 +3,36 @@
  * stored. One file's failure is recorded; the others go on.
  */
 import { closeSync, constants, readSync } from "node:fs";
-import { errorFromUnknown, isSejfError, SejfError } from "../../errors/index.ts";
+import { assert, errorFromUnknown, isSejfError, SejfError } from "../../errors/index.ts";
 import type { LocalName, LocalStat } from "../../format/index.ts";
 import { fstatExact, isSystemError, joinLocal, nameText, openSource } from "../files/index.ts";
-import type { ContentStorer } from "./content-storer.ts";
+import type { ContentStorer, PieceOutcome } from "./content-storer.ts";
 import type { FileRecordWriter } from "./file-records.ts";
 import { SMALL_FILE_BYTES } from "./memory.ts";
+import type { SealingPlace, SealingStorer } from "./sealing-storer.ts";
 import { namesOf } from "./name-groups.ts";
 import type { FileFailure, FilesJob, FilesReply } from "./protocol.ts";
 
 /** Segments of the bytes in the thread's scratch area: lengths in order. */
-export type SplitScratch = (lengthBytes: number, splitter: string) => readonly number[];
+export type SplitScratch = (
+  lengthBytes: number,
+  splitter: string,
+  sealed: boolean,
+) => readonly number[];
+
+/** Stores segments as they are, or sealed. */
+export interface SegmentStorer extends Pick<ContentStorer, "hasRoom" | "makeRoom"> {
+  readonly outcome: Readonly<PieceOutcome>;
+  store(data: Uint8Array, compressor: number, nowS: number, place: SealingPlace): void;
+}
 
 export interface StoreFilesTools {
   readonly storer: ContentStorer;
+  /** Absent where nothing is sealed. */
+  readonly sealer: SealingStorer | undefined;
   readonly scratch: Uint8Array;
+  /** The part of it that no small file reaches. */
+  readonly spare: Uint8Array;
   readonly split: SplitScratch;
   /** Kept from job to job. */
   readonly records: FileRecordWriter;
@@ -27,7 +42,8 @@ export interface StoreFilesTools {
 class TooBig extends Error {}
 
 export async function storeFiles(job: FilesJob, tools: StoreFilesTools): Promise<FilesReply> {
-  const { records, storer, scratch, split } = tools;
+  const { records, scratch, spare, split } = tools;
+  const storer = storerFor(job, tools);
   const failures: FileFailure[] = [];
   records.clear();
   let index = -1;
@@ -46,18 +62,28 @@ export async function storeFiles(job: FilesJob, tools: StoreFilesTools): Promise
       typeof job.compressors === "number" ? job.compressors : job.compressors[index]!;
     let newBytes = 0;
     let at = 0;
-    for (const length of split(file.sizeBytes, job.splitter)) {
+    for (const length of split(file.sizeBytes, job.splitter, job.sealed)) {
       // What fails from here on is the engine's failure, not the file's.
       if (!storer.hasRoom(length)) await storer.makeRoom(length);
-      storer.store(scratch.subarray(at, at + length), compressor, job.nowS);
-      const { hash, isNew, objectCompressed } = storer.outcome;
-      if (isNew) newBytes += length;
-      records.piece(hash, length, objectCompressed);
+      const place = { spare, mayOverwrite: at + length === file.sizeBytes };
+      storer.store(scratch.subarray(at, at + length), compressor, job.nowS, place);
+      if (storer.outcome.isNew) newBytes += length;
+      records.piece(storer.outcome, length);
       at += length;
     }
     records.end(file.sizeBytes, newBytes, file.after);
   }
   return { op: "files", job: job.job, records: records.take(), failures };
+}
+
+/** SECURITY: what is to be sealed is never stored otherwise. */
+export function storerFor(
+  { sealed }: { readonly sealed: boolean },
+  { storer, sealer }: Pick<StoreFilesTools, "storer" | "sealer">,
+): SegmentStorer {
+  if (!sealed) return storer;
+  assert(sealer !== undefined, "a thread that seals has the secrets for it");
+  return sealer;
 }
 
 function* pathsOf(job: FilesJob): Generator<LocalName, void, void> {

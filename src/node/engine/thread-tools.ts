@@ -9,11 +9,13 @@ import {
   hashAlgorithm,
 } from "../../crypto/index.ts";
 import type { OwnedBytes } from "../../bytes/index.ts";
-import type { BlobCodec, CodecParameters } from "../../format/index.ts";
+import { assert } from "../../errors/index.ts";
+import type { BlobCodec, CodecParameters, SealedCuts } from "../../format/index.ts";
 import { type NodeContentCipher, nodeCryptoEngine } from "../crypto/index.ts";
 import {
   createWasmEngine,
   type InPlaceHasher,
+  type InPlaceSplitter,
   type WasmEngine,
   wasmSupported,
 } from "../wasm/index.ts";
@@ -42,23 +44,18 @@ export function createThreadTools(
   memory: EngineMemory,
   number: number,
   parameters: CodecParameters,
+  cuts: SealedCuts | undefined,
 ): ThreadTools {
   const wasm = openWasm(memory, number);
   const scratch = memory.scratch(Math.min(number, memory.plan.threads - 1));
-  const finders = new Map<string, SegmentFinder>();
+  const finders = new SegmentFinders(wasm, cuts);
   return {
     engine: {
       ...nodeCryptoEngine,
       contentHash: (algorithm, secret) => createThreadHash(algorithm, secret, wasm),
     },
-    split(lengthBytes, splitter) {
-      let finder = finders.get(splitter);
-      if (finder === undefined) {
-        finder = createSegmentFinder(splitter, wasm);
-        finders.set(splitter, finder);
-      }
-      return finder.lengths(scratch, lengthBytes);
-    },
+    split: (lengthBytes, splitter, sealed) =>
+      finders.get(splitter, sealed).lengths(scratch, lengthBytes),
     sealInto(codec, cipher) {
       if (hasEcc(parameters))
         return (target, payload, iv) => target.set(codec.sealContent(payload, iv));
@@ -90,9 +87,39 @@ export interface SegmentFinder {
   lengths(bytes: Uint8Array, length: number): readonly number[];
 }
 
-/** @throws SEJF_UNSUPPORTED for an unknown splitter. */
-export function createSegmentFinder(name: string, wasm: WasmEngine): SegmentFinder {
-  const splitter = wasm.createSplitter(name);
+/** Made when first asked for. */
+export class SegmentFinders {
+  readonly #wasm: WasmEngine;
+  readonly #cuts: SealedCuts | undefined;
+  readonly #plain = new Map<string, SegmentFinder>();
+  readonly #sealed = new Map<string, SegmentFinder>();
+
+  /** `cuts`: for what is sealed. */
+  constructor(wasm: WasmEngine, cuts: SealedCuts | undefined) {
+    this.#wasm = wasm;
+    this.#cuts = cuts;
+  }
+
+  /** @throws SEJF_UNSUPPORTED for an unknown splitter. */
+  get(splitter: string, sealed: boolean): SegmentFinder {
+    const known = sealed ? this.#sealed : this.#plain;
+    let finder = known.get(splitter);
+    if (finder === undefined) {
+      finder = createSegmentFinder(
+        sealed ? this.#keyed(splitter) : this.#wasm.createSplitter(splitter),
+      );
+      known.set(splitter, finder);
+    }
+    return finder;
+  }
+
+  #keyed(splitter: string): InPlaceSplitter {
+    assert(this.#cuts !== undefined, "an engine that seals has the secrets for it");
+    return this.#wasm.createKeyedSplitter(splitter, this.#cuts);
+  }
+}
+
+function createSegmentFinder(splitter: InPlaceSplitter): SegmentFinder {
   const { minSegmentBytes } = splitter;
   return {
     minSegmentBytes,

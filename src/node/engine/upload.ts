@@ -17,6 +17,8 @@ const SHORTEST_SEGMENT_BYTES: number = 64 * 1024;
 
 export interface UploadTools extends BigFileTools {
   readonly hashBytes: number;
+  /** Contents are sealed first. */
+  readonly sealed: boolean;
   readonly nowS: () => number;
   /** Through the gate to a thread; `claims` is the most contents that it can be. */
   readonly submit: (job: NewJob, claims: number) => Promise<JobReply>;
@@ -51,11 +53,12 @@ export async function storeItem(
       groups: groupNames(item.small),
       compressors: compressorColumn(item.small),
       splitter: item.small[0]?.file.splitter ?? tools.splitter,
+      sealed: tools.sealed,
     },
     item.small.length + BYTES_IN_JOB / SHORTEST_SEGMENT_BYTES,
   );
   assert(reply.op === "files", "a files job is answered by files");
-  const results = decodeFileRecords(reply.records, item.small, tools.hashBytes);
+  const results = decodeFileRecords(reply.records, item.small, tools);
   for (const { index, code, message, vanished, tooBig } of reply.failures) {
     const placed = item.small[index];
     assert(placed !== undefined, "a failure names a file of its job");
