@@ -8,7 +8,16 @@
  * the end of all: a file system that has just lost 100,000 files makes the next ones slowly. Nothing of an earlier run
  * is left to be written when the next one begins.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { cpus, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -146,12 +155,13 @@ async function scenario(name: DatasetName, setup: Setup, compression?: string): 
   for (let round = 0; round < ROUNDS; round++) {
     for (const program of round % 2 === 0 ? PROGRAMS : PROGRAMS.toReversed()) {
       const client = new Client(program);
-      await settle();
       try {
         await client.create(setup, compression);
+        await settle();
         const first = await client.snapshot(data.path);
         note("first", program, first);
         if (name === "small") note("unchanged", program, await client.snapshot(data.path));
+        await settle();
         note("changed", program, await client.snapshot(changed.path, data.path));
         note("restore to a disk", program, await restore(client, first.id, WORK));
         if (name === "small")
@@ -197,9 +207,24 @@ async function restore(client: Client, id: string, below: string): Promise<Measu
   }
 }
 
-/** What earlier runs have written is on the disk. */
+/** What is written and removed so that a virtual machine has memory for its page cache. */
+const WARM_BYTES = 2_000_000_000;
+
+/**
+ * What earlier runs have written is on the disk, and the system has free memory: a virtual machine gives what it does
+ * not use back to its host, and the next one to fill the page cache pays for it, up to a second a gigabyte.
+ */
 async function settle(): Promise<void> {
   await runProgram("sync", [], { PATH: process.env["PATH"] });
+  const file = join(WORK, "sejf-bench-warm");
+  const open = openSync(file, "w");
+  try {
+    const block = Buffer.alloc(1 << 22, 1);
+    for (let at = 0; at < WARM_BYTES; at += block.length) writeSync(open, block);
+  } finally {
+    closeSync(open);
+    rmSync(file);
+  }
 }
 
 /** The bundle that the launcher runs now: it would bundle anew, in the measured time, when a source changes. */
