@@ -146,9 +146,6 @@ export class ThreadPool {
   }
 
   #start(): Thread {
-    process.stderr.write(
-      `MARK startthread ${(performance.timeOrigin + performance.now()).toFixed(1)}\n`,
-    );
     const number = this.#threads.length;
     const worker = takeThread();
     worker.postMessage({ op: "begin", data: this.#dataFor(number) } satisfies BeginThread);
