@@ -106,7 +106,7 @@ export async function startKopiaServer(
 }
 
 /** A port that was free a moment ago: a server that starts again must come back on the same. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;

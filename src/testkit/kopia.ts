@@ -32,7 +32,7 @@ export interface ClientOptions {
 }
 
 /** `KOPIA_EXE`, else the first `kopia` in the PATH. */
-export const KOPIA_EXE: string | undefined = findKopia();
+export const KOPIA_EXE: string | undefined = findProgram("kopia", "KOPIA_EXE");
 
 /** For `test(name, { skip: KOPIA_SKIP }, …)`: false when a kopia is there, else the reason. */
 export const KOPIA_SKIP: string | false =
@@ -155,13 +155,14 @@ export async function runCommand(
   };
 }
 
-function findKopia(): string | undefined {
-  const given = process.env["KOPIA_EXE"];
+/** What the variable names, else the first of that name in the PATH. */
+export function findProgram(name: string, variable: string): string | undefined {
+  const given = process.env[variable];
   if (given !== undefined && given !== "") return given;
   return (process.env["PATH"] ?? "")
     .split(delimiter)
     .filter((folder) => folder !== "")
-    .map((folder) => join(folder, "kopia"))
+    .map((folder) => join(folder, name))
     .find(isExecutable);
 }
 
