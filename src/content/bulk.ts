@@ -4,6 +4,7 @@
  */
 import type { BlobId, ByteRange } from "../blob/index.ts";
 import { type CallOptions, type OwnedBytes, Mutex } from "../bytes/index.ts";
+import { assert } from "../errors/index.ts";
 import {
   contentIdToKey,
   type ContentRef,
@@ -14,6 +15,8 @@ import {
   type RestoreBatch,
   type RestoreFilesOptions,
   type RestoreResult,
+  type SealedBulk,
+  type SealingParameters,
   type VerifyResult,
   type WriteFilesOptions,
 } from "../format/index.ts";
@@ -55,9 +58,11 @@ export class Bulk {
   readonly #portable: PortableBulk;
   readonly #starting = new Mutex();
   #engine: BulkEngine | undefined;
+  /** Of the last upload that sealed: threads know one. */
+  #sealing: SealingParameters | undefined;
   /** Uploads that use the engine. */
   #uploads = 0;
-  /** Contents were deleted that the engine's threads still take for live. */
+  /** Contents were deleted that the engine's threads still take for live, or threads do not know how to seal. */
   #stale = false;
   /** Of the committed index, when the engine was started. */
   #losses = 0;
@@ -92,6 +97,37 @@ export class Bulk {
     try {
       if (engine === undefined) yield* this.#portable.writeFiles(batches, options);
       else yield* this.#counted(engine.writeFiles(batches, options));
+    } finally {
+      this.#uploads--;
+    }
+  }
+
+  /** `undefined` without threads. */
+  sealed(sealing: SealingParameters): SealedBulk | undefined {
+    if (this.#threads === 0) return undefined;
+    return {
+      writeFiles: (batches, options = {}) => this.#writeSealed(sealing, batches, options),
+      restoreFiles: (batches, options = {}) => this.restoreFiles(batches, options),
+      verifyMany: (requests, options = {}) => this.verifyMany(requests, options),
+    };
+  }
+
+  async *#writeSealed(
+    sealing: SealingParameters,
+    batches: AsyncIterable<FileBatch>,
+    options: WriteFilesOptions,
+  ): AsyncGenerator<readonly FileResult[], void, void> {
+    await this.#parts.committed.ensureFresh(options);
+    if (this.#sealing !== sealing) {
+      assert(this.#uploads === 0, "contents are sealed under one account at a time");
+      this.#sealing = sealing;
+      this.#stale = this.#engine !== undefined;
+    }
+    const engine = await this.#uploadEngine(options.parallel);
+    assert(engine !== undefined, "there are threads that seal");
+    this.#uploads++;
+    try {
+      yield* this.#counted(engine.writeSealed(batches, options));
     } finally {
       this.#uploads--;
     }
@@ -187,6 +223,7 @@ export class Bulk {
         maxPackSizeBytes: format.maxPackSize,
         splitter: format.splitter,
         threads: this.#parts.threads ?? threads,
+        sealing: this.#sealing,
       });
       if (engine.threads === 0) {
         await engine.close();

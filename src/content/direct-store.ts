@@ -22,6 +22,8 @@ import {
   type RestoreFilesOptions,
   type RestoreResult,
   type SessionId,
+  type SealedBulk,
+  type SealingParameters,
   type VerifyResult,
   type WriteFilesOptions,
 } from "../format/index.ts";
@@ -210,6 +212,10 @@ export class DirectStore implements DirectContents {
     options: CallOptions = {},
   ): AsyncIterable<readonly VerifyResult[]> {
     return this.#bulk.verifyMany(requests, options);
+  }
+
+  sealedBulk(sealing: SealingParameters): SealedBulk | undefined {
+    return this.#bulk.sealed(sealing);
   }
 
   async info(id: ContentId, options: CallOptions = {}): Promise<ContentInfo | undefined> {

@@ -64,6 +64,7 @@ export class KeptListings {
       writeFiles: (batches, options) => inner.writeFiles(batches, options),
       restoreFiles: (batches, options) => inner.restoreFiles(batches, options),
       verifyMany: (requests, options) => inner.verifyMany(requests, options),
+      sealedBulk: (sealing) => inner.sealedBulk?.(sealing),
     };
   }
 

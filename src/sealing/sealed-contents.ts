@@ -8,6 +8,8 @@ import { PortableBulk } from "../content/index.ts";
 import type { ContentHash, CryptoEngine } from "../crypto/index.ts";
 import { errorFromUnknown, SejfError } from "../errors/index.ts";
 import type {
+  BulkReader,
+  BulkWriter,
   ContentId,
   ContentRef,
   ContentRequest,
@@ -18,6 +20,8 @@ import type {
   FileResult,
   RestoreBatch,
   RestoreResult,
+  SealedCuts,
+  SealingParameters,
   VerifyResult,
   WriteContentOptions,
   WriteFilesOptions,
@@ -25,11 +29,13 @@ import type {
 import {
   ContentSealer,
   createSealedSplitter,
+  deriveContentKey,
   deriveSplitterSecrets,
   formatReference,
   openContent,
   parseReference,
 } from "../sealed/index.ts";
+import { SealedThreads } from "./sealed-threads.ts";
 
 const AT_ONCE = 8;
 
@@ -60,12 +66,12 @@ export class SealedContents implements ContentStore {
   readonly #options: SealedContentsOptions;
   readonly #private: ContentSealer;
   readonly #shared: ContentSealer | undefined;
-  readonly #bulk: PortableBulk;
+  readonly #bulk: BulkReader & BulkWriter;
   /** Bytes of ciphertext of what was written since, by ID: the list of contents wants them. */
   readonly #sizes = new Map<ContentId, number>();
 
   constructor(options: SealedContentsOptions) {
-    const { inner, engine, idHash, privateSecret, shared, splitter } = options;
+    const { inner, engine, idHash, privateSecret, shared } = options;
     this.#options = options;
     this.compression = inner.compression;
     this.#private = new ContentSealer(engine, inner.compression, privateSecret, idHash);
@@ -73,16 +79,12 @@ export class SealedContents implements ContentStore {
       shared === undefined
         ? undefined
         : new ContentSealer(engine, inner.compression, shared.secret, idHash);
-    const secrets = deriveSplitterSecrets(engine, shared?.secret ?? privateSecret);
-    this.#bulk = new PortableBulk({
-      // The layer above never compresses before it names: that is done here, before the key is made.
-      format: { splitter, indexVersion: 2 },
-      compression: inner.compression,
-      createSplitter: (name) => createSealedSplitter(engine, name, secrets),
-      write: async (data, how) => await this.#write(data, how),
-      read: async (ref, call) => await this.read(ref, call),
-      readMany: (requests, call) => this.readMany(requests, call),
-    });
+    const cuts = deriveSplitterSecrets(engine, shared?.secret ?? privateSecret);
+    const threads = inner.sealedBulk?.(sealingParameters(options, cuts));
+    this.#bulk =
+      threads === undefined
+        ? this.#withoutThreads(cuts)
+        : new SealedThreads(threads, (id, sizeBytes) => this.#sizes.set(id, sizeBytes));
   }
 
   async write(data: Uint8Array, options: WriteContentOptions): Promise<ContentRef> {
@@ -177,6 +179,20 @@ export class SealedContents implements ContentStore {
     return this.#bulk.verifyMany(requests, options);
   }
 
+  /** The fallback, and what threads are compared with. */
+  #withoutThreads(cuts: SealedCuts): PortableBulk {
+    const { inner, engine, splitter } = this.#options;
+    return new PortableBulk({
+      // The layer above never compresses before it names: that is done here, before the key is made.
+      format: { splitter, indexVersion: 2 },
+      compression: inner.compression,
+      createSplitter: (name) => createSealedSplitter(engine, name, cuts),
+      write: async (data, how) => await this.#write(data, how),
+      read: async (ref, call) => await this.read(ref, call),
+      readMany: (requests, call) => this.readMany(requests, call),
+    });
+  }
+
   async #write(
     data: Uint8Array,
     { prefix, compressor, signal }: WriteContentOptions,
@@ -196,4 +212,23 @@ export class SealedContents implements ContentStore {
     this.#sizes.set(reference.id, ciphertext.byteLength);
     return { ref: formatReference(reference), isNew };
   }
+}
+
+function sealingParameters(
+  { engine, privateSecret, shared, splitter }: SealedContentsOptions,
+  cuts: SealedCuts,
+): SealingParameters {
+  return {
+    privateKey: deriveContentKey(engine, privateSecret),
+    shared:
+      shared === undefined
+        ? undefined
+        : {
+            contentKey: deriveContentKey(engine, shared.secret),
+            minSizeBytes: shared.minSize,
+            compressor: shared.compressor ?? 0,
+          },
+    splitter,
+    cuts,
+  };
 }

@@ -4,6 +4,7 @@
  */
 import { type CallOptions, collect, copyBytes, mapUnordered } from "../../bytes/index.ts";
 import { PortableBulk, type PortableParts } from "../../content/index.ts";
+import { assert } from "../../errors/index.ts";
 import type {
   ContentId,
   ContentRequest,
@@ -12,6 +13,8 @@ import type {
   RestoreBatch,
   RestoreFilesOptions,
   RestoreResult,
+  SealedBulk,
+  SealingParameters,
   VerifyResult,
   WriteFilesOptions,
 } from "../../format/index.ts";
@@ -41,6 +44,8 @@ export class RemoteBulk implements AsyncDisposable {
   readonly #parts: RemoteBulkParts;
   readonly #portable: PortableBulk;
   #engine: Promise<BulkEngine | undefined> | undefined;
+  /** Of the last upload that sealed: threads know one. */
+  #sealing: SealingParameters | undefined;
   #uploads = 0;
   /** Threads may hold contents that were not handed over. */
   #isDirty = false;
@@ -66,6 +71,39 @@ export class RemoteBulk implements AsyncDisposable {
         this.#isDirty = true;
         yield* engine.writeFiles(batches, options);
       }
+    } finally {
+      this.#uploads--;
+    }
+  }
+
+  /** `undefined` without threads. */
+  sealed(sealing: SealingParameters): SealedBulk | undefined {
+    if ((this.#parts.threads ?? threadsOfEnvironment()) === 0) return undefined;
+    return {
+      writeFiles: (batches, options = {}) => this.#writeSealed(sealing, batches, options),
+      restoreFiles: (batches, options = {}) => this.restoreFiles(batches, options),
+      verifyMany: (requests, options = {}) => this.verifyMany(requests, options),
+    };
+  }
+
+  async *#writeSealed(
+    sealing: SealingParameters,
+    batches: AsyncIterable<FileBatch>,
+    options: WriteFilesOptions,
+  ): AsyncGenerator<readonly FileResult[], void, void> {
+    this.#parts.assertWritable();
+    if (this.#sealing !== sealing) {
+      assert(this.#uploads === 0, "contents are sealed under one account at a time");
+      this.#sealing = sealing;
+      this.#isStale = this.#engine !== undefined;
+    }
+    if (this.#isStale && this.#uploads === 0) await this.#restart();
+    const engine = await this.#start(options.parallel);
+    assert(engine !== undefined, "there are threads that seal");
+    this.#uploads++;
+    this.#isDirty = true;
+    try {
+      yield* engine.writeSealed(batches, options);
     } finally {
       this.#uploads--;
     }
@@ -136,6 +174,7 @@ export class RemoteBulk implements AsyncDisposable {
         indexVersion,
         splitter,
         threads: this.#parts.threads ?? threads,
+        sealing: this.#sealing,
       },
     );
     if (engine.threads > 0) return engine;

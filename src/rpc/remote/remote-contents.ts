@@ -27,6 +27,8 @@ import {
   type RestoreBatch,
   type RestoreFilesOptions,
   type RestoreResult,
+  type SealedBulk,
+  type SealingParameters,
   type VerifyResult,
   type WriteContentOptions,
   type WriteFilesOptions,
@@ -195,6 +197,10 @@ export class RemoteContents implements ContentStore, AsyncDisposable {
     options: CallOptions = {},
   ): AsyncIterable<readonly VerifyResult[]> {
     return this.#bulk.verifyMany(requests, options);
+  }
+
+  sealedBulk(sealing: SealingParameters): SealedBulk | undefined {
+    return this.#bulk.sealed(sealing);
   }
 
   /** A copy that is another content than its name says is dropped. */
