@@ -11,9 +11,9 @@ export function isRecipient(text: string): boolean {
   return RECIPIENT.test(text);
 }
 
-/** For people to compare: the first 16 hex digits of SHA-256 over the recipient's text. */
+/** For people to compare: the first 32 hex digits of SHA-256 over the recipient's text, so that nobody finds a second one. */
 export function recipientFingerprint(engine: CryptoEngine, recipient: string): string {
-  return bytesToHex(engine.sha256(utf8ToBytes(recipient)).subarray(0, 8));
+  return bytesToHex(engine.sha256(utf8ToBytes(recipient)).subarray(0, 16));
 }
 
 /** @throws SEJF_INVALID_ARGUMENT for a recipient that is not `age1pq1…`. */

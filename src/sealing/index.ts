@@ -87,7 +87,12 @@ export {
   type UnlockDeviceOptions,
   type UnlockedDevice,
 } from "./unlock-device.ts";
-export { openRestoredFolder, type RestoredFolder, type UnsealTools } from "./unseal.ts";
+export {
+  openRestoredFolder,
+  type RestoredFolder,
+  type RestoredFolderOptions,
+  type UnsealTools,
+} from "./unseal.ts";
 export {
   type ChangeOptions,
   changePassword,

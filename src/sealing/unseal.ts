@@ -37,26 +37,33 @@ export interface RestoredFolder {
   readonly isSigned: boolean;
 }
 
+export interface RestoredFolderOptions {
+  /** The identity is another recipient's than the account's, and cannot tell who signed. */
+  readonly isEscrow?: boolean | undefined;
+  /** SECURITY: who knows the recipient can make a folder that opens; the user has said that this one is to be opened all the same. */
+  readonly mayBeUnsigned?: boolean | undefined;
+}
+
 /**
- * `isEscrow`: the identity is another recipient's than the account's. @throws SEJF_NOT_FOUND when the folder is no restored sealed snapshot; SEJF_CORRUPT for another account's, or one
- * that was altered.
+ * @throws SEJF_NOT_FOUND when the folder is no restored sealed snapshot; SEJF_CORRUPT for another account's, one that was
+ * altered, and unless `mayBeUnsigned` one of which nobody can tell who made it.
  */
 export async function openRestoredFolder(
   tools: UnsealTools,
   folder: string,
   identity: string,
-  options: { readonly isEscrow?: boolean | undefined } = {},
+  { isEscrow = false, mayBeUnsigned = false }: RestoredFolderOptions = {},
 ): Promise<RestoredFolder> {
   const { engine } = tools;
-  const { isEscrow = false } = options;
   const body = await readPart(folder, "snapshot.age");
   if (body === undefined)
     throw new SejfError("SEJF_NOT_FOUND", `${folder} has no snapshot.age`, {
       hint: "give the folder into which a sealed snapshot was restored",
     });
+  const line = await readPart(folder, "head.json");
+  if (!mayBeUnsigned) assertTellable(folder, line !== undefined, isEscrow);
   const keys = await deriveAccountKeys(engine, identityToSeed(identity));
   const { manifest, hash } = await openSnapshotBody(keys.identity, body);
-  const line = await readPart(folder, "head.json");
   if (line !== undefined && !isEscrow) {
     const { head } = openHead(engine, keys.signingPublicKey, new TextDecoder().decode(line));
     if (head.body !== bytesToHex(engine.sha256(body)))
@@ -75,6 +82,22 @@ export async function openRestoredFolder(
     isSigned: line !== undefined && !isEscrow,
     repository: readingRepository(tools, contents, hash.name),
   };
+}
+
+/** @throws SEJF_CORRUPT. */
+function assertTellable(folder: string, hasHead: boolean, isEscrow: boolean): void {
+  if (hasHead && !isEscrow) return;
+  throw new SejfError(
+    "SEJF_CORRUPT",
+    hasHead
+      ? `an escrow recipient's key cannot tell whether the account signed ${folder}`
+      : `${folder} has no head.json: nobody signed it`,
+    {
+      hint: hasHead
+        ? "anybody can make a folder that this key opens; `--unsigned` unseals it all the same"
+        : "it is a checkpoint of a snapshot that was not finished, or somebody else made it; `--unsigned` unseals it all the same",
+    },
+  );
 }
 
 /** Paths by content ID. Names of leaves are object IDs too, so a file's name alone decides. */

@@ -269,6 +269,21 @@ test("another password; without any, the recovery kit: a new password, reading f
   );
   const refused = await operator.run(["unseal", folder, `--recovery-kit=${bad}`]);
   assert.match(refused.stderr, /no identity line of a recovery kit/);
+  // Without its signature a folder can be anybody's work.
+  rmSync(join(folder, "head.json"));
+  const again = join(operator.home, "again");
+  for (const words of [
+    ["unseal", folder, again, `--recovery-kit=${kit}`],
+    ["recover", `--folder=${folder}`, again, `--recovery-kit=${kit}`],
+  ]) {
+    const unsigned = await operator.run(words);
+    assert.equal(unsigned.exitCode, 1);
+    assert.match(unsigned.stderr, /no head\.json: nobody signed it\n.*--unsigned/);
+    assert.equal(existsSync(again), false);
+    await operator.ok([...words, "--unsigned"]);
+    assert.deepEqual(compareTrees(tree, again).differences, []);
+    rmSync(again, { recursive: true });
+  }
 });
 
 test("new keys after a theft: old snapshots stay readable, the old key and the other devices count no more", async (t) => {
@@ -356,6 +371,7 @@ test("a recovery kit is insisted on; escrow is confirmed; what does not go toget
   assert.match(status.stdout, /Who can read: +nobody but whoever has the password/);
   assert.match(status.stdout, /whoever has this device, which keeps the key/);
   const fingerprint = recipientFingerprint(nodeCryptoEngine, company.recipient);
+  assert.match(fingerprint, /^[0-9a-f]{32}$/, "too long to find another recipient with the same");
   assert.match(status.stdout, new RegExp(`escrow recipient ${fingerprint}`));
   const folder = join(operator.home, "ciphertext");
   await operator.ok(["restore", String((await listed(client))[0]?.id), folder]);
@@ -364,7 +380,12 @@ test("a recovery kit is insisted on; escrow is confirmed; what does not go toget
   const target = join(operator.home, "files");
   const asAccount = await operator.run(["unseal", folder, target, `--recovery-kit=${key}`]);
   assert.equal(asAccount.exitCode, 1, "the signature is none of this key's");
-  await operator.ok(["unseal", folder, target, `--recovery-kit=${key}`, "--escrow"]);
+  const asEscrow = ["unseal", folder, target, `--recovery-kit=${key}`, "--escrow"];
+  const unverified = await operator.run(asEscrow);
+  assert.equal(unverified.exitCode, 1);
+  assert.match(unverified.stderr, /cannot tell whether the account signed .*\n.*--unsigned/);
+  const warned = await operator.ok([...asEscrow, "--unsigned"]);
+  assert.match(warned.stderr, /NOBODY CAN TELL WHO MADE IT/);
   assert.deepEqual(compareTrees(tree, target).differences, []);
 });
 

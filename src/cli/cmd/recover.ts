@@ -15,7 +15,7 @@ import {
   saveServerConnection,
 } from "../shared/sealed-connect.ts";
 import { ENROLL_TOOLS } from "../shared/sealed-open.ts";
-import { unsealFolder } from "../shared/unseal-folder.ts";
+import { UNSIGNED_FLAG, unsealFolder } from "../shared/unseal-folder.ts";
 import { usageError } from "../usage-error.ts";
 
 const flags = {
@@ -30,6 +30,7 @@ const flags = {
   rememberKey: flag("Keep the account's key on this device, which then reads without a password"),
   deletePassword: flag("Ask for a new delete password too, on the terminal alone"),
   folder: text("Only a restored sealed snapshot is left: its folder", { placeholder: "FOLDER" }),
+  unsigned: UNSIGNED_FLAG,
   ...FILESYSTEM_FLAGS,
   path: text("Only the repository is left: its folder; its password is asked for", {
     placeholder: "PATH",
@@ -49,9 +50,11 @@ export const command: Command = defineCommand({
     if (values.folder !== undefined) {
       if (values.path !== undefined) throw usageError("--folder and --path exclude each other");
       const folder = resolve(values.folder);
-      await unsealFolder(context, folder, resolve(target ?? `${folder}.unsealed`), kit);
+      const how = { mayBeUnsigned: values.unsigned };
+      await unsealFolder(context, folder, resolve(target ?? `${folder}.unsealed`), kit, how);
       return 0;
     }
+    if (values.unsigned) throw usageError("--unsigned goes with --folder");
     if (target !== undefined)
       throw usageError("a target goes with --folder", "restore from the connection that is made");
     const account = (values.account ?? kit.account)?.toLowerCase();
