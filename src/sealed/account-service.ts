@@ -145,7 +145,7 @@ export interface SnapshotPins {
 }
 
 /**
- * PUT `policy`, with a session: what the server knows of one. Where it keeps less than before, with a step-up `policy.set`
+ * PUT `policy`, with a session or a reader's token: what the server knows of one. Where it keeps less than before, with a step-up `policy.set`
  * whose params are `{policy}` (`shortensRetention`).
  */
 export interface PolicyChange {
@@ -155,7 +155,7 @@ export interface PolicyChange {
   readonly policy: Readonly<Record<string, unknown>> | null;
 }
 
-/** GET and PUT `documents/{keyring|policies}`. A device's token reads the policies alone, and writes neither. */
+/** GET and PUT `documents/{keyring|policies}`. A device's token reads the policies alone, and writes neither; a reader's writes them. */
 export interface VersionedDocument {
   /** One more than what is stored: it never goes back. */
   readonly version: number;

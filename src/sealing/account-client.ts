@@ -248,7 +248,7 @@ export class AccountClient {
     return answer.hex("id", 16) as ManifestId;
   }
 
-  /** Needs a session, and a proof when it keeps less. */
+  /** Needs a session, or a device that keeps the key; a session and a proof when it keeps less. */
   async setPolicy({ target, policy }: PolicyChange, options?: AccountCallOptions): Promise<void> {
     const body = policy === null ? { target } : { target, policy };
     await this.#call("PUT", "policy", body, options);

@@ -41,22 +41,27 @@ interface PendingPolicy {
   readonly policy: Json | null;
 }
 
+export interface GuardTools {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Of a device that keeps the key: what takes nothing away needs no password then. */
+  readonly reader?: AccountClient | undefined;
+}
+
 export class GuardedManifests implements ManifestStore {
   readonly #inner: ManifestStore;
   readonly #guard: () => Promise<Guard>;
+  readonly #reader: AccountClient | undefined;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #deleted = new Set<ManifestId>();
   /** By their labels. */
   readonly #policies = new Map<string, PendingPolicy>();
 
-  constructor(
-    inner: ManifestStore,
-    guard: () => Promise<Guard>,
-    tools: { readonly clock: Clock; readonly random: Random },
-  ) {
+  constructor(inner: ManifestStore, guard: () => Promise<Guard>, tools: GuardTools) {
     this.#inner = inner;
     this.#guard = guard;
+    this.#reader = tools.reader;
     this.#clock = tools.clock;
     this.#random = tools.random;
   }
@@ -162,13 +167,15 @@ export class GuardedManifests implements ManifestStore {
   }
 
   async #storePolicy(labels: Labels, policy: Json | null, options: CallOptions): Promise<void> {
-    const { client, login } = await this.#guard();
     const { username, hostname, path } = labels;
     const target = `${username}@${hostname}${path === undefined ? "" : `:${path}`}`;
-    const before = await this.#storedPolicy(labels, options);
-    const stepUp = shortensRetention(before, policy)
-      ? await login.authorize("policy.set", [target], { policy })
-      : undefined;
+    const isLess = shortensRetention(await this.#storedPolicy(labels, options), policy);
+    if (!isLess && this.#reader !== undefined) {
+      await this.#reader.setPolicy({ target, policy }, options);
+      return;
+    }
+    const { client, login } = await this.#guard();
+    const stepUp = isLess ? await login.authorize("policy.set", [target], { policy }) : undefined;
     await client.setPolicy({ target, policy }, { ...options, stepUp });
   }
 
@@ -191,10 +198,14 @@ export class GuardedRepository implements Repository {
   readonly applyRetention?: Required<Repository>["applyRetention"];
   readonly #inner: Repository;
 
-  constructor(inner: Repository, guard: () => Promise<Guard>, random: Random) {
+  constructor(
+    inner: Repository,
+    guard: () => Promise<Guard>,
+    tools: Pick<GuardTools, "random" | "reader">,
+  ) {
     const { clock, contents, parameters, identity, readOnly, description } = inner;
     this.#inner = inner;
-    this.manifests = new GuardedManifests(inner.manifests, guard, { clock, random });
+    this.manifests = new GuardedManifests(inner.manifests, guard, { clock, ...tools });
     this.contents = contents;
     this.parameters = parameters;
     this.identity = identity;

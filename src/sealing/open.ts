@@ -123,7 +123,7 @@ class Opening {
         : // oxlint-disable-next-line require-await -- the store takes a client that may have to be made
           documentsOfServer(async () => client);
     const device = this.#device;
-    const repository = this.#seal(device, this.below, documents, isBlind ? client : undefined);
+    const repository = this.#seal(device, this.below, documents, { client, isBlind });
     return {
       repository,
       below,
@@ -174,13 +174,16 @@ class Opening {
     device: DeviceState,
     { repository: below, contentSecret }: OpenedBelow,
     documents: DocumentStore,
-    blindClient: AccountClient | undefined,
+    { client, isBlind }: { readonly client: AccountClient | undefined; readonly isBlind: boolean },
   ): SealedRepository {
     const { tools, configFile, acceptRollback, expire, mode, server } = this.#options;
     const inner =
       server === undefined || mode === "write"
         ? below
-        : new GuardedRepository(below, async () => await this.#guard(), tools.random);
+        : new GuardedRepository(below, async () => await this.#guard(), {
+            random: tools.random,
+            reader: device.identity === undefined ? undefined : client,
+          });
     const idHash = tools.engine.contentHash(inner.parameters.hash, contentSecret);
     const repository: SealedRepository = new SealedRepository({
       inner,
@@ -195,7 +198,7 @@ class Opening {
       last: device.last,
       policyVersion: device.policyVersion,
       onlyKept: mode === "write" && device.identity === undefined,
-      servedHeads: blindClient === undefined ? undefined : async () => await blindClient.heads(),
+      servedHeads: isBlind && client !== undefined ? async () => await client.heads() : undefined,
       assertMaySign: (head) => {
         if (this.#unlocked !== undefined) assertDeviceMaySign(this.#unlocked.keyring.devices, head);
       },

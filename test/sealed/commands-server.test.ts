@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
+import { AccountClient } from "../../src/sealing/index.ts";
+import { refusal } from "../../src/testkit/sealed-groups.ts";
 import { SealedServer } from "../../src/testkit/sealed-server.ts";
 import { openSources, type SourcesClient } from "../cli/support.ts";
 import {
@@ -121,6 +123,39 @@ test("a second device, a policy, a deletion, another password; the kit makes a n
   await desk.ok(["snapshot", "create", tree], WITHOUT_PASSWORD);
   const devices = await recovered.json<readonly object[]>(["device", "list", "--json"], third);
   assert.equal(devices.length, 3);
+});
+
+test("a device that keeps the key reads, and sets policies that keep no less, without a password", async (t) => {
+  const { server, alice, kit, tree } = await openHome(t);
+  await alice.ok(["snapshot", "create", tree], WITHOUT_PASSWORD);
+  const box = await openClient(t);
+  await box.ok([...connect(server), "--remember-key"], {
+    env: { SEJF_ACCOUNT_KEY: accountKeyOf(kit) },
+  });
+  const set = ["policy", "set", tree];
+  await box.ok([...set, "--add-ignore=*.bin", "--keep-latest=77"], WITHOUT_PASSWORD);
+  await box.ok([...set, "--keep-latest=78", "--compression=zstd"], WITHOUT_PASSWORD);
+  const shown = await box.ok(["policy", "show", tree], WITHOUT_PASSWORD);
+  assert.match(shown.stdout, /\*\.bin/);
+  assert.match(shown.stdout, /78/);
+  await box.ok(["policy", "list"], WITHOUT_PASSWORD);
+  await box.ok(["snapshot", "list", "--all"], WITHOUT_PASSWORD);
+  // What takes something away asks, for both passwords.
+  const less = await box.run([...set, "--keep-latest=2"], WITHOUT_PASSWORD);
+  assert.match(less.stderr, /password was not given/);
+  assert.notEqual(less.exitCode, 0);
+  // A device that only writes changes nothing by itself.
+  const blind = await alice.run([...set, "--add-ignore=*.tmp"], WITHOUT_PASSWORD);
+  assert.match(blind.stderr, /password was not given/);
+  const { token = "" } = JSON.parse(readFileSync(`${alice.configFile}.sejf-sealed`, "utf8")) as {
+    readonly token?: string;
+  };
+  const device = new AccountClient(server.https, token);
+  for (const act of [
+    device.putDocument("policies", { version: 3, text: "{}" }),
+    device.setPolicy({ target: ALICE, policy: null }),
+  ])
+    assert.match(await refusal(act), /^SEJF_ACCESS_DENIED .*a device that keeps the key/);
 });
 
 test("new keys: this device goes on, the other one's token is dead, old snapshots stay readable", async (t) => {

@@ -7,7 +7,12 @@ import type { VersionedDocument } from "../../sealed/index.ts";
 import type { ManifestChange } from "../../manifest/index.ts";
 import { encode, labelsOf } from "./record-codec.ts";
 import type { SealedAccountRecords } from "./record-types.ts";
-import { assertSession, type ServiceParts, type TokenCaller } from "./service-parts.ts";
+import {
+  assertReader,
+  assertSession,
+  type ServiceParts,
+  type TokenCaller,
+} from "./service-parts.ts";
 
 export type DocumentName = "keyring" | "policies";
 
@@ -33,9 +38,13 @@ export class Documents {
 
   /** @throws SEJF_ALREADY_EXISTS unless it is the version after the stored one. */
   async put(caller: TokenCaller, name: DocumentName, document: VersionedDocument): Promise<void> {
-    assertSession(caller);
-    if (name === "keyring") assertKeyring(document.text);
-    else assertSize(document.text);
+    if (name === "keyring") {
+      assertSession(caller);
+      assertKeyring(document.text);
+    } else {
+      assertReader(caller);
+      assertSize(document.text);
+    }
     const { account } = caller;
     await this.#parts.turns.run(async () => {
       await this.#parts.options.freshness.ensure();

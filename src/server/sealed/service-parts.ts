@@ -152,6 +152,18 @@ export function accessDenied(): SejfError {
   return new SejfError("SEJF_ACCESS_DENIED", "access denied");
 }
 
+/**
+ * SECURITY: a device that keeps the account's key could make itself a session with it, by a reset of the password; so it may
+ * as well change policies by itself. @throws SEJF_ACCESS_DENIED for a device that only writes.
+ */
+export function assertReader({ token }: TokenCaller): void {
+  if (token.scope === "device")
+    throw new SejfError(
+      "SEJF_ACCESS_DENIED",
+      "access denied: this needs a login with the password, or a device that keeps the key",
+    );
+}
+
 /** @throws SEJF_ACCESS_DENIED for a device's token where a person's login is needed. */
 export function assertSession({ token }: TokenCaller): void {
   if (token.scope !== "session")
