@@ -1,6 +1,7 @@
 /**
  * How much an account may hold: the bytes of all contents that it sent or that its snapshots reach, each once, as they were
- * before the repository compressed and shared them. What others stored too counts in full: a quota that shrank by sharing
+ * before the repository compressed and shared them. What is deleted counts as long as it takes room: in the trash, and until
+ * maintenance has removed it; or a client that deletes and sends by turns would fill the storage. What others stored too counts in full: a quota that shrank by sharing
  * would tell who has what. Spec: sealed 7.
  */
 import type { CallOptions } from "../../bytes/index.ts";
@@ -26,7 +27,7 @@ export async function assertRoom(
     "SEJF_NO_SPACE",
     `the quota of ${name} is used up: ${usedBytes + moreBytes} bytes would be held, ${quotaBytes} are allowed`,
     {
-      hint: "delete snapshots and wait for the server's maintenance, or ask its operator for a higher quota",
+      hint: "ask the server's operator for a higher quota; what is deleted counts until it leaves the trash and maintenance has removed it",
     },
   );
 }
