@@ -162,7 +162,10 @@ export interface VersionedDocument {
   readonly text: string;
 }
 
-/** GET and PUT `groups/{id}`: the age file to all members; `epoch` is 1, or one more than what is stored. */
+/**
+ * GET and PUT `groups/{id}`: the age file to all members; `epoch` is 1, or one more than what is stored. GET
+ * `groups/{id}/former`: earlier ones that were stored with `keep`.
+ */
 export interface StoredGroup {
   readonly id: string;
   readonly epoch: number;
@@ -174,6 +177,14 @@ export interface StoredGroup {
   readonly admins: readonly string[];
   /** Whether members' probes see what others sent. */
   readonly probe: "group" | "own";
+  /** It has other admins than the one before: who knows that one alone has to see it before a later one. */
+  readonly keep?: boolean | undefined;
+}
+
+/** An earlier document of a group. */
+export interface FormerGroup {
+  readonly epoch: number;
+  readonly file: string;
 }
 
 /**
@@ -193,6 +204,9 @@ export interface StoredJoin {
   readonly account: string;
   readonly recipient: string;
   readonly mac: string;
+  /** Its Ed25519 key, for an invitation of admins, and what proves it (`joinKeyMac`). */
+  readonly key?: string | undefined;
+  readonly keyMac?: string | undefined;
 }
 
 /** GET `devices`; PATCH `devices/{id}` with a name; DELETE `devices/{id}` with a step-up `device.revoke`: its token dies. */

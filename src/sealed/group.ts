@@ -41,6 +41,8 @@ export interface GroupParams {
 export interface GroupMember {
   readonly account: string;
   readonly recipient: string;
+  /** Of an admin: the account's Ed25519 key, one of the group's `admins`. */
+  readonly key?: OwnedBytes | undefined;
 }
 
 export interface Group {
@@ -78,7 +80,11 @@ export async function writeGroup(
     epoch,
     prev,
     admins: group.admins.map((key) => bytesToBase64Url(key)),
-    members: group.members.map(({ account, recipient }) => ({ account, recipient })),
+    members: group.members.map(({ account, recipient, key }) => ({
+      account,
+      recipient,
+      ...(key === undefined ? {} : { key: bytesToBase64Url(key) }),
+    })),
     secret: bytesToBase64Url(group.secret),
     params,
   };
@@ -211,6 +217,37 @@ export function isJoinMac(
   return isRecipient(member.recipient) && equalSecrets(joinMac(engine, code, member), mac);
 }
 
+/** Who asks to join, with the key that he signs with. */
+export interface JoiningAdmin extends GroupMember {
+  readonly key: OwnedBytes;
+}
+
+/** Proof for the admin that whoever knows the code has this signing key too, with which he is to be an admin. */
+export function joinKeyMac(
+  engine: CryptoEngine,
+  code: Uint8Array,
+  { account, recipient, key }: JoiningAdmin,
+): OwnedBytes {
+  const macKey = deriveKey(engine, code, "sejf join key v1");
+  return engine.hmacSha256(macKey, labelled(account, labelled(recipient, key)));
+}
+
+export function isJoinKeyMac(
+  engine: CryptoEngine,
+  code: Uint8Array,
+  member: JoiningAdmin,
+  mac: Uint8Array,
+): boolean {
+  return equalSecrets(joinKeyMac(engine, code, member), mac);
+}
+
+/** Those of the members whose keys may sign the next document. */
+export function adminsIn({ admins, members }: Group): readonly GroupMember[] {
+  return members.filter(
+    ({ key }) => key !== undefined && admins.some((one) => equalBytes(one, key)),
+  );
+}
+
 /** For a line that something else than its signature vouches for. */
 function readUnsigned(engine: CryptoEngine, line: string): OpenedGroup {
   const group = parseGroup(readUnverified(GROUP_LABEL, line));
@@ -232,6 +269,7 @@ function parseGroup(payload: Uint8Array): Group {
     members: shape.objects("members").map((member) => ({
       account: member.text("account"),
       recipient: recipientOf(member),
+      ...(member.has("key") ? { key: member.bytes("key", KEY_BYTES) } : {}),
     })),
     secret: shape.bytes("secret", KEY_BYTES),
     params: {

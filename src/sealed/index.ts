@@ -37,12 +37,15 @@ export {
   signHead,
 } from "./device.ts";
 export {
+  adminsIn,
   type Group,
   type GroupMember,
   type GroupParams,
   type InviteRecord,
   inviteId,
+  isJoinKeyMac,
   isJoinMac,
+  joinKeyMac,
   joinMac,
   type KnownGroup,
   newGroupId,

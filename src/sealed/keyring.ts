@@ -29,6 +29,8 @@ export interface KeyringInvite {
   readonly expires: string;
   /** The only one who may use it. */
   readonly account?: string | undefined;
+  /** Who uses it becomes an admin. */
+  readonly admin?: boolean | undefined;
 }
 
 export interface KeyringDevice {
@@ -125,8 +127,12 @@ function readGroup(group: JsonShape): KeyringGroup {
 }
 
 function readInvite(invite: JsonShape): KeyringInvite {
-  const base = { code: invite.text("code"), expires: invite.text("expires") };
-  return invite.has("account") ? { ...base, account: invite.text("account") } : base;
+  return {
+    code: invite.text("code"),
+    expires: invite.text("expires"),
+    ...(invite.has("account") ? { account: invite.text("account") } : {}),
+    ...(invite.has("admin") ? { admin: invite.flag("admin") } : {}),
+  };
 }
 
 function readDevice(device: JsonShape): KeyringDevice {

@@ -5,6 +5,7 @@ import type { ManifestId } from "../manifest/index.ts";
 import {
   ACCOUNT_SERVICE_PATH,
   type AccountRekey,
+  type FormerGroup,
   JsonShape,
   type LoginFinish,
   type LoginStart,
@@ -147,6 +148,14 @@ export class AccountClient {
     return readGroup(await this.#call("GET", `groups/${id}`, undefined, options));
   }
 
+  /** Earlier documents that members may have to see, the oldest first. */
+  async formerGroups(id: string, options?: CallOptions): Promise<readonly FormerGroup[]> {
+    const answer = await this.#call("GET", `groups/${id}/former`, undefined, options);
+    return answer
+      .objects("documents")
+      .map((one) => ({ epoch: one.integer("epoch"), file: one.text("file") }));
+  }
+
   async putGroup(group: StoredGroup, options?: AccountCallOptions): Promise<void> {
     await this.#call("PUT", `groups/${group.id}`, group, options);
   }
@@ -182,6 +191,8 @@ export class AccountClient {
       account: join.text("account"),
       recipient: join.text("recipient"),
       mac: join.text("mac"),
+      ...(join.has("key") ? { key: join.text("key") } : {}),
+      ...(join.has("keyMac") ? { keyMac: join.text("keyMac") } : {}),
     }));
   }
 

@@ -3,20 +3,28 @@
  * never an older one. SECURITY: the server is the attacker: what it says beside the signed document (members, probe scope)
  * has to agree with it. Spec: sealed 7.
  */
-import { base64UrlToBytes, bytesToBase64Url, parseTimestamp } from "../bytes/index.ts";
+import {
+  base64UrlToBytes,
+  bytesToBase64Url,
+  equalBytes,
+  type OwnedBytes,
+  parseTimestamp,
+} from "../bytes/index.ts";
 import type { CryptoEngine } from "../crypto/index.ts";
 import { SejfError } from "../errors/index.ts";
 import {
+  adminsIn,
   type Group,
+  type GroupMember,
   type Keyring,
   type KeyringGroup,
   type KnownGroup,
   type OpenedGroup,
   openGroup,
   type StoredGroup,
-  type StoredJoin,
 } from "../sealed/index.ts";
 import type { DeviceGroup } from "./account.ts";
+import type { JoinVerdict } from "./join-requests.ts";
 
 /** What a device keeps of an opened document. */
 export function deviceGroup({ group, sha256 }: OpenedGroup): DeviceGroup {
@@ -55,19 +63,27 @@ export async function openStoredGroup(
   const since = isRollbackAccepted ? { ...known, epoch: -1 } : known;
   const opened = await openGroup(engine, identities, since, file);
   const { group } = opened;
-  const members = group.members.map(({ account }) => account).toSorted();
+  const members = group.members.map(({ account }) => account);
+  const admins = adminsIn(group).map(({ account }) => account);
+  const saysAdmins = admins.length < group.admins.length || sameNames(stored.admins, admins);
   const differs =
     stored.epoch !== group.epoch
       ? `the epoch ${stored.epoch}, and the signed document has ${group.epoch}`
-      : stored.members.toSorted().join() !== members.join()
+      : !sameNames(stored.members, members)
         ? "other members than its admin signed"
-        : stored.probe !== group.params.probe
-          ? `the probe scope "${stored.probe}", and its admin signed "${group.params.probe}"`
-          : undefined;
+        : !saysAdmins
+          ? "other admins than signed it"
+          : stored.probe !== group.params.probe
+            ? `the probe scope "${stored.probe}", and its admin signed "${group.params.probe}"`
+            : undefined;
   if (differs === undefined) return opened;
   throw new SejfError("SEJF_CORRUPT", `the server says that group ${group.id} has ${differs}`, {
     hint: "do not trust the server; tell an admin of the group",
   });
+}
+
+function sameNames(some: readonly string[], others: readonly string[]): boolean {
+  return some.toSorted().join() === others.toSorted().join();
 }
 
 /** By its name here, or the beginning of its ID. @throws SEJF_NOT_FOUND, SEJF_INVALID_ARGUMENT. */
@@ -112,13 +128,35 @@ export function isOver(expires: string, nowMs: number): boolean {
 }
 
 /** With those who join; a new key takes the place of the old one. */
-export function withMembers(
-  { members }: Group,
-  joins: ReadonlyMap<string, StoredJoin>,
-): Group["members"] {
-  const stay = members.filter(({ account }) => !joins.has(account));
-  return [
-    ...stay,
-    ...[...joins.values()].map(({ account, recipient }) => ({ account, recipient })),
-  ];
+export function withJoined(
+  { admins, members }: Group,
+  joined: readonly JoinVerdict[],
+): Pick<Group, "admins" | "members"> {
+  const came = joined.map(({ join: { account, recipient }, key }): GroupMember => {
+    const before = members.find((one) => one.account === account);
+    const kept = before?.recipient === recipient ? before.key : undefined;
+    return { account, recipient, key: key ?? kept };
+  });
+  const isIn = (list: readonly GroupMember[], account: string): boolean =>
+    list.some((one) => one.account === account);
+  const gone = members.filter((one) => isIn(came, one.account)).map(({ key }) => key);
+  const isOf = (keys: readonly (Uint8Array | undefined)[], key: Uint8Array): boolean =>
+    keys.some((one) => one !== undefined && equalBytes(one, key));
+  return {
+    admins: [
+      ...admins.filter((key) => !isOf(gone, key)),
+      ...came.flatMap(({ key }) => (key === undefined ? [] : [key])),
+    ],
+    members: [
+      ...members.map((one) => came.find(({ account }) => account === one.account) ?? one),
+      ...came.filter(({ account }) => !isIn(members, account)),
+    ],
+  };
+}
+
+/** Each admin is named by his key among the members; documents of old programs lack it. */
+export function withOwnKey(group: Group, account: string, key: OwnedBytes): Group {
+  if (!group.admins.some((one) => equalBytes(one, key))) return group;
+  const members = group.members.map((one) => (one.account === account ? { ...one, key } : one));
+  return { ...group, members };
 }

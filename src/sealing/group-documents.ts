@@ -2,16 +2,19 @@
  * Documents and invitations of groups as the server keeps them. SECURITY: what comes back is believed as far as it is signed
  * by an admin of what was known, or opens with a code. Spec: sealed 7.
  */
-import { base64UrlToBytes, bytesToBase64Url, type Random } from "../bytes/index.ts";
+import { base64UrlToBytes, bytesToBase64Url, equalBytes, type Random } from "../bytes/index.ts";
 import type { CryptoEngine } from "../crypto/index.ts";
 import { isSejfError, SejfError } from "../errors/index.ts";
 import {
   type AccountKeys,
+  adminsIn,
   type Group,
   inviteId,
+  joinKeyMac,
   joinMac,
   type KnownGroup,
   type OpenedGroup,
+  openGroup,
   openInvite,
   type StoredGroup,
   type StoredJoin,
@@ -54,28 +57,51 @@ export class GroupDocuments {
     const opened = await openStoredGroup(
       this.#engine,
       identities,
-      known,
+      stored.epoch > known.epoch + 1 ? await this.#walk(identities, known, stored.epoch) : known,
       stored,
       isRollbackAccepted,
     );
     return { opened, stored };
   }
 
+  /**
+   * From admins to admins: of the documents between the known one and the newest those that an admin of the one before
+   * signed. What does not open or is signed by nobody known leads nowhere.
+   */
+  async #walk(
+    identities: readonly string[],
+    known: KnownGroup,
+    newest: number,
+  ): Promise<KnownGroup> {
+    let since = known;
+    const former = (await absentAsUndefined(this.#client.formerGroups(known.id))) ?? [];
+    for (const { epoch, file } of former) {
+      if (epoch <= since.epoch || epoch >= newest) continue;
+      try {
+        const opened = await openGroup(this.#engine, identities, since, base64UrlToBytes(file));
+        since = { ...opened.group, sha256: opened.sha256 };
+      } catch (error) {
+        if (!isSejfError(error, "SEJF_CORRUPT")) throw error;
+      }
+    }
+    return since;
+  }
+
   /** Signed by this account, and stored. @throws SEJF_ALREADY_EXISTS when another one has this epoch. */
   async write(
     group: Group,
-    admins: readonly string[],
+    before?: Group,
     signingSeed: Uint8Array = this.#keys.signingSeed,
   ): Promise<CurrentGroup> {
     const { file, ...opened } = await writeGroup(this.#engine, signingSeed, group);
-    const members = group.members.map(({ account }) => account);
     const stored: StoredGroup = {
       id: group.id,
       epoch: group.epoch,
       file: bytesToBase64Url(file),
-      members,
-      admins: admins.filter((account) => members.includes(account)),
+      members: group.members.map(({ account }) => account),
+      admins: adminsIn(group).map(({ account }) => account),
       probe: group.params.probe,
+      keep: before !== undefined && !sameKeys(group.admins, before.admins),
     };
     await this.#client.putGroup(stored);
     return { opened, stored };
@@ -106,15 +132,17 @@ export class GroupDocuments {
     return openInvite(this.#engine, code, { ...record, ...boxed });
   }
 
-  /** Asks to become a member. */
+  /** Asks to become a member, or an admin: that the invitation says, which its maker keeps. */
   async ask(account: string, code: Uint8Array): Promise<void> {
-    const { recipient } = this.#keys;
-    const mac = joinMac(this.#engine, code, { account, recipient });
+    const { recipient, signingPublicKey: key } = this.#keys;
+    const keyMac = joinKeyMac(this.#engine, code, { account, recipient, key });
     await this.#client.join({
       inviteId: inviteId(this.#engine, code),
       account,
       recipient,
-      mac: bytesToBase64Url(mac),
+      mac: bytesToBase64Url(joinMac(this.#engine, code, { account, recipient })),
+      key: bytesToBase64Url(key),
+      keyMac: bytesToBase64Url(keyMac),
     });
   }
 
@@ -138,4 +166,11 @@ async function absentAsUndefined<T>(call: Promise<T>): Promise<T | undefined> {
     if (!isSejfError(error, "SEJF_NOT_FOUND")) throw error;
     return undefined;
   }
+}
+
+function sameKeys(some: readonly Uint8Array[], others: readonly Uint8Array[]): boolean {
+  return (
+    some.length === others.length &&
+    some.every((key) => others.some((other) => equalBytes(key, other)))
+  );
 }

@@ -41,7 +41,9 @@ export async function handOver(
         ...group,
         admins: group.admins.map((key) => (isFormer(key) ? keys.signingPublicKey : key)),
         members: group.members.map((member) =>
-          member.account === account ? { account, recipient: keys.recipient } : member,
+          member.account === account
+            ? { account, recipient: keys.recipient, key: keys.signingPublicKey }
+            : member,
         ),
       },
     };

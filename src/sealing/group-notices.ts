@@ -1,5 +1,5 @@
 /** What people are told about groups. */
-import type { GroupParams, KeyringGroup } from "../sealed/index.ts";
+import type { GroupParams, KeyringGroup, OpenedGroup } from "../sealed/index.ts";
 import { nameOf } from "./group-book.ts";
 import { compressionVersion } from "./group-params.ts";
 import type { JoinVerdict } from "./join-requests.ts";
@@ -17,6 +17,21 @@ export function tellFormerKey(tell: TellGroups, pin: KeyringGroup): void {
   tell(
     "warn",
     `The group ${nameOf(pin)} knows a former key of this account: ask an admin for an invitation.`,
+  );
+}
+
+/** What is left to others. */
+export function tellLeft(
+  tell: TellGroups,
+  pin: KeyringGroup,
+  { isAdmin, opened }: { readonly isAdmin: boolean; readonly opened: OpenedGroup | undefined },
+): void {
+  if (opened === undefined || opened.group.members.length === 1) return;
+  tell(
+    "info",
+    isAdmin
+      ? `The group ${nameOf(pin)} goes on without this account, with a new secret.`
+      : `An admin of the group ${nameOf(pin)} has to remove this account from its members: tell one.`,
   );
 }
 

@@ -5,12 +5,7 @@ export {
   type DeviceSecrets,
   splitAccount,
 } from "./account.ts";
-export {
-  AccountGroups,
-  type AccountGroupsOptions,
-  type GroupState,
-  type NewInvite,
-} from "./account-groups.ts";
+export { AccountGroups, type InviteWishes, type NewInvite } from "./account-groups.ts";
 export { AccountClient, documentsOfServer, needsSejfServer } from "./account-client.ts";
 export { nodeArgon2id } from "./argon2.ts";
 export {
@@ -35,6 +30,7 @@ export {
   type NewDeviceOptions,
 } from "./enroll.ts";
 export { nameOf as groupNameOf } from "./group-book.ts";
+export type { AccountGroupsOptions, GroupState } from "./group-ledger.ts";
 export {
   assertMinSize,
   DEFAULT_GROUP_COMPRESSION,

@@ -193,7 +193,7 @@ async function pair(server: SealedServer): Promise<readonly [Person, Person]> {
   const bob = await Person.of(server, BOB);
   const { code } = await alice.inGroups(async (groups) => {
     await groups.create("family", {});
-    return await groups.invite("family", INVITE_MS);
+    return await groups.invite("family", { lifeMs: INVITE_MS });
   });
   await bob.inGroups(async (groups) => await groups.join(code));
   await alice.groups();

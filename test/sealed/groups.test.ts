@@ -104,7 +104,7 @@ async function pair(
   const bob = await Person.of(server, BOB);
   const { code } = await alice.inGroups(async (groups) => {
     await groups.create("family", { probe });
-    return await groups.invite("family", HOUR_MS);
+    return await groups.invite("family", { lifeMs: HOUR_MS });
   });
   await bob.inGroups(async (groups) => await groups.join(code, "us"));
   await alice.groups();
@@ -114,7 +114,9 @@ async function pair(
 
 async function addCarol(server: SealedServer, alice: Person): Promise<Person> {
   const carol = await Person.of(server, CAROL);
-  const { code } = await alice.inGroups(async (groups) => await groups.invite("family", HOUR_MS));
+  const { code } = await alice.inGroups(
+    async (groups) => await groups.invite("family", { lifeMs: HOUR_MS }),
+  );
   await carol.inGroups(async (groups) => await groups.join(code));
   await alice.groups();
   await carol.groups();
@@ -214,7 +216,9 @@ test("a rotation gives a new secret to all, and open invitations count no more",
   await using server = await SealedServer.start();
   const [alice, bob] = await pair(server);
   const before = alice.enrolled.device.secrets.group;
-  const { code } = await alice.inGroups(async (groups) => await groups.invite("family", HOUR_MS));
+  const { code } = await alice.inGroups(
+    async (groups) => await groups.invite("family", { lifeMs: HOUR_MS }),
+  );
   await alice.inGroups(async (groups) => await groups.rotate("family"));
   await bob.groups();
   const after = bob.enrolled.device.secrets.group;
@@ -243,7 +247,9 @@ test("codes: wrong, of another kind, expired, used, repeated by the server", asy
   const alice = await Person.of(server, ALICE);
   const bob = await Person.of(server, BOB);
   const invite = async (): Promise<string> =>
-    await alice.inGroups(async (groups) => (await groups.invite("family", HOUR_MS)).code);
+    await alice.inGroups(
+      async (groups) => (await groups.invite("family", { lifeMs: HOUR_MS })).code,
+    );
   await alice.inGroups(async (groups) => await groups.create("family", {}));
   const join = async (code: string): Promise<string> =>
     await refusal(bob.inGroups(async (groups) => await groups.join(code)));
@@ -293,8 +299,8 @@ test("an admin lets in nobody of whom there is doubt, and this one on demand", a
   const [open, bound] = await alice.inGroups(async (groups) => {
     await groups.create("family", {});
     return [
-      (await groups.invite("family", HOUR_MS)).code,
-      (await groups.invite("family", HOUR_MS, BOB)).code,
+      (await groups.invite("family", { lifeMs: HOUR_MS })).code,
+      (await groups.invite("family", { lifeMs: HOUR_MS, account: BOB })).code,
     ];
   });
   assert.ok(open !== undefined && bound !== undefined);
@@ -320,7 +326,7 @@ test("a member invites, and an admin who is given the code lets in", async () =>
   await using server = await SealedServer.start();
   const [alice, bob] = await pair(server);
   const { code, isForAdmin } = await bob.inGroups(
-    async (groups) => await groups.invite("us", HOUR_MS),
+    async (groups) => await groups.invite("us", { lifeMs: HOUR_MS }),
   );
   assert.equal(isForAdmin, true);
   const carol = await Person.of(server, CAROL);
@@ -432,7 +438,10 @@ test("a lying server: invitations that it made up or exchanged are refused", asy
   const [one, two] = await alice.inGroups(async (groups) => {
     await groups.create("family", {});
     await groups.create("work", {});
-    const codes = [await groups.invite("family", HOUR_MS), await groups.invite("work", HOUR_MS)];
+    const codes = [
+      await groups.invite("family", { lifeMs: HOUR_MS }),
+      await groups.invite("work", { lifeMs: HOUR_MS }),
+    ];
     return codes.map(({ code }) => code);
   });
   assert.ok(one !== undefined && two !== undefined);

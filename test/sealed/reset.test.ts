@@ -42,7 +42,7 @@ async function pair(server: SealedServer): Promise<readonly [Person, Person]> {
   const bob = await Person.of(server, BOB);
   const { code } = await alice.inGroups(async (groups) => {
     await groups.create("family", {});
-    return await groups.invite("family", HOUR_MS);
+    return await groups.invite("family", { lifeMs: HOUR_MS });
   });
   await bob.inGroups(async (groups) => await groups.join(code, "us"));
   await alice.groups();

@@ -18,7 +18,8 @@ export const command: Command = defineCommand({
       list.end();
       return 0;
     }
-    for (const { account, fingerprint } of members) context.out.line(`${fingerprint}  ${account}`);
+    for (const { account, fingerprint, role } of members)
+      context.out.line(`${fingerprint}  ${role.padEnd(6)}  ${account}`);
     return 0;
   },
 });

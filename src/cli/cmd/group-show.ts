@@ -30,9 +30,10 @@ function json({ state, requests }: Shown): Record<string, unknown> {
   return {
     ...groupJson(state),
     params: opened?.group.params ?? null,
-    invites: (pin.invites ?? []).map(({ expires, account }) => ({
+    invites: (pin.invites ?? []).map(({ expires, account, admin = false }) => ({
       expires,
       account: account ?? null,
+      admin,
     })),
     requests: requests.map(({ join, doubt }) => ({ account: join.account, doubt: doubt ?? null })),
   };
@@ -56,11 +57,11 @@ function lines({ state, requests }: Shown): readonly string[] {
     `Minimum size: ${minSize} bytes`,
     `Probe:        ${probe}`,
     `Members:      ${membersIn(state)
-      .map(({ account }) => account)
+      .map(({ account, role }) => (role === "admin" ? `${account} (admin)` : account))
       .join(" ")}`,
     ...(pin.invites ?? []).map(
-      ({ expires, account }) =>
-        `Invitation:   until ${expires}${account === undefined ? "" : ` for ${account}`}`,
+      ({ expires, account, admin }) =>
+        `Invitation:   until ${expires}${account === undefined ? "" : ` for ${account}`}${admin === true ? ", as an admin" : ""}`,
     ),
     ...requests.map(({ join, doubt }) => `Request:      ${join.account}: ${doubt ?? "proved"}`),
   ];

@@ -13,6 +13,11 @@ export const GROUP_COMMANDS: readonly RegisteredCommand[] = [
     load: () => import("../cmd/group-create.ts"),
   },
   {
+    path: "group demote",
+    summary: "Make an admin of a group a member like others",
+    load: () => import("../cmd/group-demote.ts"),
+  },
+  {
     path: "group invite",
     summary: "Make a code with which one more account joins a group",
     load: () => import("../cmd/group-invite.ts"),
@@ -21,6 +26,11 @@ export const GROUP_COMMANDS: readonly RegisteredCommand[] = [
     path: "group join",
     summary: "Join a group with a code from one of its members",
     load: () => import("../cmd/group-join.ts"),
+  },
+  {
+    path: "group leave",
+    summary: "Leave a group",
+    load: () => import("../cmd/group-leave.ts"),
   },
   {
     path: "group list",

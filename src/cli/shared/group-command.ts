@@ -1,6 +1,6 @@
 /** What the commands of groups share: the account's groups, opened with its password and followed. */
 import { SejfError } from "../../errors/index.ts";
-import { recipientFingerprint } from "../../sealed/index.ts";
+import { adminsIn, recipientFingerprint } from "../../sealed/index.ts";
 import {
   type AccountGroups,
   groupNameOf,
@@ -14,6 +14,7 @@ import { accountServer, ENROLL_TOOLS, telling } from "./sealed-open.ts";
 
 export interface ShownMember {
   readonly account: string;
+  readonly role: "admin" | "member";
   /** Of the member's recipient. */
   readonly fingerprint: string;
 }
@@ -63,14 +64,17 @@ export function groupJson(state: GroupState): Record<string, unknown> {
     role: roleIn(state),
     used: pin.used === true,
     members: opened?.group.members.map(({ account }) => account) ?? null,
+    admins: opened === undefined ? null : adminsIn(opened.group).map(({ account }) => account),
   };
 }
 
 /** As the admin signed them. @throws SEJF_NOT_FOUND while the account is no member. */
 export function membersIn({ opened, pin }: GroupState): readonly ShownMember[] {
+  const admins = opened === undefined ? [] : adminsIn(opened.group).map(({ account }) => account);
   if (opened !== undefined)
     return opened.group.members.map(({ account, recipient }) => ({
       account,
+      role: admins.includes(account) ? "admin" : "member",
       fingerprint: recipientFingerprint(ENROLL_TOOLS.engine, recipient),
     }));
   throw new SejfError("SEJF_NOT_FOUND", `this account is no member of ${groupNameOf(pin)} (yet)`, {

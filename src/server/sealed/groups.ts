@@ -7,7 +7,7 @@
 import { base64UrlToBytes, utf8ToBytes, bytesToUtf8 } from "../../bytes/index.ts";
 import { SejfError } from "../../errors/index.ts";
 import type { ManifestChange } from "../../manifest/index.ts";
-import type { StoredGroup, StoredInvite, StoredJoin } from "../../sealed/index.ts";
+import type { FormerGroup, StoredGroup, StoredInvite, StoredJoin } from "../../sealed/index.ts";
 import { isAccountName } from "../accounts/index.ts";
 import type { AccountName } from "../types.ts";
 import { encode, labelsOf, msOf } from "./record-codec.ts";
@@ -17,6 +17,8 @@ import { assertSession, type ServiceParts, type TokenCaller } from "./service-pa
 const MAX_FILE_CHARACTERS = 4 << 20;
 const MAX_MEMBERS = 2000;
 const MAX_GROUPS_FOUNDED = 100;
+/** Members who have not looked for more changes of admins than this have to be invited again. */
+const MAX_KEPT = 100;
 const MAX_INVITES = 200;
 const MAX_INVITE_MS: number = 31 * 24 * 3_600_000;
 const MAX_TEXT = 1 << 20;
@@ -40,6 +42,14 @@ export class Groups {
     return stored(memberGroup(await this.#fresh(), id, account));
   }
 
+  /** Earlier documents that show who became an admin when, the oldest first. @throws SEJF_NOT_FOUND. */
+  async former({ account }: TokenCaller, id: string): Promise<readonly FormerGroup[]> {
+    const view = await this.#fresh();
+    memberGroup(view, id, account);
+    const kept = view.formerGroups.get(id) ?? [];
+    return kept.map(({ epoch, file }) => ({ epoch, file }));
+  }
+
   /** The first document, by whoever founds the group; the next one, by an admin. @throws SEJF_ALREADY_EXISTS. */
   async put(caller: TokenCaller, group: StoredGroup): Promise<void> {
     assertSession(caller);
@@ -60,9 +70,18 @@ export class Groups {
           { hint: "another admin changed it meanwhile: read it again" },
         );
       const { records } = this.#parts.options;
-      const members = new Set(group.members);
-      const joined = view.joins.filter((one) => one.group === group.id && members.has(one.account));
-      const gone = [...(old === undefined ? [] : [old]), ...joined].map((one) => one.manifestId);
+      const came = group.members.filter(
+        (one) => old?.members.includes(one as AccountName) !== true,
+      );
+      const joined = view.joins.filter(
+        (one) => one.group === group.id && came.includes(one.account),
+      );
+      const kept = view.formerGroups.get(group.id) ?? [];
+      const gone = [
+        ...(old === undefined || old.keep ? [] : [old]),
+        ...kept.slice(0, Math.max(0, kept.length - MAX_KEPT)),
+        ...joined,
+      ].map((one) => one.manifestId);
       await records.write([
         {
           kind: "put",
@@ -73,6 +92,7 @@ export class Groups {
             probe: group.probe,
             members: group.members as AccountName[],
             admins: group.admins as AccountName[],
+            keep: group.keep === true,
           }),
         },
         ...gone.map((id): ManifestChange => ({ kind: "delete", id })),
@@ -153,8 +173,11 @@ export class Groups {
         "SEJF_INVALID_ARGUMENT",
         "an account joins for itself, with its own recipient",
       );
-    if (!/^[A-Za-z0-9_-]{43}$/.test(join.mac))
-      throw new SejfError("SEJF_INVALID_ARGUMENT", "the request to join is malformed");
+    const { mac, key, keyMac } = join;
+    const isFine =
+      [mac, key ?? mac, keyMac ?? mac].every((one) => /^[A-Za-z0-9_-]{43}$/.test(one)) &&
+      (key === undefined) === (keyMac === undefined);
+    if (!isFine) throw new SejfError("SEJF_INVALID_ARGUMENT", "the request to join is malformed");
     await this.#parts.turns.run(async () => {
       const view = await this.#fresh();
       const { group } = this.#open(view, join.inviteId);
@@ -167,7 +190,7 @@ export class Groups {
           kind: "put",
           id: records.newId(),
           labels: labelsOf.join(join.inviteId, account),
-          data: encode.join({ ...join, group, account }),
+          data: encode.join({ ...join, group, account, key, keyMac }),
         },
         ...again.map(({ manifestId: id }): ManifestChange => ({ kind: "delete", id })),
       ]);
@@ -182,11 +205,13 @@ export class Groups {
     memberGroup(view, groupId, account);
     return view.joins
       .filter(({ group }) => group === groupId)
-      .map(({ inviteId, account: who, recipient, mac }) => ({
+      .map(({ inviteId, account: who, recipient, mac, key, keyMac }) => ({
         inviteId,
         account: who,
         recipient,
         mac,
+        key,
+        keyMac,
       }));
   }
 

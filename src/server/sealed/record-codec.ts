@@ -74,6 +74,7 @@ const GROUP = z.object({
   members: z.array(accountName),
   admins: z.array(accountName),
   probe: z.enum(["group", "own"]),
+  keep: z.boolean().default(false),
 });
 const INVITE = z.object({
   v: version,
@@ -83,7 +84,14 @@ const INVITE = z.object({
   nonce: z.string(),
   ct: z.string(),
 });
-const JOIN = z.object({ v: version, group: hex(16), recipient: z.string(), mac: z.string() });
+const JOIN = z.object({
+  v: version,
+  group: hex(16),
+  recipient: z.string(),
+  mac: z.string(),
+  key: z.string().optional(),
+  keyMac: z.string().optional(),
+});
 
 /** RFC 3339 in whole seconds. */
 export function timeText(ms: number): string {
@@ -167,12 +175,14 @@ export const encode = {
     members,
     admins,
     probe,
-  }: Pick<GroupRecord, "file" | "members" | "admins" | "probe">): object => ({
+    keep,
+  }: Pick<GroupRecord, "file" | "members" | "admins" | "probe" | "keep">): object => ({
     v: 1,
     file,
     members,
     admins,
     probe,
+    ...(keep ? { keep } : {}),
   }),
   invite: ({ group, by, expires, nonce, ct }: Omit<InviteRecord, "manifestId">): object => ({
     v: 1,
@@ -182,11 +192,12 @@ export const encode = {
     nonce,
     ct,
   }),
-  join: ({ group, recipient, mac }: Omit<JoinRecord, "manifestId">): object => ({
+  join: ({ group, recipient, mac, key, keyMac }: Omit<JoinRecord, "manifestId">): object => ({
     v: 1,
     group,
     recipient,
     mac,
+    ...(key === undefined ? {} : { key, keyMac }),
   }),
 };
 
@@ -248,9 +259,10 @@ export const decode = {
     const { group: id = "" } = labels;
     const epoch = numberOf(labels["epoch"]);
     if (read === undefined || epoch === undefined) return undefined;
-    const { file, probe } = read;
+    const { file, probe, keep } = read;
     const members = read.members as AccountName[];
-    return { manifestId, id, epoch, file, members, admins: read.admins as AccountName[], probe };
+    const admins = read.admins as AccountName[];
+    return { manifestId, id, epoch, file, members, admins, probe, keep };
   },
   invite: ({ id: manifestId, labels, data }: Manifest): InviteRecord | undefined => {
     const { data: read } = INVITE.safeParse(data);
@@ -263,8 +275,9 @@ export const decode = {
     const { data: read } = JOIN.safeParse(data);
     const account = accountOf(labels);
     if (read === undefined || account === undefined) return undefined;
-    const { group, recipient, mac } = read;
-    return { manifestId, inviteId: labels["invite"] ?? "", group, account, recipient, mac };
+    const { group, recipient, mac, key, keyMac } = read;
+    const inviteId = labels["invite"] ?? "";
+    return { manifestId, inviteId, group, account, recipient, mac, key, keyMac };
   },
 };
 

@@ -97,6 +97,8 @@ export interface GroupRecord {
   /** Who may write the next epoch. */
   readonly admins: readonly AccountName[];
   readonly probe: ProbeScope;
+  /** It is kept when there is a later one. */
+  readonly keep: boolean;
 }
 
 export interface InviteRecord {
@@ -116,6 +118,8 @@ export interface JoinRecord {
   readonly account: AccountName;
   readonly recipient: string;
   readonly mac: string;
+  readonly key: string | undefined;
+  readonly keyMac: string | undefined;
 }
 
 /** Everything at one moment. */
@@ -126,6 +130,8 @@ export interface SealedView {
   readonly accounts: ReadonlyMap<AccountName, SealedAccountRecords>;
   readonly tokens: ReadonlyMap<string, TokenRecord>;
   readonly groups: ReadonlyMap<string, GroupRecord>;
+  /** Earlier documents of them that are kept, by group, the oldest first. */
+  readonly formerGroups: ReadonlyMap<string, readonly GroupRecord[]>;
   readonly invites: ReadonlyMap<string, InviteRecord>;
   readonly joins: readonly JoinRecord[];
 }

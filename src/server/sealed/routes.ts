@@ -203,10 +203,14 @@ function groupRoutes(app: Hono<HttpEnv>, options: AccountServiceOptions): void {
       members: given.texts("members"),
       admins: given.texts("admins"),
       probe: probeOf(given),
+      keep: given.has("keep") && given.flag("keep"),
     };
     await room.groups.put(caller, group);
     return undefined;
   });
+  call("get", "/groups/:id/former", async ({ room, caller, context }) => ({
+    documents: await room.groups.former(caller, context.req.param("id") ?? ""),
+  }));
   call("get", "/groups/:id/joins", async ({ room, caller, context }) => ({
     joins: await room.groups.joins(caller, context.req.param("id") ?? ""),
   }));
@@ -235,6 +239,7 @@ function groupRoutes(app: Hono<HttpEnv>, options: AccountServiceOptions): void {
       account: given.text("account"),
       recipient: given.text("recipient"),
       mac: given.text("mac"),
+      ...(given.has("key") ? { key: given.text("key"), keyMac: given.text("keyMac") } : {}),
     });
     return undefined;
   });

@@ -131,17 +131,15 @@ export class SealedRecords {
     };
     const accounts = await this.#loadAccounts(read);
     const setups = (await read<SetupRecord>(TYPES.setup, decode.setup)).map(({ record }) => record);
-    const groups = new Map<string, GroupRecord>();
-    for (const { record } of await read<GroupRecord>(TYPES.group, decode.group)) {
-      const other = groups.get(record.id);
-      if (other === undefined || record.epoch > other.epoch) groups.set(record.id, record);
-    }
+    const found = (await read<GroupRecord>(TYPES.group, decode.group)).map(({ record }) => record);
+    const { groups, formerGroups } = groupsOf(found);
     const invites = new Map<string, InviteRecord>();
     for (const { record } of await read<InviteRecord>(TYPES.invite, decode.invite))
       if (!invites.has(record.id)) invites.set(record.id, record);
     const joins = (await read<JoinRecord>(TYPES.join, decode.join)).map(({ record }) => record);
     this.#decoded = decoded;
-    return { readMs, setups, accounts, tokens: tokensOf(accounts), groups, invites, joins };
+    const tokens = tokensOf(accounts);
+    return { readMs, setups, accounts, tokens, groups, formerGroups, invites, joins };
   }
 
   async #loadAccounts(
@@ -208,6 +206,21 @@ export class SealedRecords {
 interface Read<T> {
   readonly item: ManifestMetadata;
   readonly record: T;
+}
+
+/** The newest of each, and what is kept of the earlier ones. */
+function groupsOf(records: readonly GroupRecord[]): Pick<SealedView, "groups" | "formerGroups"> {
+  const groups = new Map<string, GroupRecord>();
+  const formerGroups = new Map<string, GroupRecord[]>();
+  for (const record of records.toSorted((a, b) => a.epoch - b.epoch)) {
+    const before = groups.get(record.id);
+    // Of two with one epoch the first counts.
+    if (before?.epoch === record.epoch) continue;
+    groups.set(record.id, record);
+    if (before?.keep === true)
+      formerGroups.set(record.id, [...(formerGroups.get(record.id) ?? []), before]);
+  }
+  return { groups, formerGroups };
 }
 
 function accountIn(accounts: Map<AccountName, MutableAccount>, name: AccountName): MutableAccount {
