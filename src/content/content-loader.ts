@@ -5,12 +5,19 @@
 import type { ByteRange, BlobId } from "../blob/index.ts";
 import type { CallOptions, OwnedBytes } from "../bytes/index.ts";
 import { isSejfError, SejfError } from "../errors/index.ts";
-import { type ContentId, contentIdToKey, contentPrefix, type IndexEntry } from "../format/index.ts";
+import {
+  type BlobCodec,
+  type ContentId,
+  contentIdToKey,
+  contentPrefix,
+  type IndexEntry,
+} from "../format/index.ts";
 import type { CommittedIndex } from "./committed-index.ts";
 import type { Context } from "./context.ts";
 import { contentCacheName, type DiskCache } from "./disk-cache.ts";
 import { OpenPacks } from "./open-packs.ts";
 import { type Pending, winner } from "./pending.ts";
+import type { ReadIntoOptions } from "./types.ts";
 
 const DAMAGE_HINT =
   "restore the pack from another copy of the storage; `content verify --full` shows what else is damaged";
@@ -76,6 +83,21 @@ export class ContentLoader {
     return await this.#decodeOrRefetch(entry, stored, options);
   }
 
+  /** Where the store is a local disk, in memory that is used again; as `read` elsewhere. */
+  async readInto(id: ContentId, options: ReadIntoOptions): Promise<OwnedBytes> {
+    const { storage } = this.#context;
+    const entry = await this.mustFind(id, options);
+    const { packId, packOffset: offset, packedLength: length } = entry;
+    if (storage.localPath === undefined || this.inMemory(entry) !== undefined)
+      return await this.read(id, options);
+    const path = storage.localPath(packId);
+    const stored = await this.#openPacks.read(packId, path, { offset, length }, options.take);
+    if (stored === undefined) return await this.read(id, options);
+    return this.#counted(entry, (codec, { compressionId, originalLength }) =>
+      codec.decodeContentInPlace(stored, id, compressionId, originalLength, options.isHashedLater),
+    );
+  }
+
   /** The bytes as they lie in the pack, which were decoded and found good, and their entry. */
   async readVerified(
     id: ContentId,
@@ -91,13 +113,17 @@ export class ContentLoader {
 
   /** Decodes and counts. @throws SEJF_CORRUPT naming content and pack. */
   decode(entry: IndexEntry, stored: Uint8Array): OwnedBytes {
+    return this.#counted(entry, (codec, { contentId, compressionId, originalLength }) =>
+      codec.decodeContent(stored, contentId, compressionId, originalLength),
+    );
+  }
+
+  #counted(
+    entry: IndexEntry,
+    decode: (codec: BlobCodec, entry: IndexEntry) => OwnedBytes,
+  ): OwnedBytes {
     try {
-      const plain = this.#context.codec.decodeContent(
-        stored,
-        entry.contentId,
-        entry.compressionId,
-        entry.originalLength,
-      );
+      const plain = decode(this.#context.codec, entry);
       this.#context.statistics.readContents++;
       this.#context.statistics.readBytes += plain.byteLength;
       return plain;

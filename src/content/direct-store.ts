@@ -55,6 +55,7 @@ import type {
   IndexMaintenanceOptions,
   IndexMaintenanceResult,
   ListContentsOptions,
+  ReadIntoOptions,
   RecoverIndexesOptions,
   RecoverIndexesResult,
   RewriteOptions,
@@ -176,6 +177,10 @@ export class DirectStore implements DirectContents {
 
   async read(ref: ContentRef, options: CallOptions = {}): Promise<OwnedBytes> {
     return await this.#loader.read(parseContentId(ref), options);
+  }
+
+  async readInto(ref: ContentRef, options: ReadIntoOptions): Promise<OwnedBytes> {
+    return await this.#loader.readInto(parseContentId(ref), options);
   }
 
   readMany(

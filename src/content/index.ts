@@ -45,6 +45,7 @@ export type {
   IndexMaintenanceResult,
   ListContentsOptions,
   PlanLimits,
+  ReadIntoOptions,
   RecoverIndexesOptions,
   RecoverIndexesResult,
   RewriteOptions,

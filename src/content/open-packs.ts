@@ -39,8 +39,13 @@ export class OpenPacks {
     this.#clock = clock;
   }
 
-  /** `undefined` when it cannot be read here, whatever the reason: the storage says why. */
-  async read(id: BlobId, path: string, range: ByteRange): Promise<OwnedBytes | undefined> {
+  /** `undefined` when it cannot be read here, whatever the reason: the storage says why. `take` gives the memory. */
+  async read(
+    id: BlobId,
+    path: string,
+    range: ByteRange,
+    take: (lengthBytes: number) => OwnedBytes = zeroed,
+  ): Promise<OwnedBytes | undefined> {
     this.#closeOld();
     const pack = this.#used(id) ?? this.#open(id, path);
     if (pack === undefined) return undefined;
@@ -48,7 +53,7 @@ export class OpenPacks {
     try {
       const file = await pack.file;
       if (file === undefined || range.offset + range.length > file.sizeBytes) return undefined;
-      const data = new Uint8Array(range.length);
+      const data = take(range.length);
       return (await readAt(file.handle, data, range.offset)) === data.length ? data : undefined;
     } catch {
       return undefined;
@@ -108,6 +113,10 @@ export class OpenPacks {
       void closePack(pack);
     }
   }
+}
+
+function zeroed(lengthBytes: number): OwnedBytes {
+  return new Uint8Array(lengthBytes);
 }
 
 async function readAt(handle: FileHandle, into: Uint8Array, offset: number): Promise<number> {

@@ -3,7 +3,7 @@
  * administrative half of its interface (everything that `ContentStore` does not have).
  */
 import type { BlobId, BlobMetadata, BlobStorage, RetentionOptions } from "../blob/index.ts";
-import type { CallOptions, Clock, Random, TimestampNs } from "../bytes/index.ts";
+import type { CallOptions, Clock, OwnedBytes, Random, TimestampNs } from "../bytes/index.ts";
 import type { CompressionEngine, CompressorId } from "../compress/index.ts";
 import type { CryptoEngine } from "../crypto/index.ts";
 import type {
@@ -116,6 +116,16 @@ export interface DirectWriteOptions extends WriteContentOptions {
    * whether somebody else did before. Default false.
    */
   readonly evenly?: boolean | undefined;
+}
+
+export interface ReadIntoOptions extends CallOptions {
+  /** Memory of that length, with any bytes in it: what is read may lie there. */
+  readonly take: (lengthBytes: number) => OwnedBytes;
+  /**
+   * Whoever gets the bytes hashes them himself and compares: here it is enough that they decrypt under the content's
+   * ID, so the same work is not done twice.
+   */
+  readonly isHashedLater: boolean;
 }
 
 export interface RewriteOptions extends CallOptions {
@@ -273,6 +283,8 @@ export interface DirectContents extends ContentStore, AsyncDisposable {
     ids: AsyncIterable<readonly ContentId[]> | Iterable<readonly ContentId[]>,
     options?: RewriteOptions,
   ): Promise<{ readonly contents: number; readonly bytes: number }>;
+  /** As `read`, into memory that the caller uses again. */
+  readInto(ref: ContentRef, options: ReadIntoOptions): Promise<OwnedBytes>;
   /** The name that `write` would give. */
   contentId(data: Uint8Array, prefix: ContentPrefix): ContentId;
   verify(options?: VerifyContentsOptions): Promise<VerifyContentsResult>;

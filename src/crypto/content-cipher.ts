@@ -95,17 +95,29 @@ class DerivedKeyCipher implements ContentCipher {
   }
 
   decrypt(encrypted: Uint8Array, iv: Uint8Array): OwnedBytes {
-    if (encrypted.byteLength < AEAD_OVERHEAD_BYTES) {
-      throw new SejfError(
-        "SEJF_CORRUPT",
-        `encrypted data has ${encrypted.byteLength} bytes, expected ${AEAD_OVERHEAD_BYTES} or more`,
-      );
-    }
+    assertLength(encrypted);
     const nonce = encrypted.subarray(0, NONCE_BYTES);
     return this.#engine.open(this.#aead, this.#key(iv), nonce, encrypted.subarray(NONCE_BYTES), iv);
+  }
+
+  decryptInPlace(encrypted: OwnedBytes, iv: Uint8Array): OwnedBytes {
+    if (this.#engine.openInto === undefined) return this.decrypt(encrypted, iv);
+    assertLength(encrypted);
+    const nonce = encrypted.subarray(0, NONCE_BYTES);
+    const sealed = encrypted.subarray(NONCE_BYTES);
+    const length = this.#engine.openInto(this.#aead, this.#key(iv), nonce, sealed, iv, sealed);
+    return sealed.subarray(0, length);
   }
 
   #key(iv: Uint8Array): OwnedBytes {
     return this.#engine.hmacSha256(this.#keyBase, iv);
   }
+}
+
+function assertLength(encrypted: Uint8Array): void {
+  if (encrypted.byteLength >= AEAD_OVERHEAD_BYTES) return;
+  throw new SejfError(
+    "SEJF_CORRUPT",
+    `encrypted data has ${encrypted.byteLength} bytes, expected ${AEAD_OVERHEAD_BYTES} or more`,
+  );
 }

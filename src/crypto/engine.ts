@@ -50,6 +50,18 @@ export interface CryptoEngine {
     aad: Uint8Array,
   ): OwnedBytes;
   /**
+   * As `open`, into the beginning of `target`, which may begin where `sealed` does; gives the length. Nothing of the
+   * plaintext is left when it fails. Absent where an engine cannot save memory by it.
+   */
+  openInto?(
+    cipher: AeadName,
+    key: Uint8Array,
+    nonce: Uint8Array,
+    sealed: Uint8Array,
+    aad: Uint8Array,
+    target: Uint8Array,
+  ): number;
+  /**
    * A keyed hash by Kopia's name (`kopia-format.md` 3.1), bound to the repository's secret.
    * @throws SEJF_UNSUPPORTED for an unknown name or a secret the algorithm cannot use.
    */
@@ -84,4 +96,6 @@ export interface ContentCipher {
   encryptInto(plaintext: Uint8Array, iv: Uint8Array, target: Uint8Array): number;
   /** @throws SEJF_CORRUPT when the bytes do not authenticate under `iv`. */
   decrypt(encrypted: Uint8Array, iv: Uint8Array): OwnedBytes;
+  /** The same in the memory of `encrypted`, where that can be: it is not used any more. @throws SEJF_CORRUPT. */
+  decryptInPlace(encrypted: OwnedBytes, iv: Uint8Array): OwnedBytes;
 }

@@ -150,6 +150,42 @@ test("decodeContent reads every compression of kopia, and checks length, header 
   );
 });
 
+test("decodeContentInPlace: the same bytes as decodeContent in the memory of what was stored; the hash only when asked", () => {
+  const gzip = COMPRESSORS.find(({ name }) => name === "gzip")!.id;
+  const wordy = utf8ToBytes("again and ".repeat(20_000));
+  const ecc = { ecc: "REED-SOLOMON-CRC32", eccOverheadPercent: 2 };
+  const portable = createBlobCodec(
+    portableCryptoEngine,
+    portableCompressionEngine,
+    PARAMETERS,
+    new SeededRandom(2),
+  );
+  for (const codec of [codecOf(), codecOf(ecc), portable]) {
+    const id = contentIdOf("", codec.hash.hash(wordy));
+    for (const compressor of [undefined, gzip]) {
+      const { stored, compressionId } = codec.encodeContent(wordy, id, compressor);
+      const inPlace = (bytes: OwnedBytes, isHashedLater: boolean): OwnedBytes =>
+        codec.decodeContentInPlace(bytes, id, compressionId, wordy.byteLength, isHashedLater);
+      for (const isHashedLater of [true, false]) {
+        const bytes = stored.slice();
+        assert.deepEqual(inPlace(bytes, isHashedLater), wordy);
+        const damaged = stored.slice();
+        damaged.fill(0, damaged.length / 2);
+        assert.throws(() => inPlace(damaged, isHashedLater), { code: "SEJF_CORRUPT" });
+        assert.throws(() => inPlace(new Uint8Array(5), isHashedLater), { code: "SEJF_CORRUPT" });
+      }
+    }
+  }
+  const codec = codecOf();
+  const otherId = contentIdOf("", codec.hash.hash(utf8ToBytes("other")));
+  const filed = codec.sealContent(wordy, ivOfHash(contentHashBytes(otherId)));
+  const open = (bytes: OwnedBytes, isHashedLater: boolean): OwnedBytes =>
+    codec.decodeContentInPlace(bytes, otherId, 0, wordy.byteLength, isHashedLater);
+  const bytes = filed.slice();
+  assert.equal(open(bytes, true).buffer, bytes.buffer);
+  assert.throws(() => open(filed, false), { code: "SEJF_CORRUPT" });
+});
+
 test("encodeContent: compression is kept where it saves a byte, header included, and index version 2 can tell", () => {
   const gzip = COMPRESSORS.find(({ name }) => name === "gzip")!.id;
   const wordy = utf8ToBytes("again and ".repeat(100));

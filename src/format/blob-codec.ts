@@ -82,6 +82,17 @@ export interface BlobCodec {
     compressionId: CompressorId,
     originalLength: number,
   ): OwnedBytes;
+  /**
+   * As `decodeContent`, in the memory of `stored` where that can be: it is not used any more. `isHashedLater`: whoever
+   * gets the bytes hashes them himself; here encryption alone says that they were written under this ID.
+   */
+  decodeContentInPlace(
+    stored: OwnedBytes,
+    contentId: ContentId,
+    compressionId: CompressorId,
+    originalLength: number,
+    isHashedLater: boolean,
+  ): OwnedBytes;
 }
 
 /** @throws SEJF_UNSUPPORTED for algorithms that are not known. */
@@ -156,6 +167,11 @@ class DirectCodec implements BlobCodec {
     return this.#cipher.decrypt(this.#ecc === undefined ? stored : this.#ecc.decode(stored), iv);
   }
 
+  #openInPlace(stored: OwnedBytes, iv: Uint8Array): OwnedBytes {
+    const encrypted = this.#ecc === undefined ? stored : this.#ecc.decode(stored);
+    return this.#cipher.decryptInPlace(encrypted, iv);
+  }
+
   sealedLength(payloadLength: number): number {
     const encrypted = payloadLength + this.#cipher.overheadBytes;
     return this.#ecc === undefined ? encrypted : this.#ecc.encodedLength(encrypted);
@@ -199,20 +215,47 @@ class DirectCodec implements BlobCodec {
     originalLength: number,
   ): OwnedBytes {
     const hash = contentHashBytes(contentId);
+    const open = (): OwnedBytes => this.openContent(stored, ivOfHash(hash));
+    const data = this.#decoded(open, contentId, compressionId, originalLength);
+    this.#assertHash(data, contentId, hash);
+    return data;
+  }
+
+  decodeContentInPlace(
+    stored: OwnedBytes,
+    contentId: ContentId,
+    compressionId: CompressorId,
+    originalLength: number,
+    isHashedLater: boolean,
+  ): OwnedBytes {
+    const hash = contentHashBytes(contentId);
+    const open = (): OwnedBytes => this.#openInPlace(stored, ivOfHash(hash));
+    const data = this.#decoded(open, contentId, compressionId, originalLength);
+    if (!isHashedLater) this.#assertHash(data, contentId, hash);
+    return data;
+  }
+
+  #decoded(
+    open: () => OwnedBytes,
+    contentId: ContentId,
+    compressionId: CompressorId,
+    originalLength: number,
+  ): OwnedBytes {
     const data = naming(`content ${contentId}`, () => {
-      const payload = this.openContent(stored, ivOfHash(hash));
+      const payload = open();
       if (compressionId === NO_COMPRESSION) return payload;
       return decompressPayload(payload, compressionId, originalLength, this.#compression);
     });
-    if (data.byteLength !== originalLength) {
-      throw corrupt(
-        `content ${contentId} is ${data.byteLength} bytes, the index says ${originalLength}`,
-      );
-    }
+    if (data.byteLength === originalLength) return data;
+    throw corrupt(
+      `content ${contentId} is ${data.byteLength} bytes, the index says ${originalLength}`,
+    );
+  }
+
+  #assertHash(data: Uint8Array, contentId: ContentId, hash: Uint8Array): void {
     const found = this.hash.hash(data);
     if (!equalBytes(found, hash))
       throw corrupt(`content ${contentId} holds data with the hash ${bytesToHex(found)}`);
-    return data;
   }
 }
 

@@ -41,6 +41,7 @@ export type { UnflushedLimits } from "./remote/unflushed.ts";
 export { FairGate } from "./session/fair-gate.ts";
 export { RESPONSE_CODES } from "./session/response-errors.ts";
 export {
+  HASHES_CONTENTS,
   openSession,
   type OpenSessionOptions,
   SESSION_PATH,

@@ -181,7 +181,11 @@ export class AccountServer implements AsyncDisposable {
   async session(
     connection: GrpcConnection,
     name = "alice@laptop",
-    options: { readonly readOnly?: boolean; readonly password?: string } = {},
+    options: {
+      readonly readOnly?: boolean;
+      readonly password?: string;
+      readonly hashesContents?: boolean;
+    } = {},
   ): Promise<SessionClient> {
     const { username, hostname } = accountOf(name);
     const password = options.password ?? this.accounts.get(name)?.password ?? "none";

@@ -119,6 +119,7 @@ export class TestSessionServer implements AsyncDisposable {
       release: (message) => call.release(message),
       enter: async (bytes, options) => await call.enter(bytes, options),
       leave: (room) => call.leave(room),
+      memory: (room, lengthBytes) => call.memory(room, lengthBytes),
       trust: (key) => call.trust(key),
       end: (error) => call.end(error),
     };

@@ -23,7 +23,7 @@ const KEY_BYTES = 32;
 export interface NodeContentCipher extends ContentCipher {
   /**
    * Writes the plaintext to the beginning of `target` and returns its length, 28 less than `encrypted` has. The two
-   * must not overlap.
+   * must not overlap, except that `target` may begin where the ciphertext does.
    * @throws SEJF_CORRUPT when the bytes do not authenticate under `iv`; RangeError when `target` is too short.
    */
   decryptInto(encrypted: Uint8Array, iv: Uint8Array, target: Uint8Array): number;
@@ -80,6 +80,11 @@ class IntoCipher implements NodeContentCipher {
     const plaintext = new Uint8Array(encrypted.byteLength - AEAD_OVERHEAD_BYTES);
     this.decryptInto(encrypted, iv, plaintext);
     return plaintext;
+  }
+
+  decryptInPlace(encrypted: OwnedBytes, iv: Uint8Array): OwnedBytes {
+    const place = encrypted.subarray(NONCE_BYTES);
+    return place.subarray(0, this.decryptInto(encrypted, iv, place));
   }
 
   decryptInto(encrypted: Uint8Array, iv: Uint8Array, target: Uint8Array): number {

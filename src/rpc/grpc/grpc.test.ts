@@ -39,6 +39,31 @@ test("a call: messages both ways, half-close, status OK", async () => {
   assert.deepEqual(received[2], sent[2]);
 });
 
+test("a call: the memory of an answer is used again only when the answer was sent", async () => {
+  const lengths = [3_000_000, 70_000, 1, 500_000, 0, 65_536, 2_000_000, 131_073];
+  const buffers = new Set<ArrayBufferLike>();
+  const answers: GrpcMethod = async (call) => {
+    call.trust();
+    await Promise.all(
+      Array.from({ length: 40 }, async (_, i) => {
+        const room = await call.enter(lengths[i % lengths.length]!);
+        const memory = call.memory(room, room.bytes);
+        buffers.add(memory.buffer);
+        await call.send([Uint8Array.of(i), memory.fill(i)], room);
+      }),
+    );
+  };
+  await using pair = await openPair(answers);
+  const received = await collect(pair.connection.startCall(PATH).messages());
+  assert.equal(received.length, 40);
+  for (const message of received) {
+    const [i] = message;
+    assert.deepEqual(message, new Uint8Array(1 + lengths[i! % lengths.length]!).fill(i!));
+  }
+  const inPool = lengths.filter((length) => length >= 1 << 16).length * 5;
+  assert.ok(buffers.size < 15 + inPool, `${buffers.size} buffers`);
+});
+
 test("a call: many at once on one connection do not mix", async () => {
   await using pair = await openPair(echo);
   await Promise.all(

@@ -6,10 +6,11 @@
 import type { Http2Stream } from "node:http2";
 import type { CallOptions, OwnedBytes } from "../../bytes/index.ts";
 import type { MessageParts } from "../wire/envelopes.ts";
-import { BufferPool } from "./buffer-pool.ts";
+import { BufferPool, unfilled } from "./buffer-pool.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 import { framePrefix, MAX_MESSAGE_BYTES, PREFIX_BYTES, putPrefix } from "./frames.ts";
 import { Inbox, streamEnded } from "./inbox.ts";
+import { Outbox } from "./outbox.ts";
 import { StallWatch } from "./stall-watch.ts";
 import { GrpcError } from "./status.ts";
 
@@ -31,6 +32,8 @@ export interface ChannelLimits {
 /** Room for an answer, from before it is made until it was sent. */
 export interface SendRoom {
   readonly bytes: number;
+  /** What the answer lies in. */
+  readonly memory: OwnedBytes[];
 }
 
 /** Messages up to this are not counted against what all calls share: their number is bounded. */
@@ -55,6 +58,7 @@ interface Joinable {
 
 export class MessageChannel {
   readonly #stream: Http2Stream;
+  readonly #outbox: Outbox;
   readonly #maxMessageBytes: number;
   readonly #maxQueuedBytes: number;
   readonly #waiting: Waiting[] = [];
@@ -73,6 +77,7 @@ export class MessageChannel {
 
   constructor(stream: Http2Stream, limits: ChannelLimits = {}) {
     this.#stream = stream;
+    this.#outbox = new Outbox(stream);
     this.#limits = limits;
     this.#maxMessageBytes = limits.maxMessageBytes ?? MAX_MESSAGE_BYTES;
     this.#maxQueuedBytes = limits.maxQueuedBytes ?? DEFAULT_QUEUED_BYTES;
@@ -114,7 +119,7 @@ export class MessageChannel {
    */
   async enter(bytes: number, options: CallOptions = {}): Promise<SendRoom> {
     await this.#queue(bytes);
-    const room = { bytes };
+    const room = { bytes, memory: [] };
     try {
       if (bytes > SMALL_BYTES) await this.#limits.sendBudget?.take(this.#budgetKey, bytes, options);
     } catch (error) {
@@ -125,6 +130,13 @@ export class MessageChannel {
     if (this.#isWritable) return room;
     this.leave(room);
     throw streamEnded();
+  }
+
+  /** Not zeroed; used again when the answer that room was taken for has been sent. */
+  memory(room: SendRoom, lengthBytes: number): OwnedBytes {
+    const memory = this.#limits.buffers?.take(lengthBytes) ?? unfilled(lengthBytes);
+    room.memory.push(memory);
+    return memory;
   }
 
   /** What room was taken for will not be sent, or was. */
@@ -152,7 +164,13 @@ export class MessageChannel {
       throw streamEnded();
     }
     this.#stall.moved();
-    const done = room === undefined ? () => this.#sent(lengthBytes) : () => this.leave(room);
+    const done = (): void => {
+      if (room === undefined) this.#sent(lengthBytes);
+      else {
+        for (const memory of room.memory.splice(0)) this.#limits.buffers?.give(memory);
+        this.leave(room);
+      }
+    };
     this.#write(prefix, parts, lengthBytes, done);
   }
 
@@ -166,12 +184,17 @@ export class MessageChannel {
       throw streamEnded();
     }
     this.#stall.moved();
-    this.flush();
+    this.#joinPiece();
     this.#writeJoined(joined, () => this.#sent(byteLength));
   }
 
   /** What was sent is written: to be called before the stream is ended. */
   flush(): void {
+    this.#joinPiece();
+    this.#outbox.flush();
+  }
+
+  #joinPiece(): void {
     const piece = this.#piece;
     if (piece.length === 0) return;
     this.#piece = [];
@@ -238,16 +261,12 @@ export class MessageChannel {
     if (lengthBytes <= JOIN_BYTES) {
       this.#piece.push({ parts, done });
       this.#pieceBytes += PREFIX_BYTES + lengthBytes;
-      if (this.#pieceBytes >= PIECE_BYTES) this.flush();
-      else if (this.#piece.length === 1) process.nextTick(() => this.flush());
+      if (this.#pieceBytes >= PIECE_BYTES) this.#joinPiece();
+      else if (this.#piece.length === 1) process.nextTick(() => this.#joinPiece());
       return;
     }
-    this.flush();
-    this.#stream.cork();
-    this.#stream.write(prefix);
-    for (const [index, part] of parts.entries())
-      this.#stream.write(part, index === parts.length - 1 ? done : undefined);
-    this.#stream.uncork();
+    this.#joinPiece();
+    this.#outbox.push([prefix, ...parts], done);
   }
 
   #join(messages: readonly MessageParts[]): OwnedBytes {
@@ -256,7 +275,7 @@ export class MessageChannel {
   }
 
   #writeJoined(joined: OwnedBytes, done: () => void): void {
-    this.#stream.write(joined, () => {
+    this.#outbox.push([joined], () => {
       this.#joined?.give(joined);
       done();
     });

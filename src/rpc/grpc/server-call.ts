@@ -34,6 +34,8 @@ export interface GrpcServerCall {
    */
   enter(bytes: number, options?: CallOptions): Promise<SendRoom>;
   leave(room: SendRoom): void;
+  /** For an answer behind `enter`: not zeroed, and used again when the answer has been sent. */
+  memory(room: SendRoom, lengthBytes: number): OwnedBytes;
   /**
    * The caller has proved who it is: its connection may send far ahead. Until then it gets little memory. `key` names
    * him: what callers of one name hold of the memory that all share is bounded.
@@ -143,6 +145,10 @@ class ServerCall implements GrpcServerCall {
 
   leave(room: SendRoom): void {
     this.#channel.leave(room);
+  }
+
+  memory(room: SendRoom, lengthBytes: number): OwnedBytes {
+    return this.#channel.memory(room, lengthBytes);
   }
 
   trust(key = ""): void {

@@ -168,6 +168,8 @@ export async function openRemoteRepository(options: OpenRemoteOptions): Promise<
         purpose,
         readOnly,
         clientVersion,
+        // `RemoteContents` and the threads do.
+        hashesContents: true,
         maxFoundBytes: options.maxFoundBytes,
       },
       sleep: options.sleep ?? systemSleep,

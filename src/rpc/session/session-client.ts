@@ -22,6 +22,9 @@ import { errorOfResponse } from "./response-errors.ts";
 
 export const SESSION_PATH = "/kopia_repository.KopiaRepository/Session";
 
+/** The header in which a client says that it compares every content it gets with its name. */
+export const HASHES_CONTENTS = "sejf-hashes-contents";
+
 export interface SessionCredentials {
   /** User and host are what the client claims; the password of that very pair proves it. */
   readonly username: string;
@@ -36,6 +39,8 @@ export interface OpenSessionOptions extends CallOptions {
   readonly readOnly?: boolean | undefined;
   /** Told to the server for its log. */
   readonly clientVersion?: string | undefined;
+  /** Every content that comes is compared with its name here: the server is told that it need not. Default false. */
+  readonly hashesContents?: boolean | undefined;
   /** Of the answer to a search, all pages together; more is an attack on memory. Default 64 MiB. */
   readonly maxFoundBytes?: number | undefined;
 }
@@ -323,6 +328,7 @@ export async function openSession(
       "kopia-repo": "",
       "kopia-os": process.platform,
       "kopia-arch": process.arch,
+      ...(options.hashesContents === true ? { [HASHES_CONTENTS]: "1" } : {}),
     },
   });
   const session = new SessionClient(call, options.maxFoundBytes);

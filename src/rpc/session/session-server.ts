@@ -4,7 +4,7 @@
  * caller is was settled before, what he may do the handlers decide. Spec: kopia-server 3.
  */
 import type { OwnedBytes } from "../../bytes/index.ts";
-import { isSejfError } from "../../errors/index.ts";
+import { assert, isSejfError } from "../../errors/index.ts";
 import type { SendRoom } from "../grpc/message-channel.ts";
 import type { GrpcServerCall } from "../grpc/server-call.ts";
 import { GrpcError } from "../grpc/status.ts";
@@ -31,6 +31,8 @@ export interface RequestContext {
    * left. Once a request, and not while holding what others wait for. @throws when the session ends.
    */
   enter(bytes: number): Promise<void>;
+  /** Where an answer may lie behind `enter`: not zeroed, and used again when the answer has been sent. */
+  memory(lengthBytes: number): OwnedBytes;
 }
 
 /**
@@ -173,7 +175,11 @@ class ServedSession {
     const enter = async (bytes: number): Promise<void> => {
       room = await this.#call.enter(bytes, { signal });
     };
-    const context: RequestContext = { signal, traceContext, enter };
+    const memory = (lengthBytes: number): OwnedBytes => {
+      assert(room !== undefined, "memory for an answer is taken when there is room for it");
+      return this.#call.memory(room, lengthBytes);
+    };
+    const context: RequestContext = { signal, traceContext, enter, memory };
     try {
       if (request.kind === "findManifests") {
         await this.#answerPages(requestId, request.body, context);

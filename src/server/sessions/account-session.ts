@@ -6,7 +6,7 @@ import type { CallOptions } from "../../bytes/index.ts";
 import { Mutex } from "../../bytes/index.ts";
 import { SejfError } from "../../errors/index.ts";
 import type { Labels, ManifestChange } from "../../manifest/index.ts";
-import type { GrpcError, GrpcServerCall } from "../../rpc/index.ts";
+import { type GrpcError, type GrpcServerCall, HASHES_CONTENTS } from "../../rpc/index.ts";
 import { assertRoom } from "../holding/index.ts";
 import type { AccessLevel, AccessRights, Account, AuditEvent, TokenUse } from "../types.ts";
 import { type MutableCounters, newCounters, type RegisteredSession } from "./registry.ts";
@@ -60,6 +60,11 @@ export class AccountSession implements RegisteredSession {
     this.token = token;
     this.#startedMs = options.clock.nowMs();
     this.manifests = new SessionManifests(options.repository.manifests, options.clock);
+  }
+
+  /** The client compares every content it gets with its name: that of kopia does not. */
+  get hashesContents(): boolean {
+    return this.#call.metadata.get(HASHES_CONTENTS) === "1";
   }
 
   get isBusy(): boolean {

@@ -6,7 +6,7 @@
  * where all accounts may see all contents.
  */
 import { COMPRESSORS } from "../../compress/index.ts";
-import type { ContentInfo } from "../../content/index.ts";
+import type { ContentInfo, ReadIntoOptions } from "../../content/index.ts";
 import { SejfError } from "../../errors/index.ts";
 import {
   type ContentId,
@@ -97,7 +97,12 @@ function readingHandlers(session: AccountSession, parts: SessionParts): ReadingH
       const info = await mustSee(session, parts, parseContentId(contentId), context);
       await context.enter(info.originalLength);
       const { signal } = context;
-      const read = async (): Promise<Uint8Array> => await contents.read(info.ref, { signal });
+      const options: ReadIntoOptions = {
+        take: (lengthBytes) => context.memory(lengthBytes),
+        isHashedLater: session.hashesContents,
+        signal,
+      };
+      const read = async (): Promise<Uint8Array> => await contents.readInto(info.ref, options);
       const data = await parts.reading.run(session.account, read, { signal });
       // SECURITY: a stolen device gets no ciphertext that it does not hold itself.
       if (session.token?.scope === "device" && !isOuterPart(info.id, data)) throw accessDenied();

@@ -61,6 +61,34 @@ test("a session: what it puts is its own until it flushes, and gone when it is c
   assert.deepEqual(await snapshotsOf(reader), []);
 });
 
+test("a session: contents are hashed before they go to a client that does not say that it does so itself", async () => {
+  await using server = await AccountServer.start();
+  await using connection = await server.connect();
+  const { contents } = server.repository;
+  const asked: boolean[] = [];
+  const readInto = contents.readInto.bind(contents);
+  contents.readInto = async (ref, options): ReturnType<typeof readInto> => {
+    asked.push(options.isHashedLater);
+    return await readInto(ref, options);
+  };
+  for (const hashesContents of [false, true]) {
+    await using session = await server.session(connection, "alice@laptop", { hashesContents });
+    const data = new SeededRandom(4).bytes(200_000);
+    const contentId = await write(session, data);
+    // From the pack that is being filled, and from the disk.
+    for (let round = 0; round < 2; round++) {
+      const answers = Array.from(
+        { length: 5 },
+        async () => (await session.request("getContent", { contentId })).data,
+      );
+      for (const answer of await Promise.all(answers))
+        assert.deepEqual(Buffer.from(answer), Buffer.from(data));
+      await session.request("flush", {});
+    }
+  }
+  assert.deepEqual(asked, [...Array<boolean>(10).fill(false), ...Array<boolean>(10).fill(true)]);
+});
+
 test("a session: a half-close flushes, and another process sees it", async () => {
   await using server = await AccountServer.start();
   await using connection = await server.connect();
