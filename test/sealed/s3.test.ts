@@ -60,4 +60,9 @@ test("a sealed account in a bucket: two devices, backup, restore; who runs the r
     const data = Buffer.from(await storage.get(id));
     assert.ok(!data.includes(MARKER) && !data.includes("secret-name"), id);
   }
+
+  const rescue = await openClient(t);
+  const [, ...where] = place;
+  await rescue.ok(["recover", `--recovery-kit=${kit}`, `--account=${ALICE}`, ...where]);
+  assert.deepEqual(await restoredDifferences(rescue, String(snapshot?.id), tree), []);
 });

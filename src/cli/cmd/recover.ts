@@ -1,5 +1,6 @@
 /** `recover`: everything back with the recovery kit, whatever is left beside it. Spec: sealed 3. */
 import { resolve } from "node:path";
+import type { ConnectionInfo } from "../../blob/index.ts";
 import { parseApiServer } from "../../repository/index.ts";
 import { resetOnServer } from "../../sealing/index.ts";
 import { type Command, defineCommand } from "../command.ts";
@@ -9,6 +10,7 @@ import { newDeletePassword, newPasswordOf, tellReset } from "../shared/account-c
 import { CONNECT_FLAGS, openUnconnected } from "../shared/connect-flags.ts";
 import { FILESYSTEM_FLAGS, filesystemConnection } from "../shared/filesystem-flags.ts";
 import { type RecoveryKit, readRecoveryKit } from "../shared/recovery-kit-input.ts";
+import { S3_FLAGS_IF_ANY, s3ConnectionIfAny } from "../shared/s3-flags.ts";
 import {
   addFurtherDevice,
   connectWithKit,
@@ -31,6 +33,7 @@ const flags = {
   deletePassword: flag("Ask for a new delete password too, on the terminal alone"),
   folder: text("Only a restored sealed snapshot is left: its folder", { placeholder: "FOLDER" }),
   unsigned: UNSIGNED_FLAG,
+  ...S3_FLAGS_IF_ANY,
   ...FILESYSTEM_FLAGS,
   path: text("Only the repository is left: its folder; its password is asked for", {
     placeholder: "PATH",
@@ -42,13 +45,13 @@ type Values = FlagValues<typeof flags>;
 export const command: Command = defineCommand({
   summary: "Get everything of a sealed account back with its recovery kit",
   description:
-    "Three ways. With the account's server alone, which the kit names: the kit makes a new password (SEJF_NEW_PASSWORD for scripts), and this computer becomes a device of the account. With --path, from the repository itself and its password: a connection that reads. With --folder, from a sealed snapshot that any program restored: the files go to the target, as unseal does.",
+    "Three ways. With the account's server alone, which the kit names: the kit makes a new password (SEJF_NEW_PASSWORD for scripts), and this computer becomes a device of the account. With --path or --bucket, from the repository itself and its password: a connection that reads. With --folder, from a sealed snapshot that any program restored: the files go to the target, as unseal does.",
   flags,
   arguments: [{ name: "target", help: "With --folder: where the files go" }],
   async run(context, values, [target]) {
     const kit = await readRecoveryKit(values.recoveryKit);
     if (values.folder !== undefined) {
-      if (values.path !== undefined) throw usageError("--folder and --path exclude each other");
+      assertAlone(values.path ?? values.bucket);
       const folder = resolve(values.folder);
       const how = { mayBeUnsigned: values.unsigned };
       await unsealFolder(context, folder, resolve(target ?? `${folder}.unsealed`), kit, how);
@@ -60,11 +63,27 @@ export const command: Command = defineCommand({
     const account = (values.account ?? kit.account)?.toLowerCase();
     if (account === undefined)
       throw usageError("the kit does not say which account it is for", "give --account USER@HOST");
-    if (values.path === undefined) await byLogin(context, kit, account, values);
-    else await fromRepository(context, kit, account, { ...values, path: values.path });
+    const place = await repositoryOf(context, values);
+    if (place === undefined) await byLogin(context, kit, account, values);
+    else await fromRepository(context, place, kit, account, values);
     return 0;
   },
 });
+
+/** `undefined`: the account's server has to do. */
+async function repositoryOf(
+  context: CommandContext,
+  values: Values,
+): Promise<ConnectionInfo | undefined> {
+  const { path, bucket } = values;
+  if (path === undefined) return await s3ConnectionIfAny(values);
+  assertAlone(bucket);
+  return filesystemConnection({ ...values, path }, context.env);
+}
+
+function assertAlone(other: string | undefined): void {
+  if (other !== undefined) throw usageError("--folder, --path and --bucket exclude one another");
+}
 
 async function byLogin(
   context: CommandContext,
@@ -75,8 +94,8 @@ async function byLogin(
   const url = values.url ?? kit.url;
   if (url === undefined)
     throw usageError(
-      "the kit names no server, and neither --path nor --folder was given",
-      "an account that lives in a repository comes back with --path",
+      "the kit names no server, and none of --path, --bucket and --folder was given",
+      "an account that lives in a repository comes back with --path or --bucket",
     );
   await context.assertNoDeviceFile();
   const fingerprint = values.serverCertFingerprint ?? kit.fingerprint;
@@ -98,11 +117,12 @@ async function byLogin(
 
 async function fromRepository(
   context: CommandContext,
+  place: ConnectionInfo,
   kit: RecoveryKit,
   account: string,
-  values: Values & { readonly path: string },
+  values: Values,
 ): Promise<void> {
-  await using storage = await openUnconnected(context, filesystemConnection(values, context.env));
+  await using storage = await openUnconnected(context, place);
   const password = await context.passwordToConnect();
   await connectWithKit(context, storage, password, account, kit, values);
   context.log.info(

@@ -11,22 +11,22 @@ import { errorFromUnknown } from "../../errors/index.ts";
 import { decimal, type FlagValues, flag, text } from "../flags.ts";
 import { usageError } from "../usage-error.ts";
 
+const BUCKET = { placeholder: "BUCKET" };
+const ACCESS_KEY = { commonEnv: "AWS_ACCESS_KEY_ID", placeholder: "KEY" };
+const ACCESS_KEY_HELP = "Access key ID (overrides AWS_ACCESS_KEY_ID environment variable)";
+const SECRET_KEY = { commonEnv: "AWS_SECRET_ACCESS_KEY", placeholder: "SECRET" };
+const SECRET_KEY_HELP =
+  "Secret access key (overrides AWS_SECRET_ACCESS_KEY environment variable); every user of this machine sees a command line";
+
 const flags = {
-  bucket: text("Name of the S3 bucket", { required: true, placeholder: "BUCKET" }),
+  bucket: text("Name of the S3 bucket", { required: true, ...BUCKET }),
   endpoint: text("Endpoint to use: host or host:port", {
     default: "s3.amazonaws.com",
     placeholder: "HOST",
   }),
   region: text("S3 Region", { default: "", placeholder: "REGION" }),
-  accessKey: text("Access key ID (overrides AWS_ACCESS_KEY_ID environment variable)", {
-    required: true,
-    commonEnv: "AWS_ACCESS_KEY_ID",
-    placeholder: "KEY",
-  }),
-  secretAccessKey: text(
-    "Secret access key (overrides AWS_SECRET_ACCESS_KEY environment variable); every user of this machine sees a command line",
-    { required: true, commonEnv: "AWS_SECRET_ACCESS_KEY", placeholder: "SECRET" },
-  ),
+  accessKey: text(ACCESS_KEY_HELP, { required: true, ...ACCESS_KEY }),
+  secretAccessKey: text(SECRET_KEY_HELP, { required: true, ...SECRET_KEY }),
   sessionToken: text("Session token (overrides AWS_SESSION_TOKEN environment variable)", {
     commonEnv: "AWS_SESSION_TOKEN",
     placeholder: "TOKEN",
@@ -53,6 +53,28 @@ const flags = {
 type AllFlags = { readonly [K in keyof typeof flags]: (typeof flags)[K] };
 export const S3_FLAGS: AllFlags = flags;
 export type S3FlagValues = FlagValues<AllFlags>;
+
+const ifAny = {
+  ...flags,
+  bucket: text("Name of an S3 bucket", BUCKET),
+  accessKey: text(ACCESS_KEY_HELP, ACCESS_KEY),
+  secretAccessKey: text(SECRET_KEY_HELP, SECRET_KEY),
+};
+
+type IfAny = { readonly [K in keyof typeof ifAny]: (typeof ifAny)[K] };
+/** For commands that can do without a bucket. */
+export const S3_FLAGS_IF_ANY: IfAny = ifAny;
+
+/** `undefined` without `--bucket`. @throws SEJF_INVALID_ARGUMENT for a bucket without keys. */
+export async function s3ConnectionIfAny(
+  values: FlagValues<IfAny>,
+): Promise<ConnectionInfo | undefined> {
+  const { bucket, accessKey, secretAccessKey } = values;
+  if (bucket === undefined) return undefined;
+  if (accessKey === undefined || secretAccessKey === undefined)
+    throw usageError("--bucket needs --access-key and --secret-access-key");
+  return await s3Connection({ ...values, bucket, accessKey, secretAccessKey });
+}
 
 /** In Kopia's order, with the members that it writes even if they are empty. */
 export async function s3Connection(values: S3FlagValues): Promise<ConnectionInfo> {
