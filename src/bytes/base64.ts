@@ -4,8 +4,15 @@ import type { OwnedBytes } from "./bytes.ts";
 
 const CHARS_AT_ONCE = 0x8000;
 
+/** What newer engines have of their own, several times faster; Node 24 lacks it. */
+interface NativeBase64 {
+  toBase64?(options?: { readonly alphabet: "base64url"; readonly omitPadding: true }): string;
+}
+
 /** Standard alphabet, padded. */
 export function bytesToBase64(bytes: Uint8Array): string {
+  const native = (bytes as NativeBase64).toBase64?.();
+  if (native !== undefined) return native;
   let binary = "";
   for (let i = 0; i < bytes.length; i += CHARS_AT_ONCE) {
     binary += String.fromCharCode(...bytes.subarray(i, i + CHARS_AT_ONCE));
@@ -21,7 +28,12 @@ export function base64ToBytes(text: string): OwnedBytes {
 
 /** URL alphabet, no padding. */
 export function bytesToBase64Url(bytes: Uint8Array): string {
-  return bytesToBase64(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  const native = (bytes as NativeBase64).toBase64?.({ alphabet: "base64url", omitPadding: true });
+  return native ?? urlAlphabet(bytesToBase64(bytes));
+}
+
+function urlAlphabet(padded: string): string {
+  return padded.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
 /** URL alphabet, no padding. @throws SEJF_CORRUPT. */

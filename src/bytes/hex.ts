@@ -5,6 +5,9 @@ import type { OwnedBytes } from "./bytes.ts";
 const DIGITS = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
 export function bytesToHex(bytes: Uint8Array): string {
+  // Newer engines have it, several times faster.
+  const native = (bytes as { toHex?(): string }).toHex?.();
+  if (native !== undefined) return native;
   let text = "";
   for (const byte of bytes) text += DIGITS[byte];
   return text;

@@ -43,6 +43,8 @@ export interface ContentReader {
   ): AsyncIterable<readonly ContentResult[]>;
   /** What is known without reading it; `undefined` when no index names it or it is deleted. */
   stat(ref: ContentRef, options?: CallOptions): Promise<ContentStat | undefined>;
+  /** Whether `stat` would know it. Present where `stat` has to read the content, for its length is hidden. */
+  has?(ref: ContentRef, options?: CallOptions): Promise<boolean>;
 }
 
 /** What every repository can say of a content. */

@@ -36,8 +36,8 @@ export interface SealedCuts {
 
 /** In a piece or a request that has it, `ref` names ciphertext. */
 export interface PieceSeal {
-  /** SECURITY: opens the content. */
-  readonly key: OwnedBytes;
+  /** 32 bytes as base64url, as references have it. SECURITY: opens the content. */
+  readonly keyText: string;
 }
 
 /** In a piece that was written. */

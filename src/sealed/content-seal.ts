@@ -30,6 +30,9 @@ import {
 import { deriveKey } from "./labels.ts";
 import type { SealedReference } from "./reference.ts";
 
+/** Most are shorter: decoders take as much memory as a result may have. */
+const LIKELY_BYTES = 1 << 20;
+
 export interface SealedContent {
   readonly reference: SealedReference;
   readonly ciphertext: OwnedBytes;
@@ -129,7 +132,16 @@ function decrypt(
 function decompress(compression: CompressionEngine, plain: OwnedBytes): OwnedBytes {
   const compressor = viewOf(plain).getUint32(1);
   if (compressor === 0) return plain.subarray(SEALED_HEADER_BYTES);
-  return decompressPayload(plain.subarray(1), compressor, MAX_SEALED_PLAIN_BYTES, compression);
+  const payload = plain.subarray(1);
+  if (payload.length < LIKELY_BYTES) {
+    try {
+      return decompressPayload(payload, compressor, LIKELY_BYTES, compression);
+    } catch (error) {
+      // Also where it is merely longer.
+      if (!isSejfError(error, "SEJF_CORRUPT")) throw error;
+    }
+  }
+  return decompressPayload(payload, compressor, MAX_SEALED_PLAIN_BYTES, compression);
 }
 
 function pad(plain: Uint8Array): OwnedBytes {

@@ -3,7 +3,7 @@
  * and other programs keep them without a key. Cuts follow the IDs, so unchanged regions give the same leaves. Spec: sealed 5.
  */
 import { goJson, type OwnedBytes, utf8ToBytes } from "../bytes/index.ts";
-import { type ContentId, contentHashBytes } from "../format/index.ts";
+import type { ContentId } from "../format/index.ts";
 
 const MIN_LEAF = 16;
 const MAX_LEAF = 1024;
@@ -36,9 +36,9 @@ export interface StoredDirectory {
 export type StoreDirectory = (bytes: OwnedBytes) => Promise<ContentId>;
 
 interface Entry {
-  readonly name: string;
   readonly size: number;
-  readonly json: object;
+  /** IDs need no escape. */
+  readonly json: string;
 }
 
 /**
@@ -60,12 +60,12 @@ export class ContentsTreeBuilder {
     return this.#seen.size;
   }
 
-  /** In the order of the walk; what was added before is left out. */
-  async add(content: ListedContent): Promise<void> {
-    if (this.#seen.has(content.id)) return;
+  /** In the order of the walk; what was added before is left out. A promise only where there is something to wait for. */
+  add(content: ListedContent): Promise<void> | undefined {
+    if (this.#seen.has(content.id)) return undefined;
     this.#seen.add(content.id);
     this.#leaf.push(content);
-    if (isCutAfter(content.id, this.#leaf.length)) await this.#closeLeaf();
+    return isCutAfter(content.id, this.#leaf.length) ? this.#closeLeaf() : undefined;
   }
 
   async finish(): Promise<StoredDirectory> {
@@ -79,9 +79,8 @@ export class ContentsTreeBuilder {
     const leaf = this.#leaf.toSorted((a, b) => compare(a.id, b.id));
     this.#leaf = [];
     const entries = leaf.map(({ id, sizeBytes }) => ({
-      name: id,
       size: sizeBytes,
-      json: { name: id, type: "f", mode: "0600", size: sizeBytes, obj: id },
+      json: `{"name":"${id}","type":"f","mode":"0600","size":${sizeBytes},"obj":"${id}"}`,
     }));
     this.#leaves.push(await this.#directory(entries, 0, entries.length));
   }
@@ -97,8 +96,8 @@ export class ContentsTreeBuilder {
       const entries = children.map(({ id, summary }) => {
         dirs += summary.dirs;
         files += summary.files;
-        const json = { name: id, type: "d", mode: "0700", obj: id, summ: summary };
-        return { name: id, size: summary.size, json };
+        const json = goJson({ name: id, type: "d", mode: "0700", obj: id, summ: summary });
+        return { size: summary.size, json };
       });
       above.push(await this.#directory(entries, dirs, files));
     };
@@ -125,15 +124,17 @@ export class ContentsTreeBuilder {
       maxTime: EPOCH,
       numFailed: 0,
     };
-    const listing = { stream: "kopia:directory", entries: entries.map((one) => one.json), summary };
-    const id = await this.#store(utf8ToBytes(`${goJson(listing)}\n`));
+    const list = entries.map(({ json }) => json).join(",");
+    const listing = `{"stream":"kopia:directory","entries":[${list}],"summary":${goJson(summary)}}`;
+    const id = await this.#store(utf8ToBytes(`${listing}\n`));
     return { id, summary };
   }
 }
 
 /** After an ID whose hash begins with a zero byte, once there are enough; at the maximum in any case. */
 function isCutAfter(id: ContentId, count: number): boolean {
-  return count >= MAX_LEAF || (count >= MIN_LEAF && contentHashBytes(id)[0] === 0);
+  // Behind the prefix, which makes the length odd.
+  return count >= MAX_LEAF || (count >= MIN_LEAF && id.startsWith("00", id.length % 2));
 }
 
 function compare(a: string, b: string): number {

@@ -93,7 +93,13 @@ export {
   parseCode,
   printCode,
 } from "./printed-code.ts";
-export { formatReference, parseReference, type SealedReference } from "./reference.ts";
+export {
+  formatReference,
+  joinReference,
+  parseReference,
+  type SealedReference,
+  splitReference,
+} from "./reference.ts";
 export { createSealedSplitter, deriveSplitterSecrets } from "./sealed-splitter.ts";
 export { JsonShape } from "./json-shape.ts";
 export {

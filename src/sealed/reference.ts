@@ -3,7 +3,8 @@ import { base64UrlToBytes, bytesToBase64Url, type OwnedBytes } from "../bytes/in
 import { SejfError } from "../errors/index.ts";
 import { type ContentId, type ContentRef, parseContentId } from "../format/index.ts";
 
-const KEY_BYTES = 32;
+/** 32 bytes: of the last character two bits are left over, which are 0. */
+const KEY_TEXT = /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/;
 
 /** A content and the key that opens it. */
 export interface SealedReference {
@@ -12,21 +13,25 @@ export interface SealedReference {
 }
 
 export function formatReference({ id, key }: SealedReference): ContentRef {
-  return `${id}~${bytesToBase64Url(key)}` as ContentRef;
+  return joinReference(id, bytesToBase64Url(key));
+}
+
+/** The same with the key as base64url. */
+export function joinReference(id: ContentId, keyText: string): ContentRef {
+  return `${id}~${keyText}` as ContentRef;
 }
 
 /** @throws SEJF_INVALID_ID; the message does not repeat the key. */
 export function parseReference(ref: string): SealedReference {
+  const { id, keyText } = splitReference(ref);
+  return { id, key: base64UrlToBytes(keyText) };
+}
+
+/** The same with the key as text: for many at once. @throws SEJF_INVALID_ID. */
+export function splitReference(ref: string): { readonly id: ContentId; readonly keyText: string } {
   const at = ref.indexOf("~");
   const id = parseContentId(at < 0 ? ref : ref.slice(0, at));
-  if (at >= 0) {
-    try {
-      const text = ref.slice(at + 1);
-      const key = base64UrlToBytes(text);
-      if (key.length === KEY_BYTES && bytesToBase64Url(key) === text) return { id, key };
-    } catch {
-      // Told below, without the key.
-    }
-  }
+  const keyText = at < 0 ? "" : ref.slice(at + 1);
+  if (KEY_TEXT.test(keyText)) return { id, keyText };
   throw new SejfError("SEJF_INVALID_ID", `the reference of content ${id} carries no key`);
 }

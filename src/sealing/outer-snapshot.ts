@@ -134,19 +134,39 @@ export async function readOuterSnapshot(
   };
 }
 
-/** Every content in a stored `contents/`, with its length. @throws SEJF_CORRUPT. */
+/** Every content in a stored `contents/`, with its length, a directory at a time. @throws SEJF_CORRUPT. */
 export async function* readContentsTree(
   contents: SealedContents,
   id: string,
   directory: ContentRef,
   options: CallOptions = {},
   depth = 0,
-): AsyncGenerator<{ readonly name: string; readonly size: number }, void, void> {
+): AsyncGenerator<readonly { readonly name: string; readonly size: number }[], void, void> {
   if (depth > 8) throw notSealed(id, "has a list of contents that is too deep");
-  for (const { name, type, size, obj } of await readListing(contents, id, directory, options)) {
+  const entries = await readListing(contents, id, directory, options);
+  yield entries.filter(({ type }) => type !== "d");
+  for (const { type, obj } of entries)
     if (type === "d") yield* readContentsTree(contents, id, plainRef(id, obj), options, depth + 1);
-    else yield { name, size };
-  }
+}
+
+/** The summary of a stored `contents/`; `undefined` when it has none that we would have written. */
+export async function readContentsSummary(
+  contents: SealedContents,
+  id: string,
+  directory: ContentRef,
+  options: CallOptions = {},
+): Promise<TreeSummary | undefined> {
+  const { summary } = await readDirectory(contents, id, directory, options);
+  const { size, files, dirs } = (summary ?? {}) as Readonly<Record<string, unknown>>;
+  if (![size, files, dirs].every(Number.isSafeInteger)) return undefined;
+  return {
+    size: Number(size),
+    files: Number(files),
+    symlinks: 0,
+    dirs: Number(dirs),
+    maxTime: EPOCH,
+    numFailed: 0,
+  };
 }
 
 interface ListingEntry {
@@ -162,21 +182,40 @@ async function readListing(
   directory: string,
   options: CallOptions,
 ): Promise<readonly ListingEntry[]> {
+  const { entries } = await readDirectory(contents, id, directory, options);
+  return (entries ?? []).map((entry) => ({
+    name: String(entry?.["name"]),
+    type: String(entry?.["type"]),
+    size: Number(entry?.["size"] ?? 0),
+    obj: String(entry?.["obj"]),
+  }));
+}
+
+interface FoundDirectory {
+  readonly entries?: readonly (Readonly<Record<string, unknown>> | null)[] | null;
+  readonly summary?: unknown;
+}
+
+async function readDirectory(
+  contents: SealedContents,
+  id: string,
+  directory: string,
+  options: CallOptions,
+): Promise<FoundDirectory> {
   const bytes = await contents.readPlain(plainRef(id, directory), options);
+  let found: unknown;
   try {
-    const { entries } = JSON.parse(bytesToUtf8(bytes)) as {
-      readonly entries?: readonly Readonly<Record<string, unknown>>[];
-    };
-    return (entries ?? []).map((entry) => ({
-      name: String(entry["name"]),
-      type: String(entry["type"]),
-      size: Number(entry["size"] ?? 0),
-      obj: String(entry["obj"]),
-    }));
+    found = JSON.parse(bytesToUtf8(bytes));
   } catch (error) {
     if (!(error instanceof SyntaxError || error instanceof TypeError)) throw error;
-    throw notSealed(id, "has a directory that is not readable");
   }
+  if (typeof found !== "object" || found === null || !areEntries((found as FoundDirectory).entries))
+    throw notSealed(id, "has a directory that is not readable");
+  return found;
+}
+
+function areEntries(entries: unknown): boolean {
+  return entries === undefined || entries === null || Array.isArray(entries);
 }
 
 function objectOf(manifest: unknown, field: string): string | undefined {

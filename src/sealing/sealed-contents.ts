@@ -135,10 +135,18 @@ export class SealedContents implements ContentStore {
 
   /** The plain length is in the ciphertext only, so this reads it. */
   async stat(ref: ContentRef, options: CallOptions = {}): Promise<ContentStat | undefined> {
-    const { id } = parseReference(ref);
-    if ((await this.#options.inner.stat(id as string as ContentRef, options)) === undefined)
-      return undefined;
+    if (!(await this.has(ref, options))) return undefined;
     return { ref, originalLength: (await this.read(ref, options)).length };
+  }
+
+  async has(ref: ContentRef, options: CallOptions = {}): Promise<boolean> {
+    const { id } = parseReference(ref);
+    return (await this.#options.inner.stat(id as string as ContentRef, options)) !== undefined;
+  }
+
+  /** As `sealedSize`, of what was written or remembered. */
+  knownSize(id: ContentId): number | undefined {
+    return this.#sizes.get(id);
   }
 
   /** Bytes of ciphertext. @throws SEJF_CONTENT_NOT_FOUND. */

@@ -5,7 +5,7 @@
 import { bytesToHex, type CallOptions, type OwnedBytes, utf8ToBytes } from "../bytes/index.ts";
 import type { CryptoEngine } from "../crypto/index.ts";
 import { SejfError } from "../errors/index.ts";
-import { type ContentId, type ContentRef, parseContentId } from "../format/index.ts";
+import type { ContentRef } from "../format/index.ts";
 import type {
   Labels,
   Manifest,
@@ -13,31 +13,21 @@ import type {
   ManifestMetadata,
   ManifestStore,
 } from "../manifest/index.ts";
-import { toObjectId } from "../object/index.ts";
 import {
   blindedPath,
   chainOf,
-  ContentsTreeBuilder,
   type DeletedHeads,
   derivePrivateKeys,
   type Head,
   type OpenedHead,
   openSnapshotBody,
-  parseReference,
   sealSnapshotBody,
   signHead,
-  type StoredDirectory,
 } from "../sealed/index.ts";
 import { type AccountOpener, type DeviceSecrets, splitAccount } from "./account.ts";
-import { walkContents } from "./contents-walk.ts";
+import { ContentLists } from "./content-lists.ts";
 import type { HeadMemory, SeenHead } from "./head-memory.ts";
-import {
-  type OuterSource,
-  readContentsTree,
-  readOuterSnapshot,
-  storeDirectory,
-  writeOuterSnapshot,
-} from "./outer-snapshot.ts";
+import { type OuterSource, readOuterSnapshot, writeOuterSnapshot } from "./outer-snapshot.ts";
 import type { SealedContents } from "./sealed-contents.ts";
 import { altered, isIncomplete, type SnapshotHeads } from "./snapshot-heads.ts";
 
@@ -100,6 +90,7 @@ export interface OpenedSnapshot {
 export class SealedSnapshots {
   readonly #options: SealedSnapshotsOptions;
   readonly #pathKey: OwnedBytes;
+  readonly #lists: ContentLists;
   /** Heads of snapshots that were put and are not durable yet. */
   readonly #pending = new Map<string, SeenHead>();
   /** The highest number of each chain among what was deleted since the last flush. */
@@ -107,6 +98,7 @@ export class SealedSnapshots {
 
   constructor(options: SealedSnapshotsOptions) {
     this.#options = options;
+    this.#lists = new ContentLists(options);
     this.#pathKey = derivePrivateKeys(options.engine, options.secrets.privateSecret).pathKey;
   }
 
@@ -137,9 +129,10 @@ export class SealedSnapshots {
     const path = this.blind(manifest.source.path);
     const [username, hostname] = splitAccount(secrets.account);
     const source: OuterSource = { username, hostname, path };
+    const labels: Labels = { type: "snapshot", username, hostname, path };
     const plain = withoutPins(data);
     const [list, body] = [
-      await this.#listContents(rootEntry, path, options),
+      await this.#lists.list(rootEntry, labels, options),
       await sealSnapshotBody([secrets.recipient, ...secrets.escrow], {
         manifest: plain,
         hash: ownHash(hash),
@@ -159,7 +152,6 @@ export class SealedSnapshots {
       },
       options,
     );
-    const labels: Labels = { type: "snapshot", username, hostname, path };
     const id = await manifests.put(labels, outer, options);
     if (head !== undefined) this.#pending.set(head.chain, head.seen);
     last.set(path, { id, manifest: JSON.stringify(plain), contents: list.id });
@@ -258,45 +250,6 @@ export class SealedSnapshots {
       ends.set(chain, { upTo, newest: await signed.newestStored(chain, options) });
     }
     return ends;
-  }
-
-  /** Every content of the tree once, stored as directories; sizes of known ones come from the last list. */
-  async #listContents(
-    rootEntry: RootEntry,
-    path: string,
-    options: CallOptions,
-  ): Promise<StoredDirectory> {
-    const { contents, last } = this.#options;
-    const before = last.get(path);
-    if (before !== undefined) await this.#rememberSizes(before, options);
-    const listings = new Set<string>();
-    const builder = new ContentsTreeBuilder(async (bytes) => {
-      const ref = await storeDirectory(contents, bytes);
-      listings.add(ref);
-      return ref as string as ContentId;
-    });
-    const root = { type: rootEntry.type, object: toObjectId(rootEntry.obj) };
-    for await (const page of walkContents(contents, root, options))
-      for (const ref of page) {
-        const { id } = parseReference(ref);
-        if (/^[kx]/.test(id)) listings.add(id);
-        await builder.add({ id, sizeBytes: await contents.sealedSize(id, options) });
-      }
-    const tree = await builder.finish();
-    this.#options.onListed?.(path, listings);
-    return tree;
-  }
-
-  async #rememberSizes(before: LastSnapshot, options: CallOptions): Promise<void> {
-    const { contents } = this.#options;
-    const list = parseContentId(before.contents) as string as ContentRef;
-    try {
-      for await (const { name, size } of readContentsTree(contents, before.id, list, options))
-        contents.rememberSize(parseContentId(name), size);
-    } catch (error) {
-      // The last snapshot was deleted since: then each content is asked for.
-      if (!(error instanceof SejfError) || options.signal?.aborted === true) throw error;
-    }
   }
 
   #sign(

@@ -21,7 +21,7 @@ import type {
   WriteFilesOptions,
 } from "../format/index.ts";
 import type { CallOptions } from "../bytes/index.ts";
-import { formatReference, parseReference } from "../sealed/index.ts";
+import { joinReference, splitReference } from "../sealed/index.ts";
 
 interface FailedJob {
   readonly job: number;
@@ -88,9 +88,8 @@ export class SealedThreads implements BulkReader, BulkWriter {
 
   #written({ ref, lengthBytes, seal }: ContentPiece): ContentPiece {
     assert(seal !== undefined && "sealedBytes" in seal, "a piece that threads wrote is sealed");
-    const id = ref as string as ContentId;
-    this.#onSealed(id, seal.sealedBytes);
-    return { ref: formatReference({ id, key: seal.key }), lengthBytes };
+    this.#onSealed(ref as string as ContentId, seal.sealedBytes);
+    return { ref: joinReference(ref as string as ContentId, seal.keyText), lengthBytes };
   }
 }
 
@@ -101,8 +100,8 @@ function sealedFile(file: RestoreJob): RestoreJob {
 
 /** @throws SEJF_INVALID_ID. */
 function opened(ref: ContentRef): Required<Pick<ContentPiece, "ref" | "seal">> {
-  const { id, key } = parseReference(ref);
-  return { ref: id as string as ContentRef, seal: { key } };
+  const { id, keyText } = splitReference(ref);
+  return { ref: id as string as ContentRef, seal: { keyText } };
 }
 
 async function* mapped<T, R>(

@@ -59,7 +59,9 @@ export async function readPlaceholder(
     throw new SejfError("SEJF_SOURCE", `placeholder ${nameText(path)} stands for another kind`);
   for await (const refs of objectContents(contents, entry.object, options)) {
     for (const ref of refs) {
-      if ((await contents.stat(ref, options)) !== undefined) continue;
+      const isThere =
+        (await contents.has?.(ref, options)) ?? (await contents.stat(ref, options)) !== undefined;
+      if (isThere) continue;
       throw new SejfError(
         "SEJF_NOT_FOUND",
         `placeholder ${nameText(path)} refers to the object ${entry.object}, which is not in this repository`,

@@ -20,8 +20,8 @@ export interface ContentFinding {
 export interface Presence {
   /** Packs in the listing; `undefined` where the storage cannot be asked. */
   readonly packs: number | undefined;
-  /** Plain bytes of the content, or what is wrong with it. */
-  check(ref: ContentRef, options?: CallOptions): Promise<number | ContentFinding>;
+  /** Plain bytes of the content, `undefined` where only reading it would tell, or what is wrong with it. */
+  check(ref: ContentRef, options?: CallOptions): Promise<number | undefined | ContentFinding>;
   /** The pack that an index names for the content. */
   packOf(ref: ContentRef, options?: CallOptions): Promise<string | undefined>;
 }
@@ -52,8 +52,14 @@ class IndexPresence implements Presence {
     this.#repository = repository;
   }
 
-  async check(ref: ContentRef, options: CallOptions = {}): Promise<number | ContentFinding> {
-    const stat = await this.#repository.contents.stat(ref, options);
+  async check(
+    ref: ContentRef,
+    options: CallOptions = {},
+  ): Promise<number | undefined | ContentFinding> {
+    const { contents } = this.#repository;
+    if (contents.has !== undefined)
+      return (await contents.has(ref, options)) ? undefined : notNamed(ref);
+    const stat = await contents.stat(ref, options);
     return stat === undefined ? notNamed(ref) : stat.originalLength;
   }
 

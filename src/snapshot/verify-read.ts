@@ -4,7 +4,7 @@
  * can be decompressed.
  */
 import { type CallOptions, mapUnordered } from "../bytes/index.ts";
-import { errorFromUnknown } from "../errors/index.ts";
+import { type ErrorCode, errorFromUnknown } from "../errors/index.ts";
 import { type ContentRef, type ContentRequest, IdSet, type VerifyResult } from "../format/index.ts";
 import { openObject } from "../object/index.ts";
 import type { Repository } from "../repository/index.ts";
@@ -25,8 +25,8 @@ interface Reading {
 interface Job {
   readonly reading: Reading;
   readonly ref: ContentRef;
-  /** Plain bytes that the content should have. */
-  readonly lengthBytes: number;
+  /** Plain bytes that the content must have. */
+  readonly lengthBytes: number | undefined;
 }
 
 export class FileReader {
@@ -92,7 +92,7 @@ export class FileReader {
     for (const { ref, lengthBytes } of file.pieces) {
       if (!this.#requested.add(ref)) continue;
       const job = this.#nextJob++;
-      this.#jobs.set(job, { reading, ref, lengthBytes });
+      this.#jobs.set(job, { reading, ref, lengthBytes: file.isExact ? lengthBytes : undefined });
       requests.push({ job, ref });
       reading.open++;
     }
@@ -105,13 +105,14 @@ export class FileReader {
     if (job === undefined) return;
     this.#jobs.delete(result.job);
     const { reading, ref } = job;
-    if (!result.ok) {
+    const failure = result.ok ? wrongLength(job, result.originalLength) : result;
+    if (failure !== undefined) {
       reading.failed = true;
       this.#tally.brokenContents.add(ref);
       const { root, path, object } = reading.file;
       const blob = await this.#presence.packOf(ref, this.#call);
-      const message = `object ${object} cannot be read: ${result.message}`;
-      this.#tally.report(root, { path, object, content: ref, blob, code: result.code, message });
+      const message = `object ${object} cannot be read: ${failure.message}`;
+      this.#tally.report(root, { path, object, content: ref, blob, code: failure.code, message });
     }
     this.#closeOne(reading);
   }
@@ -142,4 +143,14 @@ export class FileReader {
       this.#tally.report(root, { path, object, code: cause.code, message });
     }
   }
+}
+
+/** Where nothing told the length before the content was read. */
+function wrongLength(
+  { ref, lengthBytes }: Job,
+  found: number,
+): { readonly code: ErrorCode; readonly message: string } | undefined {
+  if (lengthBytes === undefined || found === lengthBytes) return undefined;
+  const message = `content ${ref} is ${found} bytes, expected ${lengthBytes}`;
+  return { code: "SEJF_CORRUPT", message };
 }

@@ -27,6 +27,8 @@ export interface CheckedFile {
   readonly object: ObjectId;
   readonly sizeBytes: number;
   readonly pieces: readonly ContentPiece[];
+  /** The contents must have the lengths of their pieces: sizes of other things than files are not relied on. */
+  readonly isExact: boolean;
 }
 
 interface Waiting {
@@ -231,7 +233,8 @@ function plainContent(object: ObjectId): ContentRef {
 }
 
 function checked({ root, path, entry }: FoundFile, pieces: readonly ContentPiece[]): CheckedFile {
-  return { root, path, object: entry.object, sizeBytes: entry.sizeBytes, pieces };
+  const { object, sizeBytes, type } = entry;
+  return { root, path, object, sizeBytes, pieces, isExact: type === "f" };
 }
 
 /** Of a file in one content; of a compressed one the length is known only when it is read. */

@@ -150,5 +150,12 @@ function segmentReply(
   isLeft: boolean,
 ): SegmentReply {
   const hex = Buffer.from(hash).toString("hex");
-  return { op: "segment", job, hash: hex, isNew, objectCompressed, seal, isLeft };
+  const written =
+    seal === undefined
+      ? undefined
+      : {
+          keyText: Buffer.from(seal.key).toString("base64url"),
+          sealedBytes: seal.sealedBytes,
+        };
+  return { op: "segment", job, hash: hex, isNew, objectCompressed, seal: written, isLeft };
 }

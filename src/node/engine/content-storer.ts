@@ -9,7 +9,6 @@ import {
   type Compressor,
   worthCompressing,
 } from "../../compress/index.ts";
-import type { WrittenSeal } from "../../format/index.ts";
 import { ABSENT, type IndexSet, LIVE } from "../index/index.ts";
 import type { ClaimTable } from "./claim-table.ts";
 import type { PackWriter } from "./pack-writer.ts";
@@ -37,7 +36,13 @@ export interface PieceOutcome {
   isNew: boolean;
   objectCompressed: boolean;
   /** Where it was sealed. */
-  seal: WrittenSeal | undefined;
+  seal: SealOutcome | undefined;
+}
+
+export interface SealOutcome {
+  readonly key: Uint8Array<ArrayBuffer>;
+  /** Bytes of ciphertext. */
+  readonly sealedBytes: number;
 }
 
 export class ContentStorer {

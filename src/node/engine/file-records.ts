@@ -8,7 +8,6 @@
  * 40 pieces: u32 plain length, u8 object-level compression, hash; of sealed ones then u32 sealed length, key
  */
 import { SejfError } from "../../errors/index.ts";
-import { copyBytes } from "../../bytes/index.ts";
 import type { ContentPiece, ContentRef, FileResult, LocalStat } from "../../format/index.ts";
 import type { PieceOutcome } from "./content-storer.ts";
 import { SEAL_KEY_BYTES } from "./protocol.ts";
@@ -143,8 +142,8 @@ function decodePiece(
   const ref = bytes.toString("hex", hashAt, sealAt) as ContentRef;
   const lengthBytes = view.getUint32(at, true);
   if (sealed) {
-    const key = copyBytes(bytes.subarray(sealAt + 4, sealAt + SEAL_BYTES));
-    return { ref, lengthBytes, seal: { key, sealedBytes: view.getUint32(sealAt, true) } };
+    const keyText = bytes.toString("base64url", sealAt + 4, sealAt + SEAL_BYTES);
+    return { ref, lengthBytes, seal: { keyText, sealedBytes: view.getUint32(sealAt, true) } };
   }
   return view.getUint8(at + 4) === 1
     ? { ref, lengthBytes, objectCompressed: true }

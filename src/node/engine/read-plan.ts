@@ -2,7 +2,7 @@
  * What to read of packs for some contents: located, sorted by pack and offset, neighbours joined, so that a directory
  * whose small files were packed together costs one read.
  */
-import { concatBytes, mapConcurrent } from "../../bytes/index.ts";
+import { mapConcurrent } from "../../bytes/index.ts";
 import { assert, errorFromUnknown, SejfError } from "../../errors/index.ts";
 import type { ContentPiece, ContentRef } from "../../format/index.ts";
 import type { BulkEngineHost, ContentLocation } from "./host.ts";
@@ -123,12 +123,14 @@ function keyColumn(
   pieces: readonly Omit<ContentPiece, "ref">[],
 ): Uint8Array<ArrayBuffer> | undefined {
   if (pieces[0]?.seal === undefined) return undefined;
-  return concatBytes(
-    ...pieces.map(({ seal }) => {
-      assert(seal?.key.byteLength === SEAL_KEY_BYTES, "all pieces of a job are sealed, or none");
-      return seal.key;
-    }),
-  );
+  const keys = new Uint8Array(SEAL_KEY_BYTES * pieces.length);
+  const bytes = Buffer.from(keys.buffer);
+  pieces.forEach(({ seal }, i) => {
+    assert(seal !== undefined, "all pieces of a job are sealed, or none");
+    const written = bytes.write(seal.keyText, i * SEAL_KEY_BYTES, SEAL_KEY_BYTES, "base64url");
+    assert(written === SEAL_KEY_BYTES, "a key has 32 bytes");
+  });
+  return keys;
 }
 
 /** Columns for placed contents, in order. */
