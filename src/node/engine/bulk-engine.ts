@@ -25,7 +25,7 @@ import {
   verifyRequests,
 } from "./download.ts";
 import type { BulkEngine, BulkEngineConfig, BulkEngineHost, StoreHost } from "./host.ts";
-import { EngineMemory, NumberPool, planMemory } from "./memory.ts";
+import { EngineMemory, type MoreBuffers, NumberPool, planMemory } from "./memory.ts";
 import { PackTraffic } from "./pack-traffic.ts";
 import type { SegmentReply, Stages, ThreadData } from "./protocol.ts";
 import { packPlanner, type PlanPieces } from "./read-plan.ts";
@@ -35,6 +35,8 @@ import { storeItem, uploadItems, type UploadTools } from "./upload.ts";
 import { UploadGate } from "./upload-gate.ts";
 
 const MAX_THREADS = 8;
+/** Where a pack is long on its way: with three, twice as many bytes a second as with one at 30 ms and 10 MB/s a connection. */
+const DISTANT_PACKS = 3;
 
 /**
  * Threads are started by the first bulk call and stay until `close`.
@@ -45,7 +47,7 @@ export function createBulkEngine(host: BulkEngineHost, config: BulkEngineConfig)
     {
       stages: "direct",
       host,
-      readBuffers: 0,
+      buffers: { packsOnTheWay: host.storage.localPath === undefined ? DISTANT_PACKS : 1 },
       planner: () => packPlanner(host),
       verify: (requests, submit, signal) => verifyRequests(requests, { host, submit }, signal),
     },
@@ -57,8 +59,8 @@ export function createBulkEngine(host: BulkEngineHost, config: BulkEngineConfig)
 export interface EngineSides {
   readonly stages: Stages;
   readonly host: StoreHost;
-  /** Of the shared memory, for what is fetched. */
-  readonly readBuffers: number;
+  /** Of the shared memory. */
+  readonly buffers: MoreBuffers;
   readonly planner: (memory: EngineMemory) => PlanPieces;
   /** Takes over a content that a thread has left in its slot; `bytes` are valid until the promise settles. */
   readonly sendSlot?: (hash: string, bytes: Uint8Array, compressor: number) => Promise<void>;
@@ -106,7 +108,7 @@ export class ThreadEngine implements BulkEngine {
     const { codec, threads = defaultThreads() } = config;
     const { host } = sides;
     const hashBytes = hashAlgorithm(codec.hash, codec.secret.byteLength).lengthBytes;
-    const plan = planMemory(threads, config.maxPackSizeBytes, hasEcc(codec), sides.readBuffers);
+    const plan = planMemory(threads, config.maxPackSizeBytes, hasEcc(codec), sides.buffers);
     this.threads = plan.threads;
     this.#sides = sides;
     this.#config = config;

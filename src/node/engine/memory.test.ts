@@ -9,6 +9,8 @@ test("planMemory: any number of threads and pack size fits into one memory, with
         const plan = planMemory(wanted, packBytes, withEcc);
         assert.ok(plan.threads >= 1 && plan.threads <= wanted);
         assert.ok(plan.packBuffers > plan.threads);
+        const more = planMemory(wanted, packBytes, withEcc, { packsOnTheWay: 3 });
+        assert.equal(more.packBuffers, more.threads + 3);
         const { memory } = new EngineMemory(plan);
         assert.ok(memory.buffer.byteLength < 2 ** 32);
       }

@@ -45,15 +45,24 @@ export interface MemoryPlan {
   readonly readBuffers: number;
 }
 
+/** Buffers beyond one a thread. */
+export interface MoreBuffers {
+  /** What is fetched, default 0. */
+  readonly readBuffers?: number | undefined;
+  /** Packs that are being stored while each thread fills another, default 1. */
+  readonly packsOnTheWay?: number | undefined;
+}
+
 /** Sizes for up to `wanted` threads: fewer where their buffers would not fit into one memory. */
 export function planMemory(
   wanted: number,
   maxPackSizeBytes: number,
   withEcc: boolean,
-  readBuffers = 0,
+  { readBuffers = 0, packsOnTheWay = 1 }: MoreBuffers = {},
 ): MemoryPlan {
   const planFor = (threads: number): MemoryPlan => ({
     ...planThreads(threads, maxPackSizeBytes, withEcc),
+    packBuffers: threads + packsOnTheWay,
     readBuffers,
   });
   let plan = planFor(wanted);
@@ -65,12 +74,11 @@ function planThreads(
   threads: number,
   maxPackSizeBytes: number,
   withEcc: boolean,
-): Omit<MemoryPlan, "readBuffers"> {
+): Omit<MemoryPlan, "readBuffers" | "packBuffers"> {
   const segment = LONGEST_CONTENT_BYTES * (withEcc ? SEALED_SEGMENT_FACTOR : 1);
   return {
     threads,
     slots: threads + 1,
-    packBuffers: threads + 1,
     packBufferBytes: roundUp(maxPackSizeBytes + segment + PACK_END_BYTES),
   };
 }

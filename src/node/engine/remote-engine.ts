@@ -103,7 +103,7 @@ function remoteSides(host: RemoteEngineHost, config: RemoteEngineConfig): Engine
     },
     sendSlot: async (hash, bytes, compressor) =>
       await host.send(bytes, [{ hash, offset: 0, lengthBytes: bytes.byteLength, compressor }]),
-    readBuffers: READ_BUFFERS,
+    buffers: { readBuffers: READ_BUFFERS },
     planner: (memory) => fetchPlanner(host, memory),
     verify: (requests, submit, signal) => verifyFetched(requests, host, submit, signal),
   };
