@@ -8,13 +8,13 @@ import { s3Credentials } from "./credentials.ts";
 import type { S3Target } from "./endpoint.ts";
 
 export interface S3Timeouts {
-  /** Until a connection stands, default 15 000. */
+  /** Until a connection stands, default 10 000. */
   readonly connectMs?: number | undefined;
   /** Without a byte in either direction, default 60 000. */
   readonly idleMs?: number | undefined;
 }
 
-const CONNECT_MS = 15_000;
+const CONNECT_MS = 10_000;
 const IDLE_MS = 60_000;
 /** Above what the threads, a restore and the tests of a store ask for at once; the rest waits its turn. */
 const MAX_SOCKETS = 64;

@@ -17,6 +17,8 @@ export interface S3Failure {
   /** Where the store says that the bucket is. */
   readonly region: string | undefined;
   readonly requestId: string | undefined;
+  /** The store's clock, as HTTP has it. */
+  readonly date: string | undefined;
 }
 
 /** What the messages name. */
@@ -60,6 +62,11 @@ const BY_NAME: Readonly<Record<string, Meaning>> = {
     what: "the store does not know this access key",
     hint: CREDENTIALS_HINT,
   },
+  InvalidClientTokenId: {
+    code: "SEJF_PERMISSION",
+    what: "the token service does not know this access key",
+    hint: CREDENTIALS_HINT,
+  },
   SignatureDoesNotMatch: {
     code: "SEJF_PERMISSION",
     what: "the secret access key does not fit the access key",
@@ -79,11 +86,6 @@ const BY_NAME: Readonly<Record<string, Meaning>> = {
     code: "SEJF_PERMISSION",
     what: "there are no credentials",
     hint: CREDENTIALS_HINT,
-  },
-  RequestTimeTooSkewed: {
-    code: "SEJF_IO",
-    what: "the clock of this machine and the store's are too far apart",
-    hint: "set the clock: a repository cannot be kept with a wrong one",
   },
   InvalidObjectState: {
     code: "SEJF_IO",
@@ -125,6 +127,7 @@ const BY_NAME: Readonly<Record<string, Meaning>> = {
     code: "SEJF_CONNECTION",
     what: "there is no host of that name",
     hint: "check --endpoint",
+    retryable: true,
   },
 };
 
@@ -160,6 +163,7 @@ export function s3Failure(error: unknown): S3Failure {
     message: error instanceof Error ? error.message : String(error),
     region: textOf(record["Region"]) ?? textOf(headers["x-amz-bucket-region"]),
     requestId: textOf(metadata["requestId"]),
+    date: textOf(headers["date"]),
   };
 }
 
@@ -192,7 +196,15 @@ export function absentBlob(id: BlobId, place: S3Place): SejfError {
 }
 
 function meaningOf(failure: S3Failure): Meaning | undefined {
-  const { name, status } = failure;
+  const { name, status, date } = failure;
+  if (name === "RequestTimeTooSkewed") {
+    const theirs = date === undefined ? "" : `, which says ${date},`;
+    return {
+      code: "SEJF_IO",
+      what: `the clock of this machine and the store's${theirs} are too far apart`,
+      hint: "set the clock: a repository cannot be kept with a wrong one",
+    };
+  }
   const known = Object.hasOwn(BY_NAME, name) ? BY_NAME[name] : undefined;
   if (known !== undefined) return known;
   if (isWrongRegion(failure)) {

@@ -60,6 +60,9 @@ interface OpenedBucket {
   readonly classes: StorageClasses;
 }
 
+/** Two seconds: who waits for a command has perhaps mistyped the host. */
+const OPEN_RETRY: RetryOptions = { retries: 6 };
+
 /** The first call shows where the bucket is, where nobody has said it. */
 async function openBucket(config: S3Config, options: S3StorageOptions): Promise<OpenedBucket> {
   try {
@@ -81,7 +84,7 @@ async function tryBucket(
   const bucket = new S3Bucket(client, { bucket: name, endpoint }, prefix);
   try {
     const read = (): Promise<StorageClasses> => readClasses(bucket, options);
-    return { bucket, classes: await retried(read, options.retry, options.signal) };
+    return { bucket, classes: await retried(read, options.retry ?? OPEN_RETRY, options.signal) };
   } catch (error) {
     client.destroy();
     throw error;

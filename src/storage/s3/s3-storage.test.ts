@@ -272,6 +272,24 @@ test("TLS: an authority of one's own, verification off, and neither", async () =
   });
 });
 
+test("a proxy of the environment is used for every store that is not on this machine", async () => {
+  await using fake = await FakeS3.start();
+  const before = process.env["HTTP_PROXY"];
+  process.env["HTTP_PROXY"] = `http://${fake.endpoint}`;
+  try {
+    await using storage = await retrying(fake, { endpoint: "store.example:9000" });
+    await storage.put(ID, new Uint8Array(5));
+    assert.ok(fake.calls.every(({ headers }) => headers.host === "store.example:9000"));
+    await using direct = await FakeS3.start();
+    await using near = await retrying(direct);
+    await near.put(ID, new Uint8Array(5));
+    assert.equal(direct.objects.size, 1);
+  } finally {
+    if (before === undefined) delete process.env["HTTP_PROXY"];
+    else process.env["HTTP_PROXY"] = before;
+  }
+});
+
 test("a repository is copied to a bucket and back", async () => {
   await using fake = await FakeS3.start({ pageSize: 7 });
   await using storage = await retrying(fake);
