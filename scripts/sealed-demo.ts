@@ -1,10 +1,10 @@
 /**
- * The second half of `npm start -- --demo`: a sealed account on the same server stores the same folder, and then the
- * operator, who has the repository's password, looks for the folder in what he can restore of both accounts.
- * The account's user has a folder of his own below the data folder, as another computer would be: nothing of the server's
+ * The second half of `npm start -- --demo`: a sealed account on the same server stores the same folder, a second one of its
+ * group stores it too, and then the operator, who has the repository's password, looks for the folder in what he can
+ * restore. The users have folders of their own below the data folder, as other computers would be: nothing of the server's
  * commands reads there.
  */
-import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { compareTrees } from "./compare-trees.ts";
 import {
@@ -37,6 +37,10 @@ interface ListedSnapshot {
   readonly rootEntry: { readonly summ: { readonly size: number; readonly files: number } };
 }
 
+/** What all that is sealed here is shared in. Small files too: what is shown is a small folder, more often than not. */
+const GROUP = "demo";
+const MIN_SIZE = "--min-size=1KiB";
+
 /** Gives how much is not as it should be: entries that differ, and traces that the operator found. */
 export async function demonstrateSealed(
   at: Places,
@@ -46,29 +50,104 @@ export async function demonstrateSealed(
   process.stdout.write(
     "\nThe same folder through a sealed account, whose data the server cannot read:\n",
   );
-  const user = userIn(at);
+  const user = userIn(at, "sealed", "sealed-user");
   await connect(at, server, user);
-  // Storing needs no password; what reads asks for it.
-  const writes = { ...user.env, SEJF_PASSWORD: "" };
-  const backup = await sejf(writes, ["snapshot", "create", folder, "--json"], { capture: true });
-  const { id } = JSON.parse(backup.stdout) as ListedSnapshot;
+  await sejf(user.env, ["repository", "status"]);
+  if ((await groupsOf(user)).length === 0)
+    await sejf(user.env, ["group", "create", GROUP, MIN_SIZE]);
+  const first = await backUp(at, user, folder);
   await sejf(user.env, ["snapshot", "list", folder]);
-  const restored = join(user.folder, "restored");
+  const wrong = await restoreAndCompare(user, first, folder);
+  const second = await storeAsMember(at, server, user, folder);
+  const lines = [
+    "",
+    `first member  the repository grew by ${first.grownBytes} bytes for ${first.sizeBytes} bytes of ${first.files} files`,
+    `second member ${second.stored.grownBytes} bytes more for the same folder: equal files are stored once; names and small files are each one's own`,
+    "",
+  ];
+  process.stdout.write(lines.join("\n"));
+  return wrong + second.wrong + (await playOperator(at, user, { folder, id: first.id }));
+}
+
+interface Stored {
+  readonly id: string;
+  readonly sizeBytes: number;
+  readonly files: number;
+  /** Of the repository. */
+  readonly grownBytes: number;
+}
+
+/** Storing needs no password; what reads asks for it. */
+async function backUp(at: Places, { env }: SealedUser, folder: string): Promise<Stored> {
+  const before = bytesBelow(at.repository);
+  const words = ["snapshot", "create", folder, "--json"];
+  const { stdout } = await sejf({ ...env, SEJF_PASSWORD: "" }, words, { capture: true });
+  const { id, rootEntry } = JSON.parse(stdout) as ListedSnapshot;
+  const { size, files } = rootEntry.summ;
+  return { id, sizeBytes: size, files, grownBytes: bytesBelow(at.repository) - before };
+}
+
+/** Gives how many entries differ. */
+async function restoreAndCompare(
+  { env, folder: home, account }: SealedUser,
+  { id }: Stored,
+  folder: string,
+): Promise<number> {
+  const restored = join(home, "restored");
   rmSync(restored, { recursive: true, force: true });
-  await sejf(user.env, ["restore", id, restored]);
+  await sejf(env, ["restore", id, restored]);
   const { compared, differences } = compareTrees(folder, restored);
   for (const difference of differences) process.stdout.write(`DIFFERENT ${difference}\n`);
   const equal = differences.length === 0 ? "all equal" : `${differences.length} DIFFERENT`;
-  process.stdout.write(`\nsealed        ${compared} entries restored and compared: ${equal}\n`);
-  return differences.length + (await playOperator(at, user, { folder, id }));
+  process.stdout.write(
+    `\nsealed        ${compared} entries restored and compared: ${equal} (${account})\n`,
+  );
+  return differences.length;
 }
 
-function userIn(at: Places): SealedUser {
-  const folder = join(at.data, "sealed-user");
+/** A second account of the group, with keys of its own. */
+async function storeAsMember(
+  at: Places,
+  server: StartedServer,
+  first: SealedUser,
+  folder: string,
+): Promise<{ readonly stored: Stored; readonly wrong: number }> {
+  process.stdout.write(
+    "\nA second sealed account, a member of the first one's group, stores it too:\n",
+  );
+  const member = userIn(at, "member", "sealed-member");
+  await connect(at, server, member);
+  if ((await groupsOf(member)).length === 0) {
+    // From person to person, never by way of the server: so it is not shown either.
+    const invite = ["group", "invite", GROUP, `--for=${member.account}`, "--json"];
+    const { stdout } = await sejf(first.env, invite, { capture: true });
+    const { code } = JSON.parse(stdout) as { readonly code: string };
+    process.stdout.write(`\n$ bin/sejf group join CODE --name=${GROUP}\n`);
+    await sejf(member.env, ["group", "join", code, `--name=${GROUP}`], { quiet: true });
+    await sejf(first.env, ["group", "members", GROUP]);
+    await sejf(member.env, ["group", "list"]);
+  }
+  const stored = await backUp(at, member, folder);
+  return { stored, wrong: await restoreAndCompare(member, stored, folder) };
+}
+
+async function groupsOf({ env }: SealedUser): Promise<readonly unknown[]> {
+  const { stdout } = await sejf(env, ["group", "list", "--json"], { capture: true, quiet: true });
+  return JSON.parse(stdout) as readonly unknown[];
+}
+
+function bytesBelow(folder: string): number {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0);
+}
+
+function userIn(at: Places, name: string, folderName: string): SealedUser {
+  const folder = join(at.data, folderName);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const config = join(folder, "account.config");
   return {
-    account: `sealed@${accountName().hostname}`,
+    account: `${name}@${accountName().hostname}`,
     folder,
     config,
     kit: join(folder, "recovery-kit.txt"),
@@ -82,11 +161,17 @@ function userIn(at: Places): SealedUser {
   };
 }
 
-/** The first time by an enrollment code from the operator; later as a device that knows the account key. */
+/**
+ * The first time by an enrollment code from the operator; then the device is there, and is told where the server is now.
+ * Whose connection is lost comes back as a further device, with the account key from the kit.
+ */
 async function connect(at: Places, server: StartedServer, user: SealedUser): Promise<void> {
-  const { env, account, kit } = user;
-  if (existsSync(user.config)) await sejf(env, ["repository", "disconnect"], { quiet: true });
+  const { env, account, config, kit } = user;
   const place = [`--url=${server.url}`, `--server-cert-fingerprint=${server.fingerprint}`];
+  if (existsSync(config)) {
+    await sejf(env, ["repository", "set-client", ...place]);
+    return;
+  }
   const words = ["repository", "connect", "server", ...place, `--account=${account}`];
   if (existsSync(kit)) {
     const key = /^(?:[a-z2-7]{4}-){7}[a-z2-7]{4}$/m.exec(readFileSync(kit, "utf8"))?.[0];
@@ -96,7 +181,6 @@ async function connect(at: Places, server: StartedServer, user: SealedUser): Pro
     const enroll = [...words, `--recovery-kit=${kit}`];
     await sejf({ ...env, SEJF_ENROLLMENT_CODE: code }, enroll);
   }
-  await sejf(env, ["repository", "status"]);
 }
 
 async function enrollmentCode(at: Places, server: StartedServer, account: string): Promise<string> {

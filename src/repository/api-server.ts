@@ -28,6 +28,11 @@ export function parseApiServer(given: {
   };
 }
 
+/** What a connection is called that has no other description. */
+export function serverDescription({ url }: Pick<ApiServer, "url">): string {
+  return `API Server: ${url}`;
+}
+
 /** The `apiServer` of a connection file. */
 export function apiServerJson(server: ApiServer): ApiServerJson {
   return {

@@ -2,6 +2,13 @@
 import { rm } from "node:fs/promises";
 import { isAbsolute } from "node:path";
 import { errorFromUnknown, SejfError } from "../errors/index.ts";
+import {
+  type ApiServer,
+  apiServerJson,
+  apiServerOf,
+  parseApiServer,
+  serverDescription,
+} from "./api-server.ts";
 import { loadConfig, saveConfig } from "./config-file.ts";
 import type { ClientOptions, ConnectionConfig } from "./config-json.ts";
 import type { Environment } from "./paths.ts";
@@ -43,6 +50,36 @@ export async function setClientOptions(
   assertPermissiveOnlyReadOnly(client);
   await saveConfig(configFile, { ...config, client });
   return client;
+}
+
+/**
+ * The server has moved, or has another certificate; what is not named stays. Nobody is asked: a sealed account refuses another
+ * repository than its own by itself. @throws SEJF_NOT_CONNECTED, SEJF_INVALID_ARGUMENT for a connection without a server.
+ */
+export async function setServer(
+  configFile: string,
+  moved: { readonly url?: string | undefined; readonly fingerprint?: string | undefined },
+  env: Environment,
+): Promise<ApiServer> {
+  const config = await loadConfig(configFile, env);
+  if (config.apiServer === undefined)
+    throw new SejfError("SEJF_INVALID_ARGUMENT", `${configFile} is no connection to a server`, {
+      hint: "use `repository connect`",
+    });
+  const old = apiServerOf(config.apiServer, configFile);
+  const server = parseApiServer({
+    url: moved.url ?? old.url,
+    fingerprint: moved.fingerprint ?? old.fingerprint,
+    cacheKeyAlgorithm: old.cacheKeyAlgorithm,
+  });
+  const { client } = config;
+  const isDescribed = client.description === serverDescription(old);
+  await saveConfig(configFile, {
+    ...config,
+    client: isDescribed ? { ...client, description: serverDescription(server) } : client,
+    apiServer: { ...config.apiServer, ...apiServerJson(server) },
+  });
+  return server;
 }
 
 /** @throws SEJF_INVALID_ARGUMENT. */

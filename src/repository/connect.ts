@@ -5,7 +5,7 @@ import { type CallOptions, systemClock, systemRandom, utf8ToBytes } from "../byt
 import type { CryptoEngine } from "../crypto/index.ts";
 import { checkRequiredFeatures } from "../format/index.ts";
 import { nodeCryptoEngine } from "../node/index.ts";
-import { type ApiServer, apiServerJson } from "./api-server.ts";
+import { type ApiServer, apiServerJson, serverDescription } from "./api-server.ts";
 import { assertPermissiveOnlyReadOnly } from "./client-settings.ts";
 import { saveConfig } from "./config-file.ts";
 import {
@@ -95,7 +95,7 @@ export function prepareServerConnection(
     storage: undefined,
     apiServer: apiServerJson(server),
     caching,
-    client: clientOptions(`API Server: ${server.url}`, options.client ?? {}),
+    client: clientOptions(serverDescription(server), options.client ?? {}),
     unknown: options.fields ?? {},
   };
   const save = async (): Promise<void> => {

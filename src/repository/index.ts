@@ -17,7 +17,7 @@ export {
   ownCacheDirectory,
   setCachingOptions,
 } from "./caching.ts";
-export { disconnectRepository, setClientOptions } from "./client-settings.ts";
+export { disconnectRepository, setClientOptions, setServer } from "./client-settings.ts";
 export { loadConfig, saveConfig } from "./config-file.ts";
 export {
   type CachingOptions,

@@ -181,6 +181,26 @@ test("new keys: this device goes on, the other one's token is dead, old snapshot
   assert.deepEqual([audit.missing, audit.problems], [[], []]);
 });
 
+test("a server that moved: the device is told where, and stays the one that it is; another repository is refused", async (t) => {
+  const { server, alice, tree } = await openHome(t);
+  await using moved = await SealedServer.start({ beside: server });
+  await server.running.stop();
+  const setClient = (url: string): readonly string[] => [
+    "repository",
+    "set-client",
+    `--url=${url}`,
+  ];
+  await alice.ok(setClient(moved.https.url), WITHOUT_PASSWORD);
+  await alice.ok(["snapshot", "create", tree], WITHOUT_PASSWORD);
+  assert.equal((await alice.json<readonly object[]>(["device", "list", "--json"])).length, 1);
+  await using other = await SealedServer.start();
+  await other.newSealed(ALICE);
+  await alice.ok(setClient(other.https.url), WITHOUT_PASSWORD);
+  const { exitCode, stderr } = await alice.run(["snapshot", "list"]);
+  assert.equal(exitCode, 1);
+  assert.match(stderr, /another key than at enrollment|wrong password|another repository/);
+});
+
 test("a delete password is typed on a terminal or not at all; a code counts once", async (t) => {
   const server = await SealedServer.start();
   t.after(async () => await server[Symbol.asyncDispose]());

@@ -19,10 +19,9 @@ async function connected(
   t.after(async () => await client[Symbol.asyncDispose]());
   const { url, fingerprint = "" } = server.https;
   const place = [`--url=${url}`, `--server-cert-fingerprint=${fingerprint}`];
-  await client.ok(
-    ["repository", "connect", "server", ...place, `--account=${account}`, kit],
-    { env: { SEJF_ENROLLMENT_CODE: await server.addSealed(account) } },
-  );
+  await client.ok(["repository", "connect", "server", ...place, `--account=${account}`, kit], {
+    env: { SEJF_ENROLLMENT_CODE: await server.addSealed(account) },
+  });
   return client;
 }
 

@@ -55,6 +55,11 @@ test("npm start -- --demo FOLDER: serves, backs up through the server, restores,
     "the snapshot of the first run is listed",
   );
   assertOperatorFoundNothing(second.stdout);
+  assert.match(
+    second.stderr,
+    /sealed@\S+ is sealed: its user alone; 1 device\./,
+    "another port is no other device",
+  );
   for (const name of ["account-password", "sealed-user/password"]) {
     const password = (await readFile(join(home.path, "data", name), "utf8")).trim();
     for (const { stdout, stderr } of [first, second])
@@ -64,7 +69,11 @@ test("npm start -- --demo FOLDER: serves, backs up through the server, restores,
 
 /** The same search finds everything of the managed account. */
 function assertOperatorFoundNothing(stdout: string): void {
-  assert.match(stdout, /^sealed +\d+ entries restored and compared: all equal$/m);
+  assert.equal(
+    stdout.match(/^sealed +\d+ entries restored and compared: all equal \(/gm)?.length,
+    2,
+  );
+  assert.match(stdout, /^second member \d+ bytes more for the same folder/m);
   const found = /^of managed +([1-9]\d*) of (\d+) names, ([1-9]\d*) of (\d+) pieces/m.exec(stdout);
   assert.ok(found !== null, stdout);
   assert.deepEqual([found[1], found[3]], [found[2], found[4]]);

@@ -4,6 +4,7 @@ import {
   type ClientOptions,
   loadConfig,
   setClientOptions,
+  setServer,
 } from "../../repository/index.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { duration, flag, text } from "../flags.ts";
@@ -26,6 +27,10 @@ export const command: Command = defineCommand({
     hostname: text("Change hostname", { placeholder: "NAME" }),
     repositoryFormatCacheDuration: duration("Duration of kopia.repository format blob cache"),
     disableRepositoryFormatCache: flag("Disable caching of kopia.repository format blob"),
+    url: text("The server has moved: its new address", { placeholder: "URL" }),
+    serverCertFingerprint: text("The server has a new certificate: its fingerprint (SHA-256)", {
+      placeholder: "HEX",
+    }),
   },
   async run(context, flags) {
     if (flags.readOnly && flags.readWrite)
@@ -80,8 +85,15 @@ export const command: Command = defineCommand({
       );
     if (flags.disableRepositoryFormatCache)
       set("formatBlobCacheDurationNs", -1, "Disabling format blob cache");
-    if (Object.keys(changes).length === 0) throw usageError("no changes");
-    await setClientOptions(context.configFile, changes, context.env);
+    const { url, serverCertFingerprint: fingerprint } = flags;
+    const hasMoved = url !== undefined || fingerprint !== undefined;
+    if (Object.keys(changes).length === 0 && !hasMoved) throw usageError("no changes");
+    if (hasMoved) {
+      const server = await setServer(context.configFile, { url, fingerprint }, context.env);
+      log.info(`Setting server to ${server.url}, fingerprint ${server.fingerprint ?? "none"}`);
+    }
+    if (Object.keys(changes).length > 0)
+      await setClientOptions(context.configFile, changes, context.env);
     return 0;
   },
 });
