@@ -1,5 +1,5 @@
 /** JSON over HTTPS to one server whose certificate is pinned, with bounded answers. */
-import { type IncomingMessage, request } from "node:http";
+import type { IncomingMessage } from "node:http";
 import {
   ERROR_CODES,
   type ErrorCode,
@@ -7,7 +7,6 @@ import {
   isSejfError,
   SejfError,
 } from "../errors/index.ts";
-import { openServerSocket, parseServerAddress } from "../rpc/index.ts";
 
 const MAX_ANSWER_BYTES = 16 << 20;
 const CONNECT_MS = 30_000;
@@ -34,6 +33,11 @@ export interface HttpsCall {
  * answers with, by its code.
  */
 export async function callJson(server: HttpsServer, call: HttpsCall): Promise<unknown> {
+  // Accounts without a server need none of it, and it takes as long to load as a short command takes otherwise.
+  const [{ request }, { openServerSocket, parseServerAddress }] = await Promise.all([
+    import("node:http"),
+    import("../rpc/index.ts"),
+  ]);
   const address = parseServerAddress(server.url);
   const limit = AbortSignal.timeout(CONNECT_MS);
   const socket = await openServerSocket(

@@ -1,5 +1,4 @@
 /** The client's half of OPAQUE (RFC 9807), with what we give it instead of a password. Spec: sealed 3. */
-import * as opaque from "@serenity-kit/opaque";
 import type { CryptoEngine } from "../crypto/index.ts";
 import { SejfError } from "../errors/index.ts";
 import { loginInput, type RegistrationStarted } from "../sealed/index.ts";
@@ -80,7 +79,7 @@ export async function startRegistration(
   purpose: LoginPurpose,
   password: string,
 ): Promise<StartedRegistration> {
-  await opaque.ready;
+  const opaque = await loadOpaque();
   const input = loginInput(who.engine, who.accountKey, password, purpose);
   const { clientRegistrationState, registrationRequest } = opaque.client.startRegistration({
     password: input,
@@ -105,7 +104,7 @@ export async function startLogin(
   purpose: LoginPurpose,
   password: string,
 ): Promise<StartedLogin> {
-  await opaque.ready;
+  const opaque = await loadOpaque();
   const input = loginInput(who.engine, who.accountKey, password, purpose);
   const { clientLoginState, startLoginRequest } = opaque.client.startLogin({ password: input });
   return {
@@ -129,6 +128,13 @@ export async function startLogin(
       return { request: done.finishLoginRequest, sessionKey: done.sessionKey };
     },
   };
+}
+
+/** Only who logs in needs it: loading it takes longer than all else that an unattended backup of few files does. */
+async function loadOpaque(): Promise<typeof import("@serenity-kit/opaque")> {
+  const opaque = await import("@serenity-kit/opaque");
+  await opaque.ready;
+  return opaque;
 }
 
 /** What both sides bind the login to. */

@@ -16,7 +16,6 @@ import {
   type Repository,
   serverOf,
 } from "../../repository/index.ts";
-import { openServerRepository } from "../../rpc/index.ts";
 import {
   describeMissing,
   type DeviceState,
@@ -172,6 +171,7 @@ async function openBelow(
     const repository = await openRepository(options);
     return { repository, contentSecret: repository.access.format.secret };
   }
+  const { openServerRepository } = await import("../../rpc/index.ts");
   const repository = await openServerRepository({
     ...options,
     cachePassword: cachePassword(device),
