@@ -119,3 +119,32 @@ export interface ServerLog {
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
 }
+
+/** Makes durable what was put; whoever asks while one flush runs shares the next. */
+export interface SharedFlush {
+  /**
+   * Everything written before the call is durable and visible after it. `stage` runs when contents written before it
+   * are durable, and puts the manifests that name them.
+   */
+  flush(stage?: () => Promise<void>): Promise<void>;
+}
+
+/** A snapshot that wants in; its labels and its JSON were checked on their own. */
+export interface ArrivingSnapshot {
+  readonly labels: Labels;
+  readonly data: unknown;
+}
+
+/** Which snapshots of sealed accounts come in. */
+export interface SealedAdmission {
+  /**
+   * Runs `store` when all may come in; nobody else's snapshots of the account are looked at meanwhile.
+   * @throws SEJF_ACCESS_DENIED, SEJF_INVALID_ARGUMENT with the reason.
+   */
+  admit(
+    who: { readonly account: Account; readonly token: TokenUse | undefined },
+    snapshots: readonly ArrivingSnapshot[],
+    store: () => Promise<void>,
+    options?: CallOptions,
+  ): Promise<void>;
+}

@@ -8,6 +8,7 @@ import { isSejfError, SejfError } from "../../errors/index.ts";
 import { type ManifestId, type ManifestMetadata, newestOf } from "../../manifest/index.ts";
 import { nodeCryptoEngine } from "../../node/index.ts";
 import { TOKEN_PREFIX } from "../../sealed/index.ts";
+import { ShortLived } from "../short-lived.ts";
 import type { AccountName } from "../types.ts";
 import { parseAccountName } from "./account-name.ts";
 import { hashPassword } from "./password-hash.ts";
@@ -34,7 +35,6 @@ export function openAccounts(options: AccountBookOptions): AccountBook {
 
 /** The items that count, by account. */
 interface View {
-  readonly readMs: number;
   readonly profiles: ReadonlyMap<AccountName, ManifestId>;
   readonly settings: ReadonlyMap<AccountName, ManifestId>;
 }
@@ -42,28 +42,30 @@ interface View {
 class ManifestAccountBook implements AccountBook {
   readonly #options: AccountBookOptions;
   readonly #engine: CryptoEngine;
-  readonly #refreshMs: number;
-  #view: View | undefined;
-  #loading: Promise<View> | undefined;
+  readonly #view: ShortLived<View>;
   /** Data of items, for those of the present view. */
   #data: Map<ManifestId, unknown> = new Map();
 
   constructor(options: AccountBookOptions) {
     this.#options = options;
     this.#engine = options.engine ?? nodeCryptoEngine;
-    this.#refreshMs = options.refreshMs ?? DEFAULT_REFRESH_MS;
+    this.#view = new ShortLived({
+      clock: options.clock,
+      lifeMs: options.refreshMs ?? DEFAULT_REFRESH_MS,
+      read: async () => await this.#load(),
+    });
   }
 
   async find(name: string, options: CallOptions = {}): Promise<StoredAccount | undefined> {
-    return await this.#find(name as AccountName, await this.#current(options), options);
+    return await this.#find(name as AccountName, await this.#view.get(options), options);
   }
 
   async settingsOf(name: string, options: CallOptions = {}): Promise<StoredAccount> {
-    return await this.#account(parseAccountName(name), await this.#current(options), options);
+    return await this.#account(parseAccountName(name), await this.#view.get(options), options);
   }
 
   async list(options: CallOptions = {}): Promise<readonly StoredAccount[]> {
-    const view = await this.#current(options);
+    const view = await this.#view.get(options);
     const accounts: StoredAccount[] = [];
     for (const name of new Set([...view.profiles.keys(), ...view.settings.keys()])) {
       const account = await this.#find(name, view, options);
@@ -105,8 +107,7 @@ class ManifestAccountBook implements AccountBook {
   }
 
   refresh(): void {
-    this.#view = undefined;
-    this.#loading = undefined;
+    this.#view.forget();
   }
 
   /** An account has a password of Kopia's, or is a sealed one. */
@@ -217,29 +218,12 @@ class ManifestAccountBook implements AccountBook {
     }
   }
 
-  async #current(options: CallOptions): Promise<View> {
-    const view = this.#view;
-    const age = view === undefined ? 0 : this.#options.clock.nowMs() - view.readMs;
-    if (view !== undefined && age >= 0 && age < this.#refreshMs) return view;
-    options.signal?.throwIfAborted();
-    const loading = (this.#loading ??= this.#load());
-    try {
-      const loaded = await loading;
-      if (this.#loading === loading) this.#view = loaded;
-      return loaded;
-    } finally {
-      if (this.#loading === loading) this.#loading = undefined;
-    }
-  }
-
-  /** Shared by all who ask meanwhile, so no one's signal stops it. */
   async #load(): Promise<View> {
-    const readMs = this.#options.clock.nowMs();
     const profiles = await this.#newest(PROFILE_TYPE);
     const settings = await this.#newest(SETTINGS_TYPE);
     const counting = new Set([...profiles.values(), ...settings.values()]);
     this.#data = new Map([...this.#data].filter(([id]) => counting.has(id)));
-    return { readMs, profiles, settings };
+    return { profiles, settings };
   }
 
   async #newest(type: string): Promise<ReadonlyMap<AccountName, ManifestId>> {

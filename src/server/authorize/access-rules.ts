@@ -6,6 +6,7 @@
  */
 import type { CallOptions, Clock } from "../../bytes/index.ts";
 import type { Labels, ManifestStore } from "../../manifest/index.ts";
+import { ShortLived } from "../short-lived.ts";
 import type { AccessLevel, AccessRights, AccessRules, Account } from "../types.ts";
 import { listAclEntries, type StoredAclEntry } from "./acl-entries.ts";
 import {
@@ -31,25 +32,19 @@ export function openAccessRules(options: AccessRulesOptions): AccessRules {
   return new ManifestAccessRules(options);
 }
 
-interface Loaded {
-  readonly readMs: number;
-  readonly entries: readonly StoredAclEntry[];
-}
-
 class ManifestAccessRules implements AccessRules {
-  readonly #options: AccessRulesOptions;
-  readonly #refreshMs: number;
-  #loaded: Loaded | undefined;
-  #loading: Promise<Loaded> | undefined;
+  readonly #entries: ShortLived<readonly StoredAclEntry[]>;
 
-  constructor(options: AccessRulesOptions) {
-    this.#options = options;
-    this.#refreshMs = Math.min(MAX_REFRESH_MS, options.refreshMs ?? MAX_REFRESH_MS);
+  constructor({ clock, manifests, refreshMs = MAX_REFRESH_MS }: AccessRulesOptions) {
+    this.#entries = new ShortLived({
+      clock,
+      lifeMs: Math.min(MAX_REFRESH_MS, refreshMs),
+      read: async () => await listAclEntries(manifests),
+    });
   }
 
   async rightsOf(account: Account, options: CallOptions = {}): Promise<AccessRights> {
-    options.signal?.throwIfAborted();
-    const { entries } = await this.#current();
+    const entries = await this.#entries.get(options);
     const counting = entries.filter(({ counts }) => counts);
     // An entry that cannot be read grants nothing, and is an entry all the same: the rules without ACL do not come back.
     if (counting.length === 0) return capped(account, rightsWithoutAcl(account));
@@ -60,27 +55,7 @@ class ManifestAccessRules implements AccessRules {
   }
 
   refresh(): void {
-    this.#loaded = undefined;
-    this.#loading = undefined;
-  }
-
-  async #current(): Promise<Loaded> {
-    const loaded = this.#loaded;
-    const age = loaded === undefined ? 0 : this.#options.clock.nowMs() - loaded.readMs;
-    if (loaded !== undefined && age >= 0 && age < this.#refreshMs) return loaded;
-    const loading = (this.#loading ??= this.#load());
-    try {
-      const fresh = await loading;
-      if (this.#loading === loading) this.#loaded = fresh;
-      return fresh;
-    } finally {
-      if (this.#loading === loading) this.#loading = undefined;
-    }
-  }
-
-  async #load(): Promise<Loaded> {
-    const readMs = this.#options.clock.nowMs();
-    return { readMs, entries: await listAclEntries(this.#options.manifests) };
+    this.#entries.forget();
   }
 }
 

@@ -7,10 +7,10 @@ import { bytesToHex, bytesToUtf8, type CallOptions, Mutex } from "../../bytes/in
 import type { CryptoEngine } from "../../crypto/index.ts";
 import { isSejfError, SejfError } from "../../errors/index.ts";
 import { type ContentId, IdSet } from "../../format/index.ts";
-import type { Labels, ManifestId } from "../../manifest/index.ts";
+import type { ManifestId } from "../../manifest/index.ts";
 import { type OpenedHead, openHead } from "../../sealed/index.ts";
 import { decodeSnapshot, type SnapshotManifest } from "../../snapshot/index.ts";
-import type { Account, TokenUse } from "../types.ts";
+import type { Account, ArrivingSnapshot, SealedAdmission, TokenUse } from "../types.ts";
 import {
   decodeContentsDirectory,
   MAX_BODY_BYTES,
@@ -22,25 +22,6 @@ import { timeText } from "./record-codec.ts";
 import type { SealedAccountRecords } from "./record-types.ts";
 import type { SealedRecords } from "./sealed-records.ts";
 import type { StoredHead, StoredHeads } from "./stored-heads.ts";
-
-/** A snapshot that wants in; its labels and its JSON were checked on their own. */
-export interface ArrivingSnapshot {
-  readonly labels: Labels;
-  readonly data: unknown;
-}
-
-export interface SealedAdmission {
-  /**
-   * Runs `store` when all may come in; nobody else's snapshots of the account are looked at meanwhile.
-   * @throws SEJF_ACCESS_DENIED, SEJF_INVALID_ARGUMENT with the reason.
-   */
-  admit(
-    who: { readonly account: Account; readonly token: TokenUse | undefined },
-    snapshots: readonly ArrivingSnapshot[],
-    store: () => Promise<void>,
-    options?: CallOptions,
-  ): Promise<void>;
-}
 
 export interface AdmissionOptions {
   readonly records: SealedRecords;

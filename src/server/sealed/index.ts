@@ -1,5 +1,4 @@
 /** Sealed accounts on the server. */
-export type { ArrivingSnapshot, SealedAdmission } from "./admission.ts";
 export {
   describeAccounts,
   describeSealed,
@@ -11,7 +10,6 @@ export {
   type EnrollmentCodeOptions,
   issueEnrollmentCode,
 } from "./enrollment-code.ts";
-export { isOuterPart } from "./outer-part.ts";
 export { createAccountService } from "./routes.ts";
 export type { AccountServiceOptions } from "./service-http.ts";
 export { SealedRoom, type SealedRoomOptions } from "./sealed-room.ts";

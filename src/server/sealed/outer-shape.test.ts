@@ -6,7 +6,7 @@ import { isSejfError } from "../../errors/index.ts";
 import type { ContentId } from "../../format/index.ts";
 import { ContentsTreeBuilder } from "../../sealed/index.ts";
 import { numRuns } from "../../testkit/property.ts";
-import { isOuterPart } from "./outer-part.ts";
+import { isOuterPart } from "../sessions/outer-part.ts";
 import { decodeContentsDirectory, decodeOuterRoot } from "./outer-shape.ts";
 
 const EPOCH = "1970-01-01T00:00:00Z";

@@ -124,7 +124,6 @@ export interface JoinRecord {
 
 /** Everything at one moment. */
 export interface SealedView {
-  readonly readMs: number;
   /** Oldest first. */
   readonly setups: readonly SetupRecord[];
   readonly accounts: ReadonlyMap<AccountName, SealedAccountRecords>;

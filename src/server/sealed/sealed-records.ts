@@ -11,8 +11,8 @@ import type {
   ManifestId,
   ManifestMetadata,
 } from "../../manifest/index.ts";
-import type { SharedFlush } from "../sessions/index.ts";
-import type { AccountName, ServerLog } from "../types.ts";
+import { ShortLived } from "../short-lived.ts";
+import type { AccountName, ServerLog, SharedFlush } from "../types.ts";
 import { accountOf, decode, TYPES } from "./record-codec.ts";
 import type {
   CodeRecord,
@@ -51,15 +51,17 @@ interface MutableAccount extends SealedAccountRecords {
 
 export class SealedRecords {
   readonly #options: SealedRecordsOptions;
-  readonly #refreshMs: number;
-  #view: SealedView | undefined;
-  #loading: Promise<SealedView> | undefined;
+  readonly #view: ShortLived<SealedView>;
   /** What was read of items, which never change. */
   #decoded = new Map<ManifestId, unknown>();
 
   constructor(options: SealedRecordsOptions) {
     this.#options = options;
-    this.#refreshMs = options.refreshMs ?? DEFAULT_REFRESH_MS;
+    this.#view = new ShortLived({
+      clock: options.clock,
+      lifeMs: options.refreshMs ?? DEFAULT_REFRESH_MS,
+      read: async () => await this.#load(),
+    });
   }
 
   newId(): ManifestId {
@@ -67,18 +69,7 @@ export class SealedRecords {
   }
 
   async view(options: CallOptions = {}): Promise<SealedView> {
-    const view = this.#view;
-    const age = view === undefined ? 0 : this.#options.clock.nowMs() - view.readMs;
-    if (view !== undefined && age >= 0 && age < this.#refreshMs) return view;
-    options.signal?.throwIfAborted();
-    const loading = (this.#loading ??= this.#load());
-    try {
-      const loaded = await loading;
-      if (this.#loading === loading) this.#view = loaded;
-      return loaded;
-    } finally {
-      if (this.#loading === loading) this.#loading = undefined;
-    }
+    return await this.#view.get(options);
   }
 
   async account(
@@ -108,13 +99,10 @@ export class SealedRecords {
 
   /** Forgets what was read. */
   refresh(): void {
-    this.#view = undefined;
-    this.#loading = undefined;
+    this.#view.forget();
   }
 
-  /** Shared by all who ask meanwhile, so no one's signal stops it. */
   async #load(): Promise<SealedView> {
-    const readMs = this.#options.clock.nowMs();
     const before = this.#decoded;
     const decoded = new Map<ManifestId, unknown>();
     const read = async <T>(
@@ -139,7 +127,7 @@ export class SealedRecords {
     const joins = (await read<JoinRecord>(TYPES.join, decode.join)).map(({ record }) => record);
     this.#decoded = decoded;
     const tokens = tokensOf(accounts);
-    return { readMs, setups, accounts, tokens, groups, formerGroups, invites, joins };
+    return { setups, accounts, tokens, groups, formerGroups, invites, joins };
   }
 
   async #loadAccounts(

@@ -10,11 +10,18 @@ import type { DirectRepository } from "../../repository/index.ts";
 import type { ServedHead } from "../../sealed/index.ts";
 import type { AccountBook } from "../accounts/index.ts";
 import { Freshness } from "../sessions/freshness.ts";
-import type { ManifestRules, SharedFlush } from "../sessions/index.ts";
+import type { ManifestRules } from "../sessions/index.ts";
 import type { Trash } from "../trash/index.ts";
-import type { AccessRules, Account, AuditLog, ServerLog } from "../types.ts";
+import type {
+  AccessRules,
+  Account,
+  AuditLog,
+  SealedAdmission,
+  ServerLog,
+  SharedFlush,
+} from "../types.ts";
 import { Authority } from "./authority.ts";
-import { Admission, type SealedAdmission } from "./admission.ts";
+import { Admission } from "./admission.ts";
 import { type SealedAccountStatus, statusOf } from "./describe.ts";
 import { Devices } from "./devices.ts";
 import { Documents } from "./documents.ts";

@@ -16,7 +16,7 @@ import {
 } from "../../format/index.ts";
 import type { RequestContext, SessionHandlers } from "../../rpc/index.ts";
 import { assertRoom } from "../holding/index.ts";
-import { isOuterPart } from "../sealed/outer-part.ts";
+import { isOuterPart } from "./outer-part.ts";
 import { accessDenied, type AccountSession } from "./account-session.ts";
 import type { SessionParts } from "./session-parts.ts";
 

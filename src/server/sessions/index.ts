@@ -14,5 +14,4 @@ export type {
   SessionLimits,
   SessionRegistry,
   SessionStatus,
-  SharedFlush,
 } from "./types.ts";

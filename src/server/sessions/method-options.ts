@@ -3,11 +3,17 @@ import type { CallOptions, Clock } from "../../bytes/index.ts";
 import type { DirectRepository } from "../../repository/index.ts";
 import type { Holdings } from "../holding/index.ts";
 import type { AccountRetention } from "../retention/index.ts";
-import type { SealedAdmission } from "../sealed/index.ts";
 import type { Trash } from "../trash/index.ts";
-import type { AccessRules, AuditLog, LoginGate, ServerLog } from "../types.ts";
+import type {
+  AccessRules,
+  AuditLog,
+  LoginGate,
+  SealedAdmission,
+  ServerLog,
+  SharedFlush,
+} from "../types.ts";
 import type { Sessions } from "./registry.ts";
-import type { ManifestRules, Notifications, SharedFlush } from "./types.ts";
+import type { ManifestRules, Notifications } from "./types.ts";
 
 export interface SessionMethodOptions {
   readonly repository: DirectRepository;

@@ -4,7 +4,7 @@
  * names them is written.
  */
 import type { DirectRepository } from "../../repository/index.ts";
-import type { SharedFlush } from "./types.ts";
+import type { SharedFlush } from "../types.ts";
 
 interface Round {
   readonly stages: (() => Promise<void>)[];

@@ -48,15 +48,6 @@ export interface Notifications {
   accept(request: NotificationRequest, options?: CallOptions): Promise<void>;
 }
 
-/** Makes durable what was put; whoever asks while one flush runs shares the next. */
-export interface SharedFlush {
-  /**
-   * Everything written before the call is durable and visible after it. `stage` runs when contents written before it
-   * are durable, and puts the manifests that name them.
-   */
-  flush(stage?: () => Promise<void>): Promise<void>;
-}
-
 /** What happened in a session so far. */
 export interface SessionCounters {
   readonly requests: number;

@@ -28,10 +28,9 @@ import {
   type Notifications,
   type Sessions,
   type ManifestRules,
-  type SharedFlush,
 } from "../sessions/index.ts";
 import { Trash } from "../trash/index.ts";
-import type { AccessRules, AuditLog, LoginGate, ServerLog } from "../types.ts";
+import type { AccessRules, AuditLog, LoginGate, ServerLog, SharedFlush } from "../types.ts";
 import type { JobSettings, StartServerOptions } from "./types.ts";
 
 export interface CoreOptions

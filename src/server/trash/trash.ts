@@ -27,8 +27,7 @@ import {
   type TrashedManifest,
   trashLabels,
 } from "../../snapshot/index.ts";
-import type { SharedFlush } from "../sessions/index.ts";
-import type { Account, AuditLog } from "../types.ts";
+import type { Account, AuditLog, SharedFlush } from "../types.ts";
 
 export interface TrashOptions {
   readonly manifests: CompactingManifestStore;
