@@ -420,7 +420,7 @@ test("no secret of anybody in a log; who can read is said per account", async ()
   const trust = (await server.running.trust()).join("\n");
   assert.match(
     trust,
-    /alice@laptop is sealed: its user, and .* whoever has the keys of [0-9a-f]{16}; 1 device\./,
+    /alice@laptop is sealed: its user, and .* whoever has the keys of [0-9a-f]{32}; 1 device\./,
   );
   assert.match(trust, /bob@desk is sealed: its user alone; 1 device\./);
   assert.match(trust, /What this server sees of sealed accounts/);
