@@ -26,6 +26,8 @@ import { SeededRandom } from "../../src/testkit/random.ts";
 import { until } from "../../src/testkit/server-log.ts";
 
 const MIB = 1 << 20;
+/** A record of 512 bytes is announced, and its first bytes come. */
+const HALF_CLIENT_HELLO: Uint8Array = Buffer.from("160301020001000001fc0303", "hex");
 
 function headersOf(name: string): Record<string, string> {
   const [username = "", hostname = ""] = name.split("@");
@@ -264,19 +266,40 @@ test("too many sessions of one account are refused, another account's are not", 
   for (const call of calls) call.cancel();
 });
 
-test("thousands of connections without a caller: few stay, and an honest client gets in", async () => {
+test("10,000 connections without a caller, silent or half begun: few stay, and an honest client gets in", async () => {
   const strangers = { connections: 100, patienceMs: 60_000 };
   await using server = await AccountServer.start({ rpc: { strangers } });
-  const sockets: Socket[] = [];
+  const sockets = new Set<Socket>();
+  const host = "127.0.0.1";
   let closed = 0;
-  for (let i = 0; i < 2000; i++) {
-    const socket = connectTcp(server.port, "127.0.0.1");
+  const begin = async (i: number): Promise<void> => {
+    const isTls = i % 50 === 0;
+    const socket = isTls
+      ? connectTls({ port: server.port, host, rejectUnauthorized: false, ALPNProtocols: ["h2"] })
+      : connectTcp(server.port, host);
     socket.on("error", () => {});
-    socket.once("close", () => closed++);
-    sockets.push(socket);
-    if (i % 100 === 99) await once(socket, "connect");
+    socket.resume();
+    socket.once("close", () => {
+      closed++;
+      sockets.delete(socket);
+    });
+    sockets.add(socket);
+    if (isTls) socket.once("secureConnect", () => socket.write("PRI * HTTP/2.0\r\n"));
+    else if (i % 2 === 0) socket.once("connect", () => socket.write(HALF_CLIENT_HELLO));
+    if (i % 100 !== 99) return;
+    await once(socket, "connect");
+    assert.ok(server.rpc.connections.strangers <= 100);
+  };
+  for (let i = 0; i < 5000; i++) await begin(i);
+  {
+    await using connection = await server.connect();
+    await using honest = await server.session(connection);
+    for (let i = 5000; i < 10_000; i++) {
+      await begin(i);
+      if (i % 1000 === 0) await workHonestly(honest, i);
+    }
   }
-  await until(() => closed >= 1900, "all but the newest were closed");
+  await until(() => closed >= 9900, "all but the newest were closed");
   assert.ok(server.rpc.connections.strangers <= 100);
   await using connection = await server.connect();
   await using honest = await server.session(connection);

@@ -77,6 +77,8 @@ const STRANGERS: StrangerLimits = { connections: 512, patienceMs: 30_000 };
 const SPARE_BYTES = 32 << 20;
 /** A call whose other side stops in the middle is given up after so long. */
 const STALL_MS = 60_000;
+/** Connections that the system holds until they are taken: a flood of them must not keep others from being made. */
+const BACKLOG = 4096;
 const MAX_FRAME_BYTES = 1 << 20;
 const MAX_HEADER_BYTES = 64 << 10;
 /** MB that Node lets one connection hold before it resets streams; our own queues are bounded below that. */
@@ -157,7 +159,7 @@ export class RpcServer implements AsyncDisposable {
   async listenOn(place: ListenOptions | { readonly fd: number }): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       this.#http.once("error", reject);
-      this.#http.listen(place, () => {
+      this.#http.listen({ backlog: BACKLOG, ...place }, () => {
         this.#http.off("error", reject);
         resolve();
       });
