@@ -8,23 +8,15 @@
  * the end of all: a file system that has just lost 100,000 files makes the next ones slowly. Nothing of an earlier run
  * is left to be written when the next one begins.
  */
-import {
-  closeSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { KOPIA_EXE, SEJF_EXE } from "../src/testkit/kopia.ts";
+import { KOPIA_EXE } from "../src/testkit/kopia.ts";
 import { type DatasetName, dataset, mutatedDataset } from "./datasets.ts";
 import { createFloor } from "./floor.ts";
 import { type Measurement, runProgram } from "./run-program.ts";
+import { best, frozenSejf, settle, warm } from "./whole-commands.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -148,20 +140,17 @@ async function scenario(name: DatasetName, setup: Setup, compression?: string): 
       `${data.name} ${run} ${program.name}: ${(measured.wallMs / 1000).toFixed(2)} s, ${(measured.cpuMs / 1000).toFixed(2)} s CPU, ${(measured.peakBytes / 2 ** 20).toFixed(0)} MiB\n`,
     );
   };
-  for (const { path } of [data, changed])
-    await runProgram("sh", ["-c", 'find "$0" -type f -exec cat {} + >/dev/null', path], {
-      PATH: process.env["PATH"],
-    });
+  for (const { path } of [data, changed]) await warm(path);
   for (let round = 0; round < ROUNDS; round++) {
     for (const program of round % 2 === 0 ? PROGRAMS : PROGRAMS.toReversed()) {
       const client = new Client(program);
       try {
         await client.create(setup, compression);
-        await settle();
+        await settle(WORK);
         const first = await client.snapshot(data.path);
         note("first", program, first);
         if (name === "small") note("unchanged", program, await client.snapshot(data.path));
-        await settle();
+        await settle(WORK);
         note("changed", program, await client.snapshot(changed.path, data.path));
         note("restore to a disk", program, await restore(client, first.id, WORK));
         if (name === "small")
@@ -178,7 +167,7 @@ async function scenario(name: DatasetName, setup: Setup, compression?: string): 
     if (name === "small") {
       const target = mkdtempSync(join(WORK, "sejf-bench-floor-"));
       trees.push(target);
-      await settle();
+      await settle(WORK);
       floors.push(await createFloor(data.path, join(target, "tree")));
     }
   }
@@ -199,50 +188,12 @@ async function restore(client: Client, id: string, below: string): Promise<Measu
   const target = mkdtempSync(join(below, "sejf-bench-restored-"));
   const inMemory = below !== WORK;
   if (!inMemory) trees.push(target);
-  await settle();
+  await settle(WORK);
   try {
     return await client.run("restore", id, join(target, "tree"), "--no-progress");
   } finally {
     if (inMemory) rmSync(target, { recursive: true, force: true });
   }
-}
-
-/** What is written and removed so that a virtual machine has memory for its page cache. */
-const WARM_BYTES = 2_000_000_000;
-
-/**
- * What earlier runs have written is on the disk, and the system has free memory: a virtual machine gives what it does
- * not use back to its host, and the next one to fill the page cache pays for it, up to a second a gigabyte.
- */
-async function settle(): Promise<void> {
-  await runProgram("sync", [], { PATH: process.env["PATH"] });
-  const file = join(WORK, "sejf-bench-warm");
-  const open = openSync(file, "w");
-  try {
-    const block = Buffer.alloc(1 << 22, 1);
-    for (let at = 0; at < WARM_BYTES; at += block.length) writeSync(open, block);
-  } finally {
-    closeSync(open);
-    rmSync(file);
-  }
-}
-
-/** The bundle that the launcher runs now: it would bundle anew, in the measured time, when a source changes. */
-async function frozenSejf(): Promise<Program> {
-  await runProgram(SEJF_EXE, ["--version"], process.env);
-  const folder = join(import.meta.dirname, "..", "dist", "bundle");
-  const bundle = /import\("\.\/(.+)"\)/.exec(readFileSync(join(folder, "main.js"), "utf8"))?.[1];
-  if (bundle === undefined) throw new Error(`${folder}/main.js names no bundle`);
-  const flags = /exec "\$node" (\S+) "\$bundle"/.exec(readFileSync(SEJF_EXE, "utf8"))?.[1];
-  return {
-    name: "sejf",
-    exe: process.execPath,
-    args: [...(flags === undefined ? [] : [flags]), join(folder, bundle)],
-  };
-}
-
-function best(list: readonly Measurement[], value: (measured: Measurement) => number): number {
-  return Math.min(...list.map(value));
 }
 
 function table(): string {
@@ -286,7 +237,7 @@ if (KOPIA_EXE === undefined) {
   process.exit(1);
 }
 const PROGRAMS: readonly Program[] = [
-  await frozenSejf(),
+  { name: "sejf", ...(await frozenSejf()) },
   { name: "kopia", exe: KOPIA_EXE, args: [] },
 ];
 mkdirSync(WORK, { recursive: true });
