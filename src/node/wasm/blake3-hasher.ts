@@ -117,8 +117,9 @@ class Blake3Tree {
   #foldGroup(address: number, length: number, firstChunk: number, root: boolean): void {
     const whole = Math.floor(length / CHUNK_BYTES);
     let chunk = 0;
-    for (; chunk + LANES <= whole; chunk += LANES)
-      this.#fourChunks(address + chunk * CHUNK_BYTES, chunk, firstChunk + chunk);
+    // Two or three side by side take less time than two one after the other; what the other lanes give is overwritten or unused.
+    for (; whole - chunk > 1; chunk = Math.min(whole, chunk + LANES))
+      this.#fourChunks(address + chunk * CHUNK_BYTES, whole - chunk, chunk, firstChunk + chunk);
     const chunks = Math.max(1, Math.ceil(length / CHUNK_BYTES));
     for (; chunk < chunks; chunk++) {
       const at = chunk * CHUNK_BYTES;
@@ -134,18 +135,14 @@ class Blake3Tree {
     while (nodes > 1) nodes = this.#foldLevel(nodes, root && nodes === 2 ? ROOT : 0);
   }
 
-  #fourChunks(address: number, slot: number, counter: number): void {
+  /** Of `count` chunks, 2 or more, the first four. Results come to four slots in any case: a group has a multiple of them. */
+  #fourChunks(address: number, count: number, slot: number, counter: number): void {
     const out = this.#group + slot * CV_BYTES;
-    const [second, third, fourth] = [
-      address + CHUNK_BYTES,
-      address + 2 * CHUNK_BYTES,
-      address + 3 * CHUNK_BYTES,
-    ] as const;
     this.#kernels.blake3Four(
       address,
-      second,
-      third,
-      fourth,
+      address + CHUNK_BYTES,
+      count > 2 ? address + 2 * CHUNK_BYTES : address,
+      count > 3 ? address + 3 * CHUNK_BYTES : address,
       CHUNK_BLOCKS,
       this.#key,
       out,
