@@ -8,9 +8,6 @@ setFlagsFromString("--heap-growing-percent=100");
 // Pieces of received data lie outside of the heap. By its older rule the engine walks through everything that lives
 // whenever 32 MiB of them have come, whatever became of them: a fifth of all work of a restore through a server.
 setFlagsFromString("--external-memory-accounted-in-global-limit");
-// And when they have grown by so much, which Node 24 has no flag for and complains about.
-if (Number.parseInt(process.versions.node, 10) >= 26)
-  setFlagsFromString("--external-memory-max-growing-factor=3");
 enableCompileCache();
 process.stdout.on("error", leave);
 const args = process.argv.slice(2);
