@@ -2,7 +2,7 @@
  * The bytes of a sealed content, for all who make or open one: the client's portable code and the threads. Header (version,
  * compression ID), body, a mark, zeros up to a length that tells little. Spec: sealed 4.
  */
-import { concatBytes, type OwnedBytes, utf8ToBytes } from "../bytes/index.ts";
+import { concatBytes, type OwnedBytes, utf8ToBytes, viewOf } from "../bytes/index.ts";
 import { TAG_BYTES } from "../crypto/index.ts";
 import { SejfError } from "../errors/index.ts";
 import { type ContentId, type ContentPrefix, contentPrefix } from "./content-id.ts";
@@ -69,7 +69,12 @@ export function padSealed(target: Uint8Array, length: number): number {
 
 /** Header and body; a view. @throws SEJF_CORRUPT for any other padding than the one there is. */
 export function unpadSealed<B extends Uint8Array>(id: string, padded: B): B {
-  let end = padded.length - 1;
+  // The padding of a long content is long too: eight zeros at a time.
+  const view = viewOf(padded);
+  let length = padded.length;
+  while (length >= 8 && view.getUint32(length - 4) === 0 && view.getUint32(length - 8) === 0)
+    length -= 8;
+  let end = length - 1;
   while (end >= 0 && padded[end] === 0) end--;
   if (end < SEALED_HEADER_BYTES || padded[end] !== PAD_MARK)
     throw alteredContent(id, "has no padding");
