@@ -23,12 +23,22 @@ export async function askPassword(
   throw missing;
 }
 
+/** A code that somebody types from paper. `elsewhere`: how else it can be given. */
+export async function askCode(prompt: string, elsewhere: string): Promise<string> {
+  return await askPassword(
+    prompt,
+    new SejfError("SEJF_INVALID_ARGUMENT", "`ask` has a code typed in, and there is no terminal", {
+      hint: elsewhere,
+    }),
+  );
+}
+
 /** SECURITY: from a terminal alone, so that no file and no environment on this computer holds what deletes. */
 export async function askDeletePassword(account: string): Promise<string> {
   return await askPassword(
     `Enter the delete password of ${account}: `,
     new SejfError("SEJF_INVALID_ARGUMENT", "the delete password is typed on a terminal", {
-      hint: "it is never taken from the environment, a file or a pipe",
+      hint: "it is never taken from the environment, a file or a pipe; `sejf account password --delete-password` sets one where there is none",
     }),
   );
 }

@@ -1,7 +1,7 @@
 /**
  * What a sealed client and a sejf server say to one another beside Kopia's protocol: JSON over HTTPS on the same port,
  * below `ACCOUNT_SERVICE_PATH`. Bytes are base64url without padding, times RFC 3339. Errors are
- * `{"code": "SEJF_…", "error": text}`. Spec: `docs/sealed.md`, "The account service".
+ * `{"code": "SEJF_…", "error": text, "hint"?: text}`. Spec: `docs/sealed.md`, "The account service".
  */
 
 export const ACCOUNT_SERVICE_PATH = "/api/sejf/v1";

@@ -58,10 +58,8 @@ export async function resetOnServer(
   const stranger = new AccountClient(server);
   const sign = (label: string, fields: object): string =>
     signLine(label, keys.signingSeed, payloadOf({ v: 1, account, ...fields, time: now(tools) }));
-  const started = await stranger.startReset({
-    account,
-    signed: sign(RESET_START_LABEL, registrations.requests),
-  });
+  const signed = sign(RESET_START_LABEL, registrations.requests);
+  const started = await ofThisKit(account, stranger.startReset({ account, signed }));
   const records = registrations.finish(started);
   const { repository, keyringVersion = 0 } = started;
   const { copy, lost } = await readCopy(keys, account, started.keyringCopy);
@@ -119,6 +117,19 @@ export async function resetInRepository(
   });
   await documents.save("keyring", await keyringText(tools, account, { keys, password }, keyring));
   return { unlocked: { keys, seed, keyring, password, client: undefined }, lost };
+}
+
+/** The server tells nobody which of the reasons it is. */
+async function ofThisKit<T>(account: string, answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (!isSejfError(error, "SEJF_ACCESS_DENIED") || error.hint !== undefined) throw error;
+    throw new SejfError("SEJF_ACCESS_DENIED", `access denied: this kit resets no ${account} here`, {
+      cause: error,
+      hint: "it is another account's, or older than its last `account rekey`, or the account is not on this server any more",
+    });
+  }
 }
 
 async function readCopy(

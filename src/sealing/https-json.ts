@@ -90,10 +90,11 @@ function answerOf(server: HttpsServer, status: number, text: string): unknown {
     );
   }
   if (status >= 200 && status < 300) return body;
-  const { code, error } = body as { readonly code?: unknown; readonly error?: unknown };
+  const { code, error, hint } = body as Readonly<Record<"code" | "error" | "hint", unknown>>;
   throw new SejfError(
     isErrorCode(code) ? code : status === 404 ? "SEJF_NOT_FOUND" : "SEJF_CONNECTION",
     typeof error === "string" ? error : `the server answers with status ${status}`,
+    typeof hint === "string" ? { hint } : {},
   );
 }
 

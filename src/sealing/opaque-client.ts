@@ -11,6 +11,12 @@ const KEY_STRETCHING = {
 } as const;
 const SERVER_IDENTIFIER = "sejf server v1";
 
+const HINTS = {
+  login:
+    "if it is right, the account was given new keys: `sejf repository disconnect`, and add this device again with the account key from the new recovery kit",
+  delete: undefined,
+} as const satisfies Readonly<Record<LoginPurpose, string | undefined>>;
+
 export interface OpaqueAccount {
   readonly engine: CryptoEngine;
   /** `user@host`. */
@@ -118,7 +124,9 @@ export async function startLogin(
         keyStretching: KEY_STRETCHING,
       });
       if (done === undefined)
-        throw new SejfError("SEJF_INVALID_PASSWORD", `wrong password for ${who.account}`);
+        throw new SejfError("SEJF_INVALID_PASSWORD", `wrong password for ${who.account}`, {
+          hint: HINTS[purpose],
+        });
       if (pinnedKey !== undefined && done.serverStaticPublicKey !== pinnedKey)
         throw new SejfError(
           "SEJF_ACCESS_DENIED",

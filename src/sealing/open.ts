@@ -1,6 +1,6 @@
 /** The sealed repository of a device, over whatever its connection file names. */
 import { bytesToHex, type CallOptions } from "../bytes/index.ts";
-import { SejfError } from "../errors/index.ts";
+import { isSejfError, SejfError } from "../errors/index.ts";
 import type { ManifestId } from "../manifest/index.ts";
 import type { Repository } from "../repository/index.ts";
 import type { EnrollTools } from "./enroll.ts";
@@ -114,7 +114,7 @@ class Opening {
       server === undefined
         ? undefined
         : (this.#unlocked?.client ?? new AccountClient(server, token ?? ""));
-    this.below ??= await this.#options.openBelow(client?.token);
+    this.below ??= await this.#openBelow(client);
     assertPinned(this.#options, this.below);
     const { repository: below } = this.below;
     const documents =
@@ -133,6 +133,18 @@ class Opening {
       unlocked: async () => await this.#opener.unlocked(),
       guard: async () => await this.#guard(),
     };
+  }
+
+  async #openBelow(client: AccountClient | undefined): Promise<OpenedBelow> {
+    try {
+      return await this.#options.openBelow(client?.token);
+    } catch (error) {
+      if (client === undefined || !isSejfError(error, "SEJF_ACCESS_DENIED")) throw error;
+      throw new SejfError("SEJF_ACCESS_DENIED", error.message, {
+        cause: error,
+        hint: "this device may have been revoked, or the account was given new keys: `sejf repository disconnect`, and add it again with the account key",
+      });
+    }
   }
 
   /** SECURITY: a device's token takes nothing away: first the account's password, then the other one. */

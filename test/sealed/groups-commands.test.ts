@@ -38,7 +38,7 @@ async function groupOf(client: SourcesClient): Promise<ListedGroup | undefined> 
   return (await client.json<readonly ListedGroup[]>(["group", "list", "--json"])).at(0);
 }
 
-test("create, invite, join, back up, remove, rotate", async (t) => {
+test("create, invite, join, back up, make an admin and unmake him, remove, rotate, leave", async (t) => {
   await using server = await SealedServer.start();
   const alice = await connected(t, server, ALICE);
   const bob = await connected(t, server, BOB);
@@ -59,7 +59,15 @@ test("create, invite, join, back up, remove, rotate", async (t) => {
   const mine = await groupOf(bob);
   assert.deepEqual(
     { ...mine, id: undefined },
-    { name: "us", id: undefined, epoch: 2, role: "member", used: true, members: [ALICE, BOB] },
+    {
+      name: "us",
+      id: undefined,
+      epoch: 2,
+      role: "member",
+      used: true,
+      members: [ALICE, BOB],
+      admins: [ALICE],
+    },
   );
   await alice.ok(["snapshot", "create", makeTree(join(alice.home, "tree"))]);
   await bob.ok(["snapshot", "create", makeTree(join(bob.home, "tree"))], {
@@ -68,12 +76,31 @@ test("create, invite, join, back up, remove, rotate", async (t) => {
   const refused = await bob.run(["group", "rotate", "us"]);
   assert.equal(refused.exitCode, 1);
   assert.match(refused.stderr, /only an admin of us can do this/);
+  const stranded = await alice.run(["group", "leave", "family"]);
+  assert.match(stranded.stderr, /alice@laptop is the last admin .*\n.*group invite family --admin/);
+  const admin = ["group", "invite", "family", "--admin"];
+  assert.match((await alice.run(admin)).stderr, /--admin needs --for/);
+  const promotion = await alice.json<{ readonly code: string }>([
+    ...admin,
+    `--for=${BOB}`,
+    "--json",
+  ]);
+  assert.match((await bob.ok(["group", "join", promotion.code])).stderr, /Asked to be an admin/);
+  const roles = async (): Promise<readonly string[]> =>
+    (await alice.json<readonly { role: string }[]>(["group", "members", "family", "--json"])).map(
+      ({ role }) => role,
+    );
+  assert.deepEqual(await roles(), ["admin", "admin"]);
+  await bob.ok(["group", "demote", "us", BOB]);
+  assert.deepEqual(await roles(), ["admin", "member"]);
   await alice.ok(["group", "remove", "family", BOB]);
   await alice.ok(["group", "rotate", "family"]);
-  assert.equal((await groupOf(alice))?.epoch, 4);
+  assert.equal((await groupOf(alice))?.epoch, 6);
   assert.equal((await groupOf(bob))?.role, "none");
   await bob.ok(["group", "use", "--none"]);
   assert.equal((await groupOf(bob))?.used, false);
+  await bob.ok(["group", "leave", "us"]);
+  assert.match((await bob.ok(["group", "list"])).stderr, /This account is in no group/);
 });
 
 test("recover brings the groups back: a member is one again, and an admin too", async (t) => {

@@ -13,7 +13,7 @@ export const command: Command = defineCommand({
     recoveryKit: text("Write it to this new file; default: the terminal", { placeholder: "FILE" }),
   },
   async run(context, flags) {
-    await using kit = await openKitOutput(context, flags.recoveryKit);
+    await using kit = await openKitOutput(context, flags.recoveryKit, { mayBeRefused: false });
     const { config } = await context.sealedConnection();
     await withAccount(context, async ({ account, unlocked }, { device }) => {
       const server = accountServer(context, config, device);

@@ -10,7 +10,7 @@ import { accountServer, ENROLL_TOOLS } from "../shared/sealed-open.ts";
 export const command: Command = defineCommand({
   summary: "Give this sealed account new keys",
   description:
-    "After a theft. Everything that is backed up from now on is sealed with keys that the thief has not; the next snapshot reads and stores every file anew. Old snapshots stay readable to you, and to the thief those that he can get at. The new recovery kit opens them too. All other devices are to be added again, groups to be joined again. On a sejf server it asks for the delete password, which is to be set anew afterwards: account password --delete-password.",
+    "After a theft. Everything that is backed up from now on is sealed with keys that the thief has not; the next snapshot reads and stores every file anew. Old snapshots stay readable to you, and to the thief those that he can get at. The new recovery kit opens them too. All other devices are to be added again, and groups to be joined again; those that this account is an admin of learn its new keys at the next login. On a sejf server it asks for the delete password, which is to be set anew afterwards: account password --delete-password.",
   flags: {
     recoveryKit: refusableText("Write the new recovery kit to this new file", {
       placeholder: "FILE",

@@ -1,4 +1,5 @@
 /** `device list`: the devices of a sealed account. */
+import { parseTimestamp } from "../../bytes/index.ts";
 import type { KeyringDevice, ServedDevice } from "../../sealed/index.ts";
 import { type Command, defineCommand } from "../command.ts";
 import type { CommandContext } from "../context.ts";
@@ -25,7 +26,7 @@ export const command: Command = defineCommand({
       const own = device.secrets.device.id;
       const shown = unlocked.keyring.devices.map((one) => describe(one, served, own));
       if (flags.json) context.out.line(jsonText(shown, flags));
-      else for (const one of shown) context.out.line(line(one));
+      else for (const one of shown) context.out.line(line(context, one));
       warnOfStrangers(context, unlocked.keyring.devices, served);
     });
     return 0;
@@ -41,13 +42,17 @@ function describe(
   return { id, name, added, revoked: revoked !== undefined, lastSeen, current: id === own };
 }
 
-function line({ id, name, added, revoked, lastSeen, current }: Shown): string {
+function line(
+  context: CommandContext,
+  { id, name, added, revoked, lastSeen, current }: Shown,
+): string {
+  const time = (text: string): string => context.time(parseTimestamp(text));
   const notes = [
     ...(current ? ["this device"] : []),
     ...(revoked ? ["revoked"] : []),
-    ...(lastSeen === null ? [] : [`last seen ${lastSeen}`]),
+    ...(lastSeen === null ? [] : [`last seen ${time(lastSeen)}`]),
   ];
-  return `${id}  ${name}  added ${added}${notes.length === 0 ? "" : `  (${notes.join(", ")})`}`;
+  return `${id}  ${name}  added ${time(added)}${notes.length === 0 ? "" : `  (${notes.join(", ")})`}`;
 }
 
 /** SECURITY: a device that the account never made cannot sign for it; that the server lists one is told all the same. */

@@ -12,6 +12,7 @@ export const command: Command = defineCommand({
   ],
   async run(context, _flags, [id = "", name = ""]) {
     await withAccount(context, async (change) => await renameDevice(change, id, name));
+    context.log.info(`Device ${id} is called ${JSON.stringify(name)} now.`);
     return 0;
   },
 });

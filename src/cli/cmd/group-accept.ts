@@ -2,7 +2,7 @@
 import { groupNameOf } from "../../sealing/index.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { text } from "../flags.ts";
-import { askPassword } from "../password-prompt.ts";
+import { askCode } from "../password-prompt.ts";
 import { withGroups } from "../shared/group-command.ts";
 
 export const command: Command = defineCommand({
@@ -17,7 +17,8 @@ export const command: Command = defineCommand({
     { name: "account", help: "This one only" },
   ],
   async run(context, flags, [name = "", account]) {
-    const code = flags.code === "ask" ? await askPassword("Code: ") : flags.code;
+    const code =
+      flags.code === "ask" ? await askCode("Code: ", "give the code itself") : flags.code;
     await withGroups(context, async (groups) => {
       const accepted = await groups.accept(name, account, code);
       const { opened, pin } = groups.find(name);

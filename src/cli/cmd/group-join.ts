@@ -2,7 +2,7 @@
 import { groupNameOf } from "../../sealing/index.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { text } from "../flags.ts";
-import { askPassword } from "../password-prompt.ts";
+import { askCode } from "../password-prompt.ts";
 import { withGroups } from "../shared/group-command.ts";
 
 export const command: Command = defineCommand({
@@ -12,7 +12,7 @@ export const command: Command = defineCommand({
   flags: { name: text("What this account calls the group; default: the beginning of its ID") },
   arguments: [{ name: "code", help: "The code; `ask` asks for it", required: true }],
   async run(context, { name }, [given = ""]) {
-    const code = given === "ask" ? await askPassword("Code: ") : given;
+    const code = given === "ask" ? await askCode("Code: ", "give the code itself") : given;
     await withGroups(context, async (groups) => {
       const { pin, opened } = await groups.join(code, name);
       if (opened !== undefined && pin.pending !== true) {

@@ -21,9 +21,14 @@ export const command: Command = defineCommand({
       );
       return 0;
     }
+    if (states.length === 0)
+      context.log.info(
+        "This account is in no group. `sejf group create NAME` makes one, `sejf group join CODE` joins one.",
+      );
     for (const state of states) {
       const { pin, opened } = state;
-      const count = opened === undefined ? "" : `, ${opened.group.members.length} members`;
+      const members = opened?.group.members.length;
+      const count = members === undefined ? "" : `, ${members} member${members === 1 ? "" : "s"}`;
       const used = pin.used === true ? ", used" : "";
       context.out.line(
         `${groupNameOf(pin)}  ${pin.id}  epoch ${pin.epoch}, ${roleIn(state)}${count}${used}`,

@@ -28,15 +28,24 @@ export interface KitOutput extends AsyncDisposable {
 export async function openKitOutput(
   context: CommandContext,
   file: string | false | undefined,
+  options: { readonly mayBeRefused?: boolean | undefined } = {},
 ): Promise<KitOutput> {
   if (file === false)
-    // oxlint-disable-next-line require-await
-    return { write: async () => {}, [Symbol.asyncDispose]: async (): Promise<void> => {} };
+    return {
+      // oxlint-disable-next-line require-await
+      async write(): Promise<void> {
+        context.log.warn(
+          "There is no recovery kit: with the password, or with the account key on this device, everything is lost. `sejf account recovery-kit` makes one.",
+        );
+      },
+      // oxlint-disable-next-line require-await
+      async [Symbol.asyncDispose](): Promise<void> {},
+    };
   if (file !== undefined) return await fileOutput(context, resolve(file));
   if (process.stdout.isTTY !== true)
     throw usageError(
       "a recovery kit is needed, and there is no place for it",
-      "name a new file with --recovery-kit FILE, or run the command on a terminal; without a kit (--no-recovery-kit) a forgotten password is the end of all backups",
+      `name a new file with --recovery-kit FILE, or run the command on a terminal${options.mayBeRefused === false ? "" : "; without a kit (--no-recovery-kit) a forgotten password is the end of all backups"}`,
     );
   return {
     // oxlint-disable-next-line require-await

@@ -1,7 +1,7 @@
 /** The flags that make a connection a sealed account's, and what they may say together. */
 import { defaultIdentity } from "../../repository/index.ts";
 import { type FlagValues, flag, refusableText, text, texts } from "../flags.ts";
-import { askPassword } from "../password-prompt.ts";
+import { askCode } from "../password-prompt.ts";
 import { usageError } from "../usage-error.ts";
 
 const flags = {
@@ -83,8 +83,8 @@ export async function sealedWish(given: Given): Promise<SealedWish | undefined> 
   return {
     account,
     place: sealed === undefined ? "server" : "repository",
-    enrollmentCode: await typedIn("Enrollment code: ", enroll),
-    accountKey: await typedIn(`Account key of ${account}: `, accountKey),
+    enrollmentCode: await typedIn("Enrollment code: ", enroll, "SEJF_ENROLLMENT_CODE"),
+    accountKey: await typedIn(`Account key of ${account}: `, accountKey, "SEJF_ACCOUNT_KEY"),
     deviceName: given.deviceName ?? defaultIdentity().hostname,
   };
 }
@@ -109,8 +109,12 @@ function accountOf(given: Given): string {
   return account;
 }
 
-async function typedIn(prompt: string, value: string | undefined): Promise<string | undefined> {
-  return value === "ask" ? await askPassword(prompt) : value;
+async function typedIn(
+  prompt: string,
+  value: string | undefined,
+  variable: string,
+): Promise<string | undefined> {
+  return value === "ask" ? await askCode(prompt, `give it in ${variable}`) : value;
 }
 
 /** Flags of a sealed account on a connection that is none would be ignored. */

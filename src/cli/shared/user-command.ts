@@ -116,11 +116,11 @@ function tell(
       code === undefined ? {} : { enrollmentCode: code.code, enrollmentExpires: code.expires };
     out.write(jsonText({ username: name, ...enrollment }, flags));
   } else if (code !== undefined) {
-    const [username, hostname] = name.split("@");
-    log.info(`Enrollment code of ${name}, which counts once and until ${code.expires}:`);
+    log.info(`Enrollment code of ${name}, which counts once and until ${code.expires}:\n`);
     out.line(code.code);
+    out.flush();
     log.info(
-      `\nIts user makes the account with it, on his own machine:\n$ sejf repository connect server --url=URL --server-cert-fingerprint=FINGERPRINT --override-username=${username} --override-hostname=${hostname} --enroll=${code.code}\nGive him URL and FINGERPRINT as 'sejf server start' says them. This server never learns his password.`,
+      `\nIts user makes the account with it, on his own machine, where \`ask\` has the code typed in:\n$ sejf repository connect server --url=URL --server-cert-fingerprint=FINGERPRINT --account=${name} --enroll=ask --recovery-kit=FILE\nGive him URL and FINGERPRINT as 'sejf server start' says them. This server never learns his password.`,
     );
   }
   log.info(

@@ -25,9 +25,8 @@ export async function assertRoom(
   if (usedBytes + moreBytes <= quotaBytes) return;
   throw new QuotaError(
     "SEJF_NO_SPACE",
-    `the quota of ${name} is used up: ${usedBytes + moreBytes} bytes would be held, ${quotaBytes} are allowed`,
-    {
-      hint: "ask the server's operator for a higher quota; what is deleted counts until it leaves the trash and maintenance has removed it",
-    },
+    // A client of Kopia's protocol gets the message alone.
+    `the quota of ${name} is used up: ${usedBytes + moreBytes} bytes would be held, ${quotaBytes} are allowed; what was deleted counts until it is removed from the server's trash`,
+    { hint: "ask the server's operator for a higher quota" },
   );
 }

@@ -175,11 +175,7 @@ export function failure(error: unknown, log: ServerLog): Response {
     const code = error.code === "SEJF_CORRUPT" ? "SEJF_INVALID_ARGUMENT" : error.code;
     const status = STATUS[code];
     const { message, hint } = error;
-    if (status !== undefined)
-      return jsonText(status, {
-        code,
-        error: hint === undefined ? message : `${message} (${hint})`,
-      });
+    if (status !== undefined) return jsonText(status, { code, error: message, hint });
   }
   log.error({ err: error }, "a call of the account service failed");
   return jsonText(500, { code: "SEJF_IO", error: "the server could not do it; its log says why" });
