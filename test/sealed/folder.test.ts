@@ -12,6 +12,7 @@ import { openRepository, type DirectRepository } from "../../src/repository/inde
 import {
   createSnapshot,
   decodeSnapshot,
+  decodePolicy,
   DEFAULT_POLICY,
   EMPTY_POLICY,
   effectivePolicy,
@@ -177,6 +178,11 @@ test("policies: files are ruled by the account alone, retention and schedule are
   const server: Policy = {
     ...DEFAULT_POLICY,
     files: { ...DEFAULT_POLICY.files, ignore: ["*"] },
+    // Attack 24: commands of whoever runs the server.
+    actions: decodePolicy(
+      { actions: { beforeSnapshotRoot: { path: "/bin/evil" } } },
+      "a server's policy",
+    ).actions,
     retention: { ...DEFAULT_POLICY.retention, keepLatest: 3 },
   };
   {
@@ -188,6 +194,7 @@ test("policies: files are ruled by the account alone, retention and schedule are
     await using sealed = sealOver(await openServed(home.configFile), alice);
     const before = await effectivePolicy(sealed.manifests, source);
     assert.deepEqual(before.files.ignore ?? [], []);
+    assert.equal(JSON.stringify(before).includes("/bin/evil"), false);
     assert.equal(before.retention.keepLatest, 3);
     const own: Policy = {
       ...EMPTY_POLICY,
