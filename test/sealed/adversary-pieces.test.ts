@@ -158,6 +158,7 @@ test("attack 28: a keyring whose parameters make guessing cheap, or opening endl
 test("attack 25, the network: no password is in anything that a client sends, and a server with another certificate is sent nothing", async () => {
   const sent: string[] = [];
   const proto = OutgoingMessage.prototype;
+  // oxlint-disable-next-line unbound-method -- it is called with its own object, and put back
   const { end } = proto;
   proto.end = function recorded(this: OutgoingMessage, ...args: unknown[]) {
     if (typeof args[0] === "string") sent.push(args[0]);
