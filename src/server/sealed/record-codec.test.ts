@@ -49,6 +49,30 @@ test("records: what is written is read", () => {
     id: ID,
     version: 12,
   });
+  const group = {
+    manifestId: ID,
+    id: "0123456789abcdef".repeat(2),
+    epoch: 3,
+    file: "file",
+    members: [ALICE],
+    admins: [ALICE],
+    probe: "own" as const,
+    keep: true,
+  };
+  for (const one of [group, { ...group, keep: false }])
+    assert.deepEqual(decode.group(manifest(labelsOf.group(group.id, 3), encode.group(one))), one);
+  const join = {
+    manifestId: ID,
+    inviteId: group.id,
+    group: group.id,
+    account: ALICE,
+    recipient: "age1pq1x",
+    mac: "mac",
+    key: "key",
+    keyMac: "of the key",
+  };
+  for (const one of [join, { ...join, key: undefined, keyMac: undefined }])
+    assert.deepEqual(decode.join(manifest(labelsOf.join(group.id, ALICE), encode.join(one))), one);
 });
 
 test("records: any data and any labels give a record or nothing, never an error", () => {
