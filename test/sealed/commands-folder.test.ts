@@ -367,6 +367,9 @@ test("a recovery kit is insisted on; escrow is confirmed; what does not go toget
   const tree = makeTree(join(client.home, "tree"));
   await client.ok(["snapshot", "create", tree], WITHOUT_PASSWORD);
   await client.ok(["snapshot", "list"], WITHOUT_PASSWORD);
+  const policy = ["--add-ignore=*.tmp", "--keep-latest=5"];
+  await client.ok(["policy", "set", tree, ...policy], WITHOUT_PASSWORD);
+  assert.match((await client.ok(["policy", "show", tree], WITHOUT_PASSWORD)).stdout, /\*\.tmp/);
   const status = await client.ok(["repository", "status"], WITHOUT_PASSWORD);
   assert.match(status.stdout, /Who can read: +nobody but whoever has the password/);
   assert.match(status.stdout, /whoever has this device, which keeps the key/);
