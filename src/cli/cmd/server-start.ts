@@ -57,6 +57,11 @@ function startOptions(context: CommandContext, flags: Values): StartServerOption
       logScheduler: flags.logScheduler,
       trashWindowMs:
         flags.trashWindow === "0" ? 0 : parseLifeMs("--trash-window", flags.trashWindow),
+      appendOnlyMinimumAgeMs: parseLifeMs("--append-only-minimum-age", flags.appendOnlyMinimumAge),
+      appendOnlyMaxSnapshots: atLeastZero(
+        flags.appendOnlyMaxSnapshots,
+        "--append-only-max-snapshots",
+      ),
       sources: flags.snapshotSource.map((text) => parseSource(text, defaultIdentity())),
     },
     contentAccess: flags.contentAccess,

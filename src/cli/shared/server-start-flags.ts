@@ -106,6 +106,13 @@ const RUN_FLAGS = {
     "How long deleted snapshots can be brought back, such as 30d or 12h; 0: not those of managed accounts",
     { default: "30d", placeholder: "TIME" },
   ),
+  appendOnlyMinimumAge: text(
+    "How long any snapshot of an append-only account stays, such as 30d or 12h",
+    { default: "30d", placeholder: "TIME" },
+  ),
+  appendOnlyMaxSnapshots: integer("Most snapshots of an append-only account; 0: any number", {
+    default: 100_000,
+  }),
   minMaintenanceInterval: duration("Minimum maintenance interval", {
     hidden: true,
     default: 60n * SECONDS_NS,

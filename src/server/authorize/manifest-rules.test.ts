@@ -144,6 +144,23 @@ test("checkNew: append-only accounts write true dates only (attacks 1)", async (
   await assert.rejects(check(at.snapshot({ startTime: undefined, endTime: undefined })), DENIED);
 });
 
+test("checkNew: append-only accounts have so many snapshots and no more (attacks 1)", async () => {
+  const fixture = new Fixture();
+  const { manifests, clock } = fixture;
+  const few = createManifestRules({ manifests, clock, maxAppendOnlySnapshots: 3 });
+  const send = async (account: Account, rules: ManifestRules): Promise<void> => {
+    fixture.clock.advance(2 * MINUTE_MS);
+    const rights = await fixture.access.rightsOf(account);
+    const json = utf8ToBytes(JSON.stringify(fixture.snapshot()));
+    const { labels, data } = await rules.checkNew({ account, rights, labels: SNAPSHOT, json });
+    await fixture.manifests.put(labels, data);
+  };
+  for (let i = 0; i < 3; i++) await send(CAREFUL, few);
+  await assert.rejects(send(CAREFUL, few), { code: "SEJF_NO_SPACE", message: /has 3 snapshots/ });
+  await send(ALICE, few);
+  await send(CAREFUL, createManifestRules({ manifests, clock, maxAppendOnlySnapshots: 0 }));
+});
+
 test("checkNew: append-only accounts begin after the last complete snapshot of the source", async () => {
   const at = new Fixture();
   const put = async (snapshot: object): Promise<void> => {

@@ -17,22 +17,29 @@ export interface ManifestRulesOptions {
   /** What is there already; a request may bring its session's view. */
   readonly manifests: Pick<ManifestStore, "find" | "get">;
   readonly clock: Clock;
+  /** Most snapshots of an account that may only add; 0: any number. Default 100,000. */
+  readonly maxAppendOnlySnapshots?: number | undefined;
 }
 
+const DEFAULT_MAX_SNAPSHOTS = 100_000;
 /** All manifests are held in memory, by everybody. */
 const MAX_JSON_BYTES = 1 << 20;
 
-export function createManifestRules({ manifests, clock }: ManifestRulesOptions): ManifestRules {
+export function createManifestRules(rules: ManifestRulesOptions): ManifestRules {
   return {
     exactPolicyLabels,
     checkNew: async (manifest, options = {}) =>
-      await check(manifest, { manifests: manifest.manifests ?? manifests, clock }, options),
+      await check(
+        manifest,
+        { ...rules, manifests: manifest.manifests ?? rules.manifests },
+        options,
+      ),
   };
 }
 
 async function check(
   { account, rights, labels, json: bytes }: NewManifest,
-  { manifests, clock }: ManifestRulesOptions,
+  { manifests, clock, maxAppendOnlySnapshots = DEFAULT_MAX_SNAPSHOTS }: ManifestRulesOptions,
   options: CallOptions,
 ): Promise<CheckedManifest> {
   const kind = kindOfLabels(labels);
@@ -44,7 +51,8 @@ async function check(
   const given = { account, rights, labels, json, manifests, clock };
   if (kind === "user") return { labels, data: checkedProfile(given) };
   try {
-    if (kind === "snapshot") await assertSnapshot(given, options);
+    if (kind === "snapshot")
+      await assertSnapshot({ ...given, maxSnapshots: maxAppendOnlySnapshots }, options);
     else await assertPolicy(given, options);
   } catch (error) {
     // To a client, its own malformed data is a wrong argument; damage of the repository is told apart from it.

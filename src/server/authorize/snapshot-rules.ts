@@ -11,6 +11,7 @@ import {
 import { SejfError } from "../../errors/index.ts";
 import type { Labels, ManifestId, ManifestStore } from "../../manifest/index.ts";
 import { decodeSnapshot, type SnapshotManifest } from "../../snapshot/index.ts";
+import { QuotaError } from "../holding/index.ts";
 import type { AccessRights, Account } from "../types.ts";
 import { assertExactMembers } from "./folded-members.ts";
 import { kindOfLabels, tagLabels } from "./label-sets.ts";
@@ -36,6 +37,8 @@ export interface NewSnapshot {
   readonly json: object;
   readonly manifests: Pick<ManifestStore, "find" | "get">;
   readonly clock: Clock;
+  /** Of an account that may only add; 0: any number. */
+  readonly maxSnapshots: number;
 }
 
 /** @throws SEJF_INVALID_ARGUMENT, SEJF_CORRUPT, SEJF_ACCESS_DENIED. */
@@ -49,8 +52,29 @@ export async function assertSnapshot(snapshot: NewSnapshot, options: CallOptions
     "its source",
   );
   assertAgrees(labels, decoded);
-  if (account.appendOnly || rights.manifest(labels) !== "FULL")
+  if (account.appendOnly || rights.manifest(labels) !== "FULL") {
     await assertDates(snapshot, decoded, options);
+    await assertFew(snapshot, options);
+  }
+}
+
+/**
+ * What nobody may delete must not come without end: every manifest is in everybody's memory.
+ * @throws QuotaError with SEJF_NO_SPACE.
+ */
+async function assertFew(
+  { account, labels, manifests, maxSnapshots }: NewSnapshot,
+  options: CallOptions,
+): Promise<void> {
+  if (maxSnapshots === 0) return;
+  const { hostname = "", username = "" } = labels;
+  const { length } = await manifests.find({ type: "snapshot", hostname, username }, options);
+  if (length < maxSnapshots) return;
+  throw new QuotaError(
+    "SEJF_NO_SPACE",
+    `${account.name} may only add and has ${length} snapshots already, at most ${maxSnapshots} are allowed`,
+    { hint: "ask the server's operator, who has --append-only-max-snapshots and retention for it" },
+  );
 }
 
 function assertAgrees(labels: Labels, { source, tags }: SnapshotManifest): void {

@@ -48,6 +48,7 @@ export interface CoreOptions
 }
 
 const QUIET = (): void => {};
+const DAY_MS = 86_400_000;
 
 /** What has no life of its own: it works when it is asked. */
 interface Rooms {
@@ -143,7 +144,8 @@ function roomsOf(options: CoreOptions): Rooms {
     rules.refresh();
     holdings.refresh();
   };
-  const manifestRules = createManifestRules({ manifests, clock });
+  const { appendOnlyMinimumAgeMs, appendOnlyMaxSnapshots: maxAppendOnlySnapshots } = options.jobs;
+  const manifestRules = createManifestRules({ manifests, clock, maxAppendOnlySnapshots });
   const onSnapshots = (): void => holdings.refresh();
   const windowMs = options.jobs.trashWindowMs;
   const trash = new Trash({ manifests, flush, clock, audit, windowMs, onChange: onSnapshots });
@@ -182,6 +184,8 @@ function roomsOf(options: CoreOptions): Rooms {
       mayDelete: async (account, labels, options) =>
         account.encryption === "server" &&
         (await rules.rightsOf(account, options)).manifest(labels) === "FULL",
+      minimumAgeDays:
+        appendOnlyMinimumAgeMs === undefined ? undefined : appendOnlyMinimumAgeMs / DAY_MS,
       clock,
       audit,
       log,

@@ -54,6 +54,10 @@ export interface JobSettings {
   readonly logScheduler: boolean;
   /** How long deleted snapshots stay in the trash; 0: those of managed accounts do not. Default 30 days. */
   readonly trashWindowMs?: number | undefined;
+  /** How long any snapshot of an append-only account stays. Default 30 days. */
+  readonly appendOnlyMinimumAgeMs?: number | undefined;
+  /** Most snapshots of an append-only account; 0: any number. Default 100,000. */
+  readonly appendOnlyMaxSnapshots?: number | undefined;
   /** Sources that the server reads from its own disk for others. */
   readonly sources: readonly SnapshotSource[];
 }
