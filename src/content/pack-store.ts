@@ -9,7 +9,9 @@ import { type Context, messageOf, putLocked } from "./context.ts";
 import type { PackInProgress } from "./pack-in-progress.ts";
 import type { Pending } from "./pending.ts";
 
+/** To a store far away; a local disk is no faster for a third, which would hold its memory. */
 const PARALLEL_PACKS = 3;
+const PARALLEL_LOCAL_PACKS = 2;
 /** Packs of the threads that are kept in memory when the store refuses them; beyond it their files fail. */
 const MAX_KEPT_PACKS = 4;
 
@@ -58,7 +60,9 @@ export class PackStore {
 
   /** Resolves when another pack may be begun. @throws the store's error while packs cannot be stored. */
   async waitForRoom(): Promise<void> {
-    while (this.#running.size >= PARALLEL_PACKS) await Promise.race(this.#running);
+    const isLocal = this.#context.storage.localPath !== undefined;
+    const most = isLocal ? PARALLEL_LOCAL_PACKS : PARALLEL_PACKS;
+    while (this.#running.size >= most) await Promise.race(this.#running);
     if (this.#failed.size > 0) await this.drain();
   }
 
