@@ -8,6 +8,7 @@ import {
   COMMANDS,
   GROUP_ALIASES,
   type RegisteredCommand,
+  UNSUPPORTED_COMMANDS,
   UNSUPPORTED_PROVIDERS,
 } from "./registry.ts";
 import { usageError } from "./usage-error.ts";
@@ -78,10 +79,12 @@ function isFlagWithoutValue(word: string): boolean {
 }
 
 function unknownWord(path: string, word: string): Error {
+  const instead = path === "" ? UNSUPPORTED_COMMANDS[word] : undefined;
+  if (instead !== undefined) return usageError(`${word} is not supported yet`, instead);
   if (UNSUPPORTED_PROVIDERS.includes(word) && path.startsWith("repository ")) {
     return usageError(
       `${path} ${word} is not supported yet`,
-      "this version of sejf works with repositories in a filesystem",
+      "this version of sejf works with repositories in a filesystem, in S3 buckets and on repository servers",
     );
   }
   const place = path === "" ? "" : ` of '${path}'`;

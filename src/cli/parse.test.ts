@@ -161,6 +161,9 @@ test("findCommand: words are followed, flags between them are kept, aliases are 
   assert.throws(() => findCommand(["repository", "create", "sftp"]), {
     message: "repository create sftp is not supported yet",
   });
+  assert.throws(() => findCommand(["mount", "all", "/mnt"]), {
+    message: "mount is not supported yet",
+  });
 });
 
 test("the registry: every command loads and says what the registry says, every group has a summary", async () => {

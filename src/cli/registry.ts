@@ -71,6 +71,14 @@ export const COMMANDS: readonly RegisteredCommand[] = [
   ...SNAPSHOT_COMMANDS,
 ];
 
+/** Kopia's commands that there are not, and what to do instead. */
+export const UNSUPPORTED_COMMANDS: Readonly<Partial<Record<string, string>>> = {
+  mount:
+    "`restore` writes a snapshot or a part of it to a folder, `show` a single file to standard output; kopia mounts the same repository",
+  notification:
+    "kopia sets up profiles and templates of the same repository; a repository server of sejf keeps reports, and sends none",
+};
+
 /** Storage that Kopia has and sejf does not (yet). */
 export const UNSUPPORTED_PROVIDERS: readonly string[] = [
   "azure",

@@ -323,8 +323,15 @@ test("sync-to: a copy that opens with the same password", async () => {
     (await sejf.ok(["repository", "sync-to", "filesystem", "--path", copy])).stderr,
     /Copied 0 BLOBs/,
   );
+  const source = join(sejf.home, "source.config");
+  await cp(sejf.configFile, source);
   await sejf.ok(["repository", "connect", "filesystem", "--path", copy]);
   await sejf.ok(["repository", "status"]);
+  // and back, where a connection file says
+  assert.match(
+    (await sejf.ok(["repository", "sync-to", "from-config", `--file=${source}`])).stderr,
+    /Copied 0 BLOBs/,
+  );
 });
 
 test("repair: only when danger is allowed, then the lost format blob is back", async () => {

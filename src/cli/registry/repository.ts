@@ -86,6 +86,12 @@ export const REPOSITORY_COMMANDS: readonly RegisteredCommand[] = [
     load: () => import("../cmd/repository-sync-to-filesystem.ts"),
   },
   {
+    path: "repository sync-to from-config",
+    summary:
+      "Synchronize repository data to another repository using the provided configuration file",
+    load: () => import("../cmd/repository-sync-to-from-config.ts"),
+  },
+  {
     path: "repository sync-to s3",
     summary: "Synchronize repository data to another repository in an S3 bucket",
     load: () => import("../cmd/repository-sync-to-s3.ts"),
