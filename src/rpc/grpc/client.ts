@@ -16,6 +16,10 @@ export interface ConnectGrpcOptions extends ServerSocketOptions {
 
 const DEFAULT_CONNECT_MS = 30_000;
 const DEFAULT_KEEP_ALIVE_MS = 30_000;
+/** How long a connection that goes away may be quiet, in times between two questions. */
+const QUIET_PERIODS = 2;
+/** For what is being said last. */
+const LINGER_MS = 500;
 const WINDOW_BYTES = 16 << 20;
 const SESSION_WINDOW_BYTES = 64 << 20;
 const MAX_FRAME_BYTES = 1 << 20;
@@ -24,18 +28,30 @@ const SESSION_MEMORY_MB = 256;
 export class GrpcConnection implements AsyncDisposable {
   readonly address: ServerAddress;
   readonly #session: ClientHttp2Session;
+  readonly #socket: TLSSocket | undefined;
   readonly #closed: Promise<void>;
   #keepAlive: NodeJS.Timeout | undefined;
 
-  /** Takes over the session. */
-  constructor(address: ServerAddress, session: ClientHttp2Session, keepAliveMs: number) {
+  /** Takes over the session, and the socket below it. */
+  constructor(
+    address: ServerAddress,
+    session: ClientHttp2Session,
+    keepAliveMs: number,
+    socket?: TLSSocket,
+  ) {
     this.address = address;
     this.#session = session;
+    this.#socket = socket;
     session.on("error", () => {});
     this.#closed = new Promise((resolve) => session.once("close", () => resolve()));
     if (keepAliveMs > 0) {
       this.#keepAlive = setInterval(() => this.#ping(keepAliveMs), keepAliveMs);
       this.#keepAlive.unref();
+      // A server that has said that it goes away is asked no longer, and may be gone before the calls under way have
+      // ended: Node 24 has been seen to wait for them for ever.
+      session.once("goaway", () => {
+        session.setTimeout(QUIET_PERIODS * keepAliveMs, () => this.#destroy());
+      });
     }
     void this.#closed.then(() => clearInterval(this.#keepAlive));
   }
@@ -59,7 +75,7 @@ export class GrpcConnection implements AsyncDisposable {
 
   /** Ends at once; calls under way break. */
   async close(): Promise<void> {
-    this.#session.destroy();
+    this.#destroy();
     await this.#closed;
   }
 
@@ -67,9 +83,15 @@ export class GrpcConnection implements AsyncDisposable {
     await this.close();
   }
 
+  /** After a farewell of the server Node waits for its end of the socket, which may never come. */
+  #destroy(): void {
+    this.#session.destroy();
+    setTimeout(() => this.#socket?.destroy(), LINGER_MS).unref();
+  }
+
   #ping(limitMs: number): void {
     if (this.isClosed) return;
-    const timer = setTimeout(() => this.#session.destroy(), limitMs);
+    const timer = setTimeout(() => this.#destroy(), limitMs);
     timer.unref();
     this.#session.ping(() => clearTimeout(timer));
   }
@@ -93,7 +115,8 @@ export async function connectGrpc(
         hint: "is this the address of a repository server?",
       });
     const session = await openHttp2(socket, address, signal);
-    return new GrpcConnection(address, session, options.keepAliveMs ?? DEFAULT_KEEP_ALIVE_MS);
+    const keepAliveMs = options.keepAliveMs ?? DEFAULT_KEEP_ALIVE_MS;
+    return new GrpcConnection(address, session, keepAliveMs, socket);
   } catch (error) {
     socket.destroy();
     options.signal?.throwIfAborted();

@@ -2,8 +2,19 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
-import { connect as connectHttp2, constants } from "node:http2";
+import {
+  connect as connectHttp2,
+  constants,
+  createSecureServer,
+  type ServerHttp2Stream,
+} from "node:http2";
 import { request as httpsRequest } from "node:https";
+import {
+  type AddressInfo,
+  connect as connectTcp,
+  createServer as createTcpServer,
+  type Socket,
+} from "node:net";
 import { test } from "node:test";
 import { collect, concatBytes, utf8ToBytes } from "../../bytes/index.ts";
 import { isSejfError } from "../../errors/index.ts";
@@ -404,6 +415,37 @@ test("parseServerAddress: https, kopia and local sockets, nothing else", () => {
   assert.equal(parseServerAddress("unix+https:///run/s").socketPath, "/run/s");
   for (const text of ["http://h:1", "h:1", "https://", "https://u@h", "https://h/x", "https://h?x"])
     assert.throws(() => parseServerAddress(text), { code: "SEJF_INVALID_ARGUMENT" }, text);
+});
+
+test("a connection: a server that says it goes away and is gone is noticed", async () => {
+  const server = createSecureServer(SELF_SIGNED);
+  const sockets: Socket[] = [];
+  const relay = createTcpServer((near) => {
+    const far = connectTcp((server.address() as AddressInfo).port, "127.0.0.1");
+    for (const socket of [near, far]) socket.on("error", () => {});
+    sockets.push(near, far);
+    near.pipe(far).pipe(near);
+  });
+  server.on("stream", (stream: ServerHttp2Stream) => {
+    stream.respond({ ":status": 200, "content-type": "application/grpc" });
+    stream.session?.goaway();
+  });
+  for (const listener of [server, relay])
+    await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
+  const { port } = relay.address() as AddressInfo;
+  const connection = await connectGrpc(parseServerAddress(`https://127.0.0.1:${port}`), {
+    fingerprint: PIN,
+    keepAliveMs: 100,
+  });
+  const call = connection.startCall(PATH);
+  const ended = rejectsWith(collect(call.messages()), "UNAVAILABLE");
+  while (!connection.isClosed) await new Promise((resolve) => setTimeout(resolve, 5));
+  for (const socket of sockets) socket.unpipe().pause();
+  await ended;
+  await connection.closed;
+  for (const socket of sockets) socket.destroy();
+  server.close();
+  relay.close();
 });
 
 interface Pair extends AsyncDisposable {
