@@ -24,8 +24,8 @@ if (args.length === 1 && args[0] === "--version") {
 }
 
 /** The output cannot be written: who reads it may have left early, which is no failure; anything else is one. */
-function leave(error: NodeJS.ErrnoException): never {
-  if (error.code === "EPIPE") process.exit(0);
-  process.stderr.write(`sejf: error: writing standard output: ${error.message}\n`);
-  process.exit(1);
+function leave(error: NodeJS.ErrnoException): void {
+  const isLeft = error.code === "EPIPE";
+  if (!isLeft) process.stderr.write(`sejf: error: writing standard output: ${error.message}\n`);
+  void import("./run.ts").then(({ end }) => end(isLeft ? 0 : 1));
 }

@@ -44,10 +44,14 @@ async function dispatch(args: readonly string[]): Promise<number> {
   throw usageError(`must select a subcommand of '${found.path}'`, `see sejf help ${found.path}`);
 }
 
-/** When all is said: standard output is written, nothing else is waited for. */
-export function end(status: number): never {
+/** How long what keeps the process may do so. */
+const LINGER_MS = 1000;
+
+/** When all is said and written. Where the process cannot be ended at once it ends by itself, or after a second. */
+export function end(status: number): void {
   endAtOnce(status);
-  process.exit(status);
+  process.exitCode = status;
+  setTimeout(() => process.exit(status), LINGER_MS).unref();
 }
 
 async function loadHelp(): Promise<typeof import("./help.ts")> {
@@ -171,7 +175,10 @@ function consoleOptions(globals: GlobalValues): ConstructorParameters<typeof Con
 function stopOnSignals(): Disposable & { readonly signal: AbortSignal } {
   const controller = new AbortController();
   const onSignal = (): void => {
-    if (controller.signal.aborted) process.exit(130);
+    if (controller.signal.aborted) {
+      endAtOnce(130);
+      process.exit(130);
+    }
     controller.abort(new SejfError("SEJF_CANCELLED", "stopped on request"));
   };
   process.on("SIGINT", onSignal);

@@ -21,16 +21,19 @@ function load(): Koffi | null {
 }
 
 /**
- * Ends the process at once where native code is in use; otherwise, and while coverage or a profile is taken, returns.
- * Nothing is torn down: destructors of native modules would run beside threads that may still use them. What has to
- * be written must have been.
+ * Ends the process at once where there is a C library to call, and no coverage or profile is taken; otherwise returns.
+ * Nothing is torn down. `process.exit` waits for V8's own threads, which for once in some thousand runs wait for a
+ * collection that the main thread will never make: such a process hangs for ever. And destructors of native modules
+ * run beside threads that may still use them. What has to be written must have been.
  */
 export function endAtOnce(status: number): void {
   const noCall = process.platform !== "linux" && process.platform !== "darwin";
   const isMeasured =
     process.env["NODE_V8_COVERAGE"] !== undefined ||
     process.execArgv.some((flag) => /^--(cpu|heap)-prof/.test(flag));
-  if (!loaded || noCall || isMeasured) return;
+  if (noCall || isMeasured) return;
+  const koffi = loadKoffi();
+  if (koffi === undefined) return;
   flushCompileCache();
-  loaded.load(null).func("void _exit(int status)")(status);
+  koffi.load(null).func("void _exit(int status)")(status);
 }
