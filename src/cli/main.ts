@@ -9,6 +9,7 @@ setFlagsFromString("--heap-growing-percent=100");
 // whenever 32 MiB of them have come, whatever became of them: a fifth of all work of a restore through a server.
 setFlagsFromString("--external-memory-accounted-in-global-limit");
 enableCompileCache();
+let isLeaving = false;
 process.stdout.on("error", leave);
 const args = process.argv.slice(2);
 if (args.length === 1 && args[0] === "--version") {
@@ -25,6 +26,8 @@ if (args.length === 1 && args[0] === "--version") {
 
 /** The output cannot be written: who reads it may have left early, which is no failure; anything else is one. */
 function leave(error: NodeJS.ErrnoException): void {
+  if (isLeaving) return;
+  isLeaving = true;
   const isLeft = error.code === "EPIPE";
   if (!isLeft) process.stderr.write(`sejf: error: writing standard output: ${error.message}\n`);
   void import("./run.ts").then(({ end }) => end(isLeft ? 0 : 1));

@@ -24,7 +24,8 @@ function load(): Koffi | null {
  * Ends the process at once where there is a C library to call, and no coverage or profile is taken; otherwise returns.
  * Nothing is torn down. `process.exit` waits for V8's own threads, which for once in some thousand runs wait for a
  * collection that the main thread will never make: such a process hangs for ever. And destructors of native modules
- * run beside threads that may still use them. What has to be written must have been.
+ * run beside threads that may still use them. What listens for the process's
+ * exit is called; what has to be written must have been.
  */
 export function endAtOnce(status: number): void {
   const noCall = process.platform !== "linux" && process.platform !== "darwin";
@@ -34,6 +35,7 @@ export function endAtOnce(status: number): void {
   if (noCall || isMeasured) return;
   const koffi = loadKoffi();
   if (koffi === undefined) return;
+  process.emit("exit", status);
   flushCompileCache();
   koffi.load(null).func("void _exit(int status)")(status);
 }
