@@ -60,7 +60,8 @@ export async function* mapConcurrent<T, R>(
     }
     while (running.length > 0) yield unwrap(await (running.shift() as Promise<Settled<R>>));
   } finally {
-    stop.abort();
+    // the reason that an abort makes for itself has a stack
+    if (running.length > 0) stop.abort();
     await Promise.all(running);
   }
 }
@@ -93,7 +94,7 @@ export async function* mapUnordered<T, R>(
       while (done.length > 0) yield unwrap(done.shift() as Settled<R>);
     }
   } finally {
-    stop.abort();
+    if (running.size > 0) stop.abort();
     await Promise.all(running);
   }
 }
