@@ -9,5 +9,8 @@ biome format
 node scripts/bundle.ts >/dev/null
 SEJF_TEST_MAIN=$PWD/dist/bundle/main.js
 export SEJF_TEST_MAIN
+# Hundreds of test files load the same sources.
+NODE_COMPILE_CACHE=$PWD/node_modules/.cache/tests
+export NODE_COMPILE_CACHE
 if [ $# -eq 0 ]; then set -- 'src/**/*.test.ts' 'test/**/*.test.ts'; fi
 exec node --test --test-concurrency="${SEJF_TEST_CONCURRENCY:-2}" "$@"
