@@ -210,12 +210,13 @@ export class Uploader {
   async #beforeFolder(node: DirectoryNode): Promise<boolean> {
     try {
       await enterFolder(node, this.#settings, this.#stop.signal);
-      // An action may have changed what is there.
-      if (node.actions !== undefined) this.#walk.ahead?.take(node.local);
       return true;
     } catch (error) {
       this.#directoryFailed(node, error);
       return false;
+    } finally {
+      // An action may change any directory.
+      if (node.policy.own?.actions !== undefined) this.#walk.ahead?.forget();
     }
   }
 

@@ -4,8 +4,6 @@
  */
 import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
-import { loadKoffi } from "../native.ts";
-import type { ListDirectories } from "./protocol.ts";
 
 /** Heap of young objects of a thread; contents never lie in it. */
 const YOUNG_GENERATION_MB = 8;
@@ -27,8 +25,6 @@ export function startSpareThread(): void {
   };
   worker.once("error", forget);
   worker.once("exit", forget);
-  // A process that ends while a thread loads native modules must end at once, which needs them here too.
-  setImmediate(loadKoffi);
 }
 
 /** A bulk thread that waits to be told its work; nobody else has it, and it does not keep the process. */
@@ -38,10 +34,9 @@ export function takeThread(): Worker {
   return worker;
 }
 
-/** To the thread that was started ahead, whether it has work or not; false when there is none. */
-export function postToSpareThread(message: ListDirectories): boolean {
-  early?.postMessage(message);
-  return early !== undefined;
+/** The thread that was started ahead, whether it has work or not. */
+export function earlyThread(): Worker | undefined {
+  return early;
 }
 
 function startThread(): Worker {

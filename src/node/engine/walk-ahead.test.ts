@@ -32,4 +32,8 @@ test("WalkAhead: a thread that was started ahead lists what is asked for; each l
     }
   }
   assert.ok(given > 0, "nothing was listed ahead");
+  ahead.ask(directories);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  ahead.forget();
+  for (const { local } of directories) assert.equal(ahead.take(local), undefined);
 });

@@ -1,8 +1,9 @@
 /** Lists directories before the walk comes to them, in the thread that is started ahead of its work. */
+import type { Worker } from "node:worker_threads";
 import type { LocalName } from "../../format/index.ts";
 import { type DirectoryEntry, type ListingOrder, ListingMemory } from "../files/index.ts";
 import type { ListDirectories } from "./protocol.ts";
-import { postToSpareThread } from "./spare-thread.ts";
+import { earlyThread } from "./spare-thread.ts";
 
 /** An older listing is not used: the walk was held up, and files have had time to change. */
 const FRESH_MS = 2_000;
@@ -16,18 +17,18 @@ interface Ordered {
 }
 
 export class WalkAhead {
-  readonly #memory: ListingMemory;
+  readonly #thread: Worker;
+  readonly #memory = new ListingMemory();
   readonly #ordered = new Map<string, Ordered>();
 
-  private constructor(memory: ListingMemory) {
-    this.#memory = memory;
+  private constructor(thread: Worker) {
+    this.#thread = thread;
   }
 
   /** `undefined` where no thread was started ahead. */
   static create(): WalkAhead | undefined {
-    const memory = new ListingMemory();
-    const isThere = postToSpareThread({ op: "list", memory: memory.buffer, orders: [] });
-    return isThere ? new WalkAhead(memory) : undefined;
+    const thread = earlyThread();
+    return thread === undefined ? undefined : new WalkAhead(thread);
   }
 
   /** Asks for directories the walk will come to, the next one last, as long as there is room. */
@@ -44,7 +45,7 @@ export class WalkAhead {
       this.#ordered.set(order.path, { order, sinceMs: performance.now() });
     }
     if (orders.length === 0) return;
-    postToSpareThread({
+    this.#thread.postMessage({
       op: "list",
       memory: this.#memory.buffer,
       orders,
@@ -59,5 +60,11 @@ export class WalkAhead {
     this.#ordered.delete(local);
     const entries = this.#memory.take(ordered.order);
     return performance.now() - ordered.sinceMs <= FRESH_MS ? entries : undefined;
+  }
+
+  /** What was listed until now counts no more. */
+  forget(): void {
+    for (const { order } of this.#ordered.values()) this.#memory.take(order);
+    this.#ordered.clear();
   }
 }
