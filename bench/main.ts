@@ -15,7 +15,12 @@ import { parseArgs } from "node:util";
 import { KOPIA_EXE } from "../src/testkit/kopia.ts";
 import { type DatasetName, dataset, mutatedDataset } from "./datasets.ts";
 import { createFloor } from "./floor.ts";
-import { type Measurement, runProgram } from "./run-program.ts";
+import {
+  type Measurement,
+  runProgram,
+  type SnapshotMeasurement,
+  snapshotOf,
+} from "./run-program.ts";
 import { best, frozenSejf, settle, warm } from "./whole-commands.ts";
 
 const { values: options } = parseArgs({
@@ -91,7 +96,7 @@ class Client {
   }
 
   /** `as`: the source under which it is stored, where that is not the path itself. */
-  async snapshot(path: string, as?: string): Promise<Measurement & { readonly id: string }> {
+  async snapshot(path: string, as?: string): Promise<SnapshotMeasurement> {
     const measured = await this.run(
       "snapshot",
       "create",
@@ -102,7 +107,7 @@ class Client {
       "--no-send-snapshot-report",
       ...(as === undefined ? [] : [`--override-source=${as}`]),
     );
-    return { ...measured, id: (JSON.parse(measured.stdout) as { readonly id: string }).id };
+    return snapshotOf(measured);
   }
 
   remove(): void {

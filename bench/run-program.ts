@@ -10,6 +10,13 @@ export interface Measurement {
   readonly stdout: string;
 }
 
+/** A run of `snapshot create --json`. */
+export type SnapshotMeasurement = Measurement & { readonly id: string };
+
+export function snapshotOf(measured: Measurement): SnapshotMeasurement {
+  return { ...measured, id: (JSON.parse(measured.stdout) as { readonly id: string }).id };
+}
+
 const POLL_MS = 10;
 const TICK_MS = 10;
 

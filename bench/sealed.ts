@@ -9,7 +9,12 @@ import { cpus, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type DatasetName, dataset } from "./datasets.ts";
-import { type Measurement, runProgram } from "./run-program.ts";
+import {
+  type Measurement,
+  runProgram,
+  type SnapshotMeasurement,
+  snapshotOf,
+} from "./run-program.ts";
 import { type ListCost, listCost, secondMember } from "./sealed-storage.ts";
 import { best, frozenSejf, settle, warm } from "./whole-commands.ts";
 
@@ -70,7 +75,7 @@ class Client {
       await this.run("policy", "set", path, `--compression=${compression}`);
   }
 
-  async snapshot(path: string): Promise<Measurement & { readonly id: string }> {
+  async snapshot(path: string): Promise<SnapshotMeasurement> {
     const measured = await this.run(
       "snapshot",
       "create",
@@ -79,7 +84,7 @@ class Client {
       "--no-progress",
       "--no-auto-maintenance",
     );
-    return { ...measured, id: (JSON.parse(measured.stdout) as { readonly id: string }).id };
+    return snapshotOf(measured);
   }
 }
 

@@ -5,7 +5,13 @@ import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { type Measurement, readProcess, runProgram } from "../run-program.ts";
+import {
+  type Measurement,
+  readProcess,
+  runProgram,
+  type SnapshotMeasurement,
+  snapshotOf,
+} from "../run-program.ts";
 
 export interface Program {
   readonly name: "sejf" | "kopia";
@@ -153,7 +159,7 @@ export class BenchClient implements Disposable {
     return await runProgram(this.program.exe, args, environment(this.folder, PASSWORD));
   }
 
-  async snapshot(path: string): Promise<Measurement & { readonly id: string }> {
+  async snapshot(path: string): Promise<SnapshotMeasurement> {
     const measured = await this.run(
       "snapshot",
       "create",
@@ -162,7 +168,7 @@ export class BenchClient implements Disposable {
       "--no-progress",
       "--no-send-snapshot-report",
     );
-    return { ...measured, id: (JSON.parse(measured.stdout) as { readonly id: string }).id };
+    return snapshotOf(measured);
   }
 
   async restore(id: string): Promise<Measurement> {

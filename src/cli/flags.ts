@@ -3,8 +3,8 @@
  * switch, repeated flags, environment variables. A flag of Kopia's that means nothing here is `inert` when scripts
  * may pass it without harm, and `refused` when somebody would rely on it: none is parsed and silently ignored.
  */
+import { parseDuration } from "../bytes/index.ts";
 import { usageError } from "./usage-error.ts";
-import { parseDuration } from "./output/duration.ts";
 
 export type FlagKind = "switch" | "value" | "list";
 

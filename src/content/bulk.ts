@@ -35,6 +35,7 @@ import { type Context, messageOf, nowS } from "./context.ts";
 import type { PackFactory, PackPrefix } from "./pack-in-progress.ts";
 import type { PackStore } from "./pack-store.ts";
 import type { Pending } from "./pending.ts";
+import { sealedOver } from "./sealed-over.ts";
 import type { SessionKeeper } from "./sessions.ts";
 
 export interface BulkParts {
@@ -105,11 +106,7 @@ export class Bulk {
   /** `undefined` without threads. */
   sealed(sealing: SealingParameters): SealedBulk | undefined {
     if (this.#threads === 0) return undefined;
-    return {
-      writeFiles: (batches, options = {}) => this.#writeSealed(sealing, batches, options),
-      restoreFiles: (batches, options = {}) => this.restoreFiles(batches, options),
-      verifyMany: (requests, options = {}) => this.verifyMany(requests, options),
-    };
+    return sealedOver(this, (batches, options) => this.#writeSealed(sealing, batches, options));
   }
 
   async *#writeSealed(

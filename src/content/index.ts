@@ -1,5 +1,6 @@
 /** Direct contents: packs, indexes, epochs and sessions of a repository in a blob store, read and written without a server. */
 export { PortableBulk, type PortableParts } from "./bulk-portable.ts";
+export { sealedOver } from "./sealed-over.ts";
 export {
   type CachePartUsage,
   cacheUsage,

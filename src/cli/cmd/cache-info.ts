@@ -1,4 +1,5 @@
 /** `cache info`: what lies in the cache of this connection. Kopia's own files in the same folder are not counted. */
+import { formatDuration } from "../../bytes/index.ts";
 import { type CachePart, cacheUsage } from "../../content/index.ts";
 import {
   cacheLimits,
@@ -9,7 +10,6 @@ import {
 } from "../../repository/index.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { flag } from "../flags.ts";
-import { formatDuration } from "../output/duration.ts";
 import { formatBytes } from "../output/units.ts";
 
 export const command: Command = defineCommand({

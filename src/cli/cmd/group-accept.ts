@@ -3,7 +3,7 @@ import { groupNameOf } from "../../sealing/index.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { text } from "../flags.ts";
 import { askCode } from "../password-prompt.ts";
-import { withGroups } from "../shared/group-command.ts";
+import { GROUP_ARGUMENT, withGroups } from "../shared/group-command.ts";
 
 export const command: Command = defineCommand({
   summary: "Make members of those who joined with a code",
@@ -12,10 +12,7 @@ export const command: Command = defineCommand({
   flags: {
     code: text("A code that another member made; `ask` asks for it", { placeholder: "CODE" }),
   },
-  arguments: [
-    { name: "group", help: "Its name here, or the beginning of its ID", required: true },
-    { name: "account", help: "This one only" },
-  ],
+  arguments: [GROUP_ARGUMENT, { name: "account", help: "This one only" }],
   async run(context, flags, [name = "", account]) {
     const code =
       flags.code === "ask" ? await askCode("Code: ", "give the code itself") : flags.code;

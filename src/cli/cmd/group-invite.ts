@@ -4,7 +4,7 @@ import { flag, text } from "../flags.ts";
 import { JSON_FLAGS, jsonText } from "../output/json.ts";
 import { parseLifeMs } from "../output/life.ts";
 import { usageError } from "../usage-error.ts";
-import { withGroups } from "../shared/group-command.ts";
+import { GROUP_ARGUMENT, withGroups } from "../shared/group-command.ts";
 
 export const command: Command = defineCommand({
   summary: "Make a code with which one more account joins a group",
@@ -19,7 +19,7 @@ export const command: Command = defineCommand({
     for: text("The only account that may use it", { placeholder: "USER@HOST" }),
     ...JSON_FLAGS,
   },
-  arguments: [{ name: "group", help: "Its name here, or the beginning of its ID", required: true }],
+  arguments: [GROUP_ARGUMENT],
   async run(context, flags, [name = ""]) {
     const account = flags.for?.toLowerCase();
     if (flags.admin && account === undefined)

@@ -1,12 +1,12 @@
 /** `group members`: who shares with this account. */
 import { type Command, defineCommand } from "../command.ts";
 import { JSON_FLAGS, JsonList } from "../output/json.ts";
-import { membersIn, withGroups } from "../shared/group-command.ts";
+import { GROUP_ARGUMENT, membersIn, withGroups } from "../shared/group-command.ts";
 
 export const command: Command = defineCommand({
   summary: "List the members of a group, as its admin signed them",
   flags: JSON_FLAGS,
-  arguments: [{ name: "group", help: "Its name here, or the beginning of its ID", required: true }],
+  arguments: [GROUP_ARGUMENT],
   async run(context, flags, [name = ""]) {
     const members = await withGroups(
       context,

@@ -2,7 +2,13 @@
 import { groupNameOf, type GroupState, type JoinVerdict } from "../../sealing/index.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { JSON_FLAGS, jsonText } from "../output/json.ts";
-import { groupJson, membersIn, roleIn, withGroups } from "../shared/group-command.ts";
+import {
+  GROUP_ARGUMENT,
+  groupJson,
+  membersIn,
+  roleIn,
+  withGroups,
+} from "../shared/group-command.ts";
 
 interface Shown {
   readonly state: GroupState;
@@ -12,7 +18,7 @@ interface Shown {
 export const command: Command = defineCommand({
   summary: "Show the settings, members and requests of a group",
   flags: JSON_FLAGS,
-  arguments: [{ name: "group", help: "Its name here, or the beginning of its ID", required: true }],
+  arguments: [GROUP_ARGUMENT],
   async run(context, flags, [name = ""]) {
     const shown = await withGroups(context, async (groups) => {
       const state = groups.find(name);

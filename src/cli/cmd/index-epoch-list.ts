@@ -1,10 +1,10 @@
 /** `index epoch list`: the epochs with their index blobs, newest first. Reference: kopia cli/command_index_epoch_list.go. */
+import { formatDuration } from "../../bytes/index.ts";
 import type { BlobMetadata } from "../../blob/index.ts";
 import type { EpochState } from "../../content/index.ts";
 import { SejfError } from "../../errors/index.ts";
 import { type Command, defineCommand } from "../command.ts";
 import type { CommandContext } from "../context.ts";
-import { formatDuration } from "../output/duration.ts";
 import { formatBytes } from "../output/units.ts";
 
 const SECOND_NS = 1_000_000_000n;

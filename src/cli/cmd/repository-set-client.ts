@@ -1,4 +1,5 @@
 /** `repository set-client`: settings of this client in the connection file. */
+import { formatDuration } from "../../bytes/index.ts";
 import {
   assertNotSealed,
   type ClientOptions,
@@ -8,7 +9,6 @@ import {
 } from "../../repository/index.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { duration, flag, text } from "../flags.ts";
-import { formatDuration } from "../output/duration.ts";
 import { usageError } from "../usage-error.ts";
 
 type Changes = { -readonly [K in keyof ClientOptions]?: ClientOptions[K] };

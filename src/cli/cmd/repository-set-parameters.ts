@@ -1,9 +1,9 @@
 /** `repository set-parameters`: what can be changed in the format of a repository. */
+import { formatDuration } from "../../bytes/index.ts";
 import type { BlobConfig, EpochParameters, RepositoryFormat } from "../../format/index.ts";
 import { assertRetentionPossible, dropCachedFormat } from "../../repository/index.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { choice, duration, type FlagValues, integer, refused } from "../flags.ts";
-import { formatDuration } from "../output/duration.ts";
 import { formatBytes } from "../output/units.ts";
 import { usageError } from "../usage-error.ts";
 

@@ -1,6 +1,6 @@
 /** `repository status`: who can read and delete the data, and what the repository is like. */
 import type { BlobMetadata, ConnectionInfo } from "../../blob/index.ts";
-import { bytesToHex } from "../../bytes/index.ts";
+import { bytesToHex, formatDuration } from "../../bytes/index.ts";
 import { errorFromUnknown } from "../../errors/index.ts";
 import {
   EPOCH_STATE_PREFIXES,
@@ -18,7 +18,6 @@ import {
 import { type Command, defineCommand } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { flag } from "../flags.ts";
-import { formatDuration } from "../output/duration.ts";
 import { JSON_FLAGS, jsonText } from "../output/json.ts";
 import { formatBytes } from "../output/units.ts";
 import { showToken, tellClient, tellServerStatus } from "../shared/client-status.ts";

@@ -1,4 +1,5 @@
 /** `snapshot estimate`: what a snapshot would hold, and how long its upload would take. Reference: kopia cli/command_snapshot_estimate.go. */
+import { formatDuration } from "../../bytes/index.ts";
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { SejfError } from "../../errors/index.ts";
@@ -6,7 +7,6 @@ import { type Estimate, estimateTree, policyTree, type SizeBucket } from "../../
 import { type Command, defineCommand } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { decimal, flag, integer } from "../flags.ts";
-import { formatDuration } from "../output/duration.ts";
 import { formatBytes } from "../output/units.ts";
 import { usageError } from "../usage-error.ts";
 

@@ -1,6 +1,6 @@
 /** Spans of days, which Go's durations have not. */
+import { parseDuration } from "../../bytes/index.ts";
 import { usageError } from "../usage-error.ts";
-import { parseDuration } from "./duration.ts";
 
 const DAY_MS = 24 * 3_600_000;
 

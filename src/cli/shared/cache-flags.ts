@@ -1,7 +1,7 @@
 /** The cache settings that can be changed one by one, and what they are called in messages. */
+import { formatDuration } from "../../bytes/index.ts";
 import type { CachingOptions } from "../../repository/index.ts";
 import { duration, type Flag, type FlagValues, integer, text } from "../flags.ts";
-import { formatDuration } from "../output/duration.ts";
 import { formatBytes } from "../output/units.ts";
 import { usageError } from "../usage-error.ts";
 

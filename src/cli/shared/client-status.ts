@@ -1,4 +1,5 @@
 /** What `repository status` says of this client and of a connection to a server. */
+import { formatDuration } from "../../bytes/index.ts";
 import {
   type ApiServer,
   apiServerJson,
@@ -10,7 +11,6 @@ import {
 import type { RemoteRepository } from "../../rpc/index.ts";
 import { isSejfError } from "../../errors/index.ts";
 import type { CommandContext } from "../context.ts";
-import { formatDuration } from "../output/duration.ts";
 import { type JsonOptions, jsonText } from "../output/json.ts";
 import { formatBytes } from "../output/units.ts";
 

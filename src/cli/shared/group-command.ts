@@ -12,6 +12,16 @@ import {
 import type { CommandContext } from "../context.ts";
 import { accountServer, ENROLL_TOOLS, telling } from "./sealed-open.ts";
 
+/** The first argument of a command on one group. */
+export const GROUP_ARGUMENT = {
+  name: "group",
+  help: "Its name here, or the beginning of its ID",
+  required: true,
+} as const;
+
+/** And the account it is about. */
+export const ACCOUNT_ARGUMENT = { name: "account", help: "USER@HOST", required: true } as const;
+
 export interface ShownMember {
   readonly account: string;
   readonly role: "admin" | "member";

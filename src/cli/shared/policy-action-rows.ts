@@ -1,6 +1,6 @@
 /** The actions of a policy as rows of its table. */
+import { formatDuration } from "../../bytes/index.ts";
 import type { ActionCommand, ActionsPolicy } from "../../snapshot/index.ts";
-import { formatDuration } from "../output/duration.ts";
 import { type PolicyRow, row } from "./policy-row.ts";
 
 const NS_PER_S = 1_000_000_000n;

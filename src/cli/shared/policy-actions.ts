@@ -1,9 +1,8 @@
 /** The actions part of `policy set`. Reference: kopia cli/command_policy_set_actions.go. */
 import { readFile } from "node:fs/promises";
-import { isUtf8 } from "../../bytes/index.ts";
+import { isUtf8, formatDuration } from "../../bytes/index.ts";
 import { errorFromUnknown } from "../../errors/index.ts";
 import type { ActionCommand } from "../../snapshot/index.ts";
-import { formatDuration } from "../output/duration.ts";
 import { usageError } from "../usage-error.ts";
 import type { PolicyChanges } from "./policy-changes.ts";
 import { INHERIT } from "./policy-words.ts";

@@ -1,6 +1,6 @@
 /** The schedule part of `policy set`. Reference: kopia cli/command_policy_set_scheduling.go. */
+import { formatDuration } from "../../bytes/index.ts";
 import type { Policy, TimeOfDay } from "../../snapshot/index.ts";
-import { formatDuration } from "../output/duration.ts";
 import { usageError } from "../usage-error.ts";
 import { isReset, type PolicyChanges } from "./policy-changes.ts";
 import { INHERIT } from "./policy-words.ts";

@@ -1,11 +1,11 @@
 /** A merged policy as a table: what, value, where it is defined. Reference: kopia cli/command_policy_show.go. */
+import { formatDuration } from "../../bytes/index.ts";
 import {
   formatPolicyTarget,
   type Policy,
   type PolicyOrigins,
   type PolicyTarget,
 } from "../../snapshot/index.ts";
-import { formatDuration } from "../output/duration.ts";
 import { formatBytes } from "../output/units.ts";
 import { actionRows } from "./policy-action-rows.ts";
 import { type PolicyRow, row } from "./policy-row.ts";

@@ -99,16 +99,7 @@ export const nodeCryptoEngine: CryptoEngine = {
     return plaintext;
   },
 
-  openInto(
-    cipher: AeadName,
-    key: Uint8Array,
-    nonce: Uint8Array,
-    sealed: Uint8Array,
-    aad: Uint8Array,
-    target: Uint8Array,
-  ): number {
-    return openInto(cipher, key, nonce, sealed, aad, target);
-  },
+  openInto,
 
   contentHash(algorithm: string, secret: Uint8Array): ContentHash {
     return createNodeHash(algorithm, secret);

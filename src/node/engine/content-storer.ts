@@ -45,13 +45,13 @@ export interface SealOutcome {
   readonly sealedBytes: number;
 }
 
+/** Before the first content. */
+export function noOutcome(): PieceOutcome {
+  return { hash: new Uint8Array(0), isNew: false, objectCompressed: false, seal: undefined };
+}
+
 export class ContentStorer {
-  readonly outcome: PieceOutcome = {
-    hash: new Uint8Array(0),
-    isNew: false,
-    objectCompressed: false,
-    seal: undefined,
-  };
+  readonly outcome: PieceOutcome = noOutcome();
   /** A content was claimed and could not be stored. */
   claimLost = false;
   readonly #options: ContentStorerOptions;

@@ -21,7 +21,7 @@ import {
   type SealingParameters,
 } from "../../format/index.ts";
 import { sealInto } from "../crypto/index.ts";
-import type { ContentStorer, PieceOutcome } from "./content-storer.ts";
+import { type ContentStorer, noOutcome, type PieceOutcome } from "./content-storer.ts";
 import { SEAL_FRONT_BYTES } from "./memory.ts";
 
 /** The prefix byte of data, which goes into the key, and the header. */
@@ -45,12 +45,7 @@ export interface SealedChunk {
 }
 
 export class SealingStorer {
-  readonly outcome: PieceOutcome = {
-    hash: new Uint8Array(0),
-    isNew: false,
-    objectCompressed: false,
-    seal: undefined,
-  };
+  readonly outcome: PieceOutcome = noOutcome();
   readonly #options: SealingStorerOptions;
   readonly #compressors = new Map<number, Compressor>();
   readonly #privateHash: ContentHash;

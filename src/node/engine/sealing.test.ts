@@ -132,7 +132,7 @@ async function collected<T extends { readonly job: number }>(
   return results;
 }
 
-function openDirect(host: FolderHost, sealing: SealingParameters): BulkEngine {
+function openDirect(host: FolderHost, sealing: SealingParameters | undefined): BulkEngine {
   return createBulkEngine(host, {
     codec: {
       hash: "BLAKE3-256",
@@ -306,21 +306,7 @@ test("writeSealed: an altered content is refused before it is opened", async () 
 test("writeSealed: an engine without secrets refuses; nothing is ever stored plain instead", async () => {
   await using folder = await temporaryDirectory("sealing");
   const host = new FolderHost(folder.path);
-  await using engine = createBulkEngine(host, {
-    codec: {
-      hash: "BLAKE3-256",
-      encryption: "AES256-GCM-HMAC-SHA256",
-      ecc: "",
-      eccOverheadPercent: 0,
-      secret: hashSecret,
-      masterKey: random.bytes(32),
-      indexVersion: 2,
-    },
-    formatVersion: 3,
-    maxPackSizeBytes: 1 << 20,
-    splitter: SPLITTER,
-    threads: 1,
-  });
+  await using engine = openDirect(host, undefined);
   writeFileSync(join(folder.path, "f"), "plain");
   assert.throws(() => engine.writeSealed(batchOf(folder.path, ["f"], 0)), /secrets/);
   await engine.drain();

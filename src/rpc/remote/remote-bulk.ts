@@ -3,7 +3,7 @@
  * threads. Bytes that threads have named go to the server through `UnflushedWrites`, as single writes do.
  */
 import { type CallOptions, collect, copyBytes, mapUnordered } from "../../bytes/index.ts";
-import { PortableBulk, type PortableParts } from "../../content/index.ts";
+import { PortableBulk, type PortableParts, sealedOver } from "../../content/index.ts";
 import { assert } from "../../errors/index.ts";
 import type {
   ContentId,
@@ -79,11 +79,7 @@ export class RemoteBulk implements AsyncDisposable {
   /** `undefined` without threads. */
   sealed(sealing: SealingParameters): SealedBulk | undefined {
     if ((this.#parts.threads ?? threadsOfEnvironment()) === 0) return undefined;
-    return {
-      writeFiles: (batches, options = {}) => this.#writeSealed(sealing, batches, options),
-      restoreFiles: (batches, options = {}) => this.restoreFiles(batches, options),
-      verifyMany: (requests, options = {}) => this.verifyMany(requests, options),
-    };
+    return sealedOver(this, (batches, options) => this.#writeSealed(sealing, batches, options));
   }
 
   async *#writeSealed(
