@@ -1,6 +1,7 @@
 /**
  * A pack that is being filled by single writes, or is on its way to the store: still readable, from memory. Packs are
- * built in buffers that are used again, so that memory is touched for the first time by the first packs only.
+ * built in buffers that grow and are used again: most commands write little, and memory that is only asked for already
+ * makes the garbage collector run.
  */
 import type { BlobId } from "../blob/index.ts";
 import {
@@ -18,7 +19,8 @@ import type { Session } from "./sessions.ts";
 
 export type PackPrefix = "p" | "q";
 
-/** Beside the pack's own size, room for its last content and its end; longer ones outgrow the buffer. */
+const FIRST_BUFFER_BYTES = 1 << 20;
+/** Beside the pack's own size, room for its last content and its end. */
 const SLACK_BYTES = 9 << 20;
 /** Buffers that wait for their next use. */
 const MAX_SPARE_BUFFERS = 2;
@@ -107,17 +109,16 @@ export class PackFactory {
 
   create(packId: BlobId): PackInProgress {
     const { codec, format, random } = this.#context;
-    const buffer = this.#spare.pop() ?? new Uint8Array(format.maxPackSize + SLACK_BYTES);
     const builder = new PackBuilder({
       codec,
       packId,
       indexVersion: format.indexVersion,
       formatCopy: this.formatCopy,
       random,
-      buffer,
-      mayOutgrow: true,
+      buffer: this.#spare.pop() ?? new Uint8Array(FIRST_BUFFER_BYTES),
+      growsTo: format.maxPackSize + SLACK_BYTES,
     });
-    return new PackInProgress(packId, builder, () => this.#takeBack(buffer));
+    return new PackInProgress(packId, builder, () => this.#takeBack(builder.buffer));
   }
 
   /** Views of it may be in use until whoever runs now has finished. */

@@ -23,8 +23,8 @@ export interface PackBuilderOptions {
   readonly random: Random;
   /** Where the pack is built; by default a growing buffer of its own. */
   readonly buffer?: Uint8Array | undefined;
-  /** What does not fit into the given buffer is built in a larger one instead. Default false. */
-  readonly mayOutgrow?: boolean | undefined;
+  /** What does not fit into the given buffer is built in a larger one instead, which is usually enough with so many bytes. Default: it must fit. */
+  readonly growsTo?: number | undefined;
 }
 
 /** What the entry of an appended content needs beside its place. */
@@ -67,6 +67,7 @@ export class PackBuilder {
   readonly #indexVersion: number;
   readonly #random: Random;
   readonly #fixed: boolean;
+  readonly #usualBytes: number;
   readonly #index = new IndexBuilder();
   #buffer: Uint8Array;
   #length = 0;
@@ -79,10 +80,16 @@ export class PackBuilder {
     this.#codec = options.codec;
     this.#indexVersion = options.indexVersion;
     this.#random = options.random;
-    this.#fixed = options.buffer !== undefined && options.mayOutgrow !== true;
+    this.#fixed = options.buffer !== undefined && options.growsTo === undefined;
+    this.#usualBytes = options.growsTo ?? Number.POSITIVE_INFINITY;
     this.#buffer = options.buffer ?? new Uint8Array(FIRST_BUFFER_BYTES);
     if (options.formatCopy !== undefined) this.#write(options.formatCopy);
     this.#write(this.#random.bytes(PREAMBLE_BYTES));
+  }
+
+  /** Where it is built, by now. */
+  get buffer(): Uint8Array {
+    return this.#buffer;
   }
 
   /** Bytes so far, without what `finish` adds. */
@@ -211,7 +218,8 @@ export class PackBuilder {
     if (needed <= this.#buffer.byteLength) return;
     if (this.#fixed)
       throw new RangeError(`pack needs ${needed} bytes, its buffer has ${this.#buffer.byteLength}`);
-    const larger = new Uint8Array(Math.max(needed, 2 * this.#buffer.byteLength));
+    const doubled = Math.min(2 * this.#buffer.byteLength, this.#usualBytes);
+    const larger = new Uint8Array(needed <= doubled ? doubled : needed);
     larger.set(this.#buffer.subarray(0, this.#length));
     this.#buffer = larger;
   }

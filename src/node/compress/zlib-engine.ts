@@ -16,6 +16,8 @@ import { directZstdFor } from "./zstd-direct.ts";
 /** The first output buffer of zlib and the step by which it grows: large enough for a content in few steps. */
 const CHUNK_BYTES_MIN = 16 * 1024;
 const CHUNK_BYTES_MAX = 4 * 1024 * 1024;
+/** How much longer the plain bytes are, at most, as a rule; what is longer comes in more than one chunk. */
+const USUAL_RATIO = 8;
 const TOO_LONG = "output is longer than expected";
 
 /** Several gzip members or Zstandard frames one behind the other are one stream. */
@@ -92,9 +94,11 @@ function decode(
 ): OwnedBytes {
   // zlib gives nothing for nothing and wants a limit of 1 or more.
   if (data.length === 0) throw corrupt(codec, "empty");
+  // Memory for as much as is allowed, for each of many short streams, would keep the garbage collector running.
+  const guess = Math.min(maxBytes, USUAL_RATIO * data.length);
   let plain: Uint8Array;
   try {
-    plain = run({ maxOutputLength: Math.max(1, maxBytes), chunkSize: chunkFor(maxBytes) });
+    plain = run({ maxOutputLength: Math.max(1, maxBytes), chunkSize: chunkFor(guess) });
   } catch (error) {
     const code = zlibCode(error);
     if (code === undefined) throw errorFromUnknown(error, `decompressing ${codec}`);
