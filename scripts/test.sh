@@ -12,5 +12,10 @@ export SEJF_TEST_MAIN
 # Hundreds of test files load the same sources.
 NODE_COMPILE_CACHE=$PWD/node_modules/.cache/tests
 export NODE_COMPILE_CACHE
+# What they derive from passwords, they and the programs that they start derive once.
+SEJF_TEST_KEYS=$PWD/node_modules/.cache/test-keys
+NODE_OPTIONS="--import=\"$PWD/src/testkit/remembered-keys.ts\"${NODE_OPTIONS:+ $NODE_OPTIONS}"
+rm -rf "$SEJF_TEST_KEYS"
+export SEJF_TEST_KEYS NODE_OPTIONS
 if [ $# -eq 0 ]; then set -- 'src/**/*.test.ts' 'test/**/*.test.ts'; fi
 exec node --test --test-concurrency="${SEJF_TEST_CONCURRENCY:-2}" "$@"

@@ -41,6 +41,17 @@ export const KOPIA_SKIP: string | false =
 /** The launcher of the checkout. */
 export const SEJF_EXE: string = fileURLToPath(new URL("../../bin/sejf", import.meta.url));
 
+/** What each program that a test starts has of the environment of the tests; the rest is the test's. */
+export function inheritedEnvironment(): Readonly<Record<string, string>> {
+  const names = ["PATH", "NODE_OPTIONS", "NODE_COMPILE_CACHE", "SEJF_TEST_KEYS"];
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value = process.env[name];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+}
+
 /** One installation of a program: its configuration file, caches and home; disposing removes them. */
 export class CommandClient implements AsyncDisposable {
   readonly exe: string;
@@ -55,7 +66,7 @@ export class CommandClient implements AsyncDisposable {
     this.home = home;
     this.configFile = join(home.path, "config", "repository.config");
     this.env = {
-      PATH: process.env["PATH"] ?? "",
+      ...inheritedEnvironment(),
       TZ: "UTC",
       HOME: home.path,
       TMPDIR: join(home.path, "tmp"),

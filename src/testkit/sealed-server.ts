@@ -30,7 +30,9 @@ import {
   type OpenSealed,
   saveDevice,
 } from "../sealing/index.ts";
+import type { Argon2id } from "../sealed/index.ts";
 import { createServedRepository, SERVER_PASSWORD } from "./account-server.ts";
+import { quickArgon2id, useQuickOpaque } from "./quick-passwords.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "./temp.ts";
 import { SELF_SIGNED } from "./tls.ts";
 
@@ -43,6 +45,8 @@ export interface SealedServerOptions {
   readonly trashWindowMs?: number | undefined;
   /** Another server's: both serve its repository. */
   readonly beside?: SealedServer | undefined;
+  /** Programs use its accounts too: passwords are as slow to guess as theirs. Of all servers of a test file, or none. */
+  readonly forPrograms?: boolean | undefined;
 }
 
 export class SealedServer implements AsyncDisposable {
@@ -54,6 +58,7 @@ export class SealedServer implements AsyncDisposable {
   readonly #configFile: string;
   readonly #clock: Clock;
   readonly #isGuest: boolean;
+  readonly #argon2id: Argon2id;
 
   private constructor(
     running: RunningServer,
@@ -69,10 +74,12 @@ export class SealedServer implements AsyncDisposable {
     this.#configFile = configFile;
     this.#clock = options.clock ?? systemClock;
     this.#isGuest = options.beside !== undefined;
+    this.#argon2id = options.forPrograms === true ? nodeArgon2id : quickArgon2id;
   }
 
   static async start(options: SealedServerOptions = {}): Promise<SealedServer> {
     const { beside } = options;
+    if (options.forPrograms !== true) useQuickOpaque();
     const home = beside === undefined ? await temporaryDirectory("sealed-server") : beside.#home;
     const configFile =
       beside === undefined ? await createServedRepository(home.path) : beside.#configFile;
@@ -137,7 +144,7 @@ export class SealedServer implements AsyncDisposable {
   }
 
   get tools(): EnrollTools {
-    return { engine, argon2id: nodeArgon2id, random, clock: this.#clock };
+    return { engine, argon2id: this.#argon2id, random, clock: this.#clock };
   }
 
   get home(): string {

@@ -4,6 +4,7 @@ import {
   type CommandClient,
   type CommandOptions,
   type CommandResult,
+  inheritedEnvironment,
   openSejf,
   runCommand,
 } from "../../src/testkit/kopia.ts";
@@ -61,7 +62,7 @@ export async function openSources(
   const client = await openSejf();
   const home = client.home.path;
   const base = {
-    PATH: process.env["PATH"] ?? "",
+    ...inheritedEnvironment(),
     TZ: "UTC",
     HOME: home,
     SEJF_CACHE_DIRECTORY: `${home}/cache/repository`,

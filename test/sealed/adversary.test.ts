@@ -42,7 +42,7 @@ const BOB = "bob@desk";
 const INVITE_MS = 3_600_000;
 
 test("the operator searches all that he has, and a thief what the client keeps", async (t) => {
-  await using server = await SealedServer.start();
+  await using server = await SealedServer.start({ forPrograms: true });
   const tree = makeTree(join(server.home, "secret-tree"));
   const { url, fingerprint = "" } = server.https;
   const place = ["repository", "connect", "server", `--url=${url}`];
@@ -107,7 +107,7 @@ async function metricsOf(server: SealedServer): Promise<string> {
 }
 
 test("a dictionary needs the account key: the right password with another one neither logs in nor opens the keyring", async () => {
-  await using server = await SealedServer.start();
+  await using server = await SealedServer.start({ forPrograms: true });
   const { device } = await server.newSealed(ALICE);
   const { accountKey } = device.secrets;
   // The operator has the keyring, and runs logins against his own record as often as he likes.
@@ -135,7 +135,7 @@ test("a dictionary needs the account key: the right password with another one ne
 });
 
 test("a stolen device and the server: the last snapshot of the folder opens, what was in the one before does not", async () => {
-  await using server = await SealedServer.start();
+  await using server = await SealedServer.start({ forPrograms: true });
   const { device, keys } = await server.newSealed(ALICE);
   const tree = makeTree(join(server.home, "tree"));
   await backUp(server, device, tree);
@@ -202,7 +202,7 @@ async function pair(server: SealedServer): Promise<readonly [Person, Person]> {
 }
 
 test("a member poisons nothing: what he sends is named by what it is; with the server he confirms guesses of whole shared chunks, and of nothing else", async () => {
-  await using server = await SealedServer.start();
+  await using server = await SealedServer.start({ forPrograms: true });
   const [alice, bob] = await pair(server);
   const { device } = alice.enrolled;
   const { secrets, token = "" } = bob.enrolled.device;

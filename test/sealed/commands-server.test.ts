@@ -42,7 +42,7 @@ function connect({ https }: SealedServer): readonly string[] {
 }
 
 async function openHome(t: TestContext): Promise<Home> {
-  const server = await SealedServer.start();
+  const server = await SealedServer.start({ forPrograms: true });
   t.after(async () => await server[Symbol.asyncDispose]());
   const alice = await openClient(t);
   const kit = join(alice.home, "kit.txt");
@@ -183,7 +183,7 @@ test("new keys: this device goes on, the other one's token is dead, old snapshot
 
 test("a server that moved: the device is told where, and stays the one that it is; another repository is refused", async (t) => {
   const { server, alice, tree } = await openHome(t);
-  await using moved = await SealedServer.start({ beside: server });
+  await using moved = await SealedServer.start({ beside: server, forPrograms: true });
   await server.running.stop();
   const setClient = (url: string): readonly string[] => [
     "repository",
@@ -193,7 +193,7 @@ test("a server that moved: the device is told where, and stays the one that it i
   await alice.ok(setClient(moved.https.url), WITHOUT_PASSWORD);
   await alice.ok(["snapshot", "create", tree], WITHOUT_PASSWORD);
   assert.equal((await alice.json<readonly object[]>(["device", "list", "--json"])).length, 1);
-  await using other = await SealedServer.start();
+  await using other = await SealedServer.start({ forPrograms: true });
   await other.newSealed(ALICE);
   await alice.ok(setClient(other.https.url), WITHOUT_PASSWORD);
   const { exitCode, stderr } = await alice.run(["snapshot", "list"]);
@@ -202,7 +202,7 @@ test("a server that moved: the device is told where, and stays the one that it i
 });
 
 test("a delete password is typed on a terminal or not at all; a code counts once", async (t) => {
-  const server = await SealedServer.start();
+  const server = await SealedServer.start({ forPrograms: true });
   t.after(async () => await server[Symbol.asyncDispose]());
   const client = await openClient(t);
   const env = { SEJF_ENROLLMENT_CODE: await server.addSealed(ALICE) };

@@ -48,7 +48,7 @@ async function onTerminal(
 test("a person deletes with the delete password, and not with the account's", {
   skip: SKIP,
 }, async (t) => {
-  await using server = await SealedServer.start();
+  await using server = await SealedServer.start({ forPrograms: true });
   const client = await openSejf({ password: ACCOUNT_PASSWORD });
   t.after(async () => await client[Symbol.asyncDispose]());
   const env = { ...client.env, SEJF_ENROLLMENT_CODE: await server.addSealed(ALICE) };

@@ -39,7 +39,7 @@ async function groupOf(client: SourcesClient): Promise<ListedGroup | undefined> 
 }
 
 test("create, invite, join, back up, make an admin and unmake him, remove, rotate, leave", async (t) => {
-  await using server = await SealedServer.start();
+  await using server = await SealedServer.start({ forPrograms: true });
   const alice = await connected(t, server, ALICE);
   const bob = await connected(t, server, BOB);
   await alice.ok(["group", "create", "family", "--probe=group", "--min-size=16KiB"]);
@@ -104,7 +104,7 @@ test("create, invite, join, back up, make an admin and unmake him, remove, rotat
 });
 
 test("recover brings the groups back: a member is one again, and an admin too", async (t) => {
-  await using server = await SealedServer.start();
+  await using server = await SealedServer.start({ forPrograms: true });
   const kitOf = (account: string): string => join(server.home, `${account}.kit`);
   const alice = await connected(t, server, ALICE, `--recovery-kit=${kitOf(ALICE)}`);
   const bob = await connected(t, server, BOB, `--recovery-kit=${kitOf(BOB)}`);
@@ -135,7 +135,7 @@ test("recover brings the groups back: a member is one again, and an admin too", 
 });
 
 test("after new keys an admin's groups know them, and a member is invited again", async (t) => {
-  await using server = await SealedServer.start();
+  await using server = await SealedServer.start({ forPrograms: true });
   const alice = await connected(t, server, ALICE);
   const bob = await connected(t, server, BOB);
   const joined = async (): Promise<void> => {

@@ -6,7 +6,12 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { KOPIA_SKIP, openKopia, runCommand } from "../../src/testkit/kopia.ts";
+import {
+  inheritedEnvironment,
+  KOPIA_SKIP,
+  openKopia,
+  runCommand,
+} from "../../src/testkit/kopia.ts";
 import { temporaryDirectory } from "../../src/testkit/temp.ts";
 
 const START = fileURLToPath(new URL("../../scripts/start.ts", import.meta.url));
@@ -14,7 +19,7 @@ const SOURCE = fileURLToPath(new URL("../../src/errors", import.meta.url));
 
 /** Nothing of the caller's settings. */
 function environment(home: string): NodeJS.ProcessEnv {
-  return { PATH: process.env["PATH"] ?? "", HOME: home, TZ: "UTC" };
+  return { ...inheritedEnvironment(), HOME: home, TZ: "UTC" };
 }
 
 async function start(
