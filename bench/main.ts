@@ -21,7 +21,7 @@ import {
   type SnapshotMeasurement,
   snapshotOf,
 } from "./run-program.ts";
-import { best, frozenSejf, settle, warm } from "./whole-commands.ts";
+import { best, DEFAULTS, EQUAL, frozenSejf, type Setup, settle, warm } from "./whole-commands.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -41,21 +41,6 @@ interface Program {
   /** Before the command's own arguments. */
   readonly args: readonly string[];
 }
-
-interface Setup {
-  readonly name: string;
-  readonly create: readonly string[];
-}
-
-const EQUAL: Setup = {
-  name: "equal parameters (BLAKE2B-256-128)",
-  create: [
-    "--block-hash=BLAKE2B-256-128",
-    "--encryption=AES256-GCM-HMAC-SHA256",
-    "--object-splitter=DYNAMIC-4M-BUZHASH",
-  ],
-};
-const DEFAULTS: Setup = { name: "each with its defaults", create: [] };
 
 /** One installation: configuration, cache, logs and repository in a folder of its own. */
 class Client {

@@ -13,6 +13,22 @@ export interface Executable {
   readonly args: readonly string[];
 }
 
+/** What a repository is created with. */
+export interface Setup {
+  readonly name: string;
+  readonly create: readonly string[];
+}
+
+export const EQUAL: Setup = {
+  name: "equal parameters (BLAKE2B-256-128)",
+  create: [
+    "--block-hash=BLAKE2B-256-128",
+    "--encryption=AES256-GCM-HMAC-SHA256",
+    "--object-splitter=DYNAMIC-4M-BUZHASH",
+  ],
+};
+export const DEFAULTS: Setup = { name: "each with its defaults", create: [] };
+
 /** The bundle that the launcher runs now: it would bundle anew, in the measured time, when a source changes. */
 export async function frozenSejf(): Promise<Executable> {
   await runProgram(SEJF_EXE, ["--version"], process.env);

@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createCipheriv } from "node:crypto";
 import { join } from "node:path";
+import type { Setup } from "../whole-commands.ts";
 import { BenchClient, BenchServer, type Program, WORK } from "./parties.ts";
 
 const CLIENTS = 16;
@@ -12,10 +13,11 @@ const FILES = 4;
 export async function crowd(
   pair: { readonly name: string; readonly client: Program; readonly server: Program },
   data: "distinct" | "identical",
+  setup: Setup,
 ): Promise<string> {
   const users = Array.from({ length: CLIENTS }, (_, i) => `user${i}@crowd`);
   const folder = mkdtempSync(join(WORK, "sejf-bench-crowd-"));
-  await using server = await BenchServer.start(pair.server, users);
+  await using server = await BenchServer.start(pair.server, users, setup);
   const clients: BenchClient[] = [];
   try {
     for (const user of users) clients.push(await BenchClient.connect(pair.client, server, user));

@@ -1,7 +1,7 @@
 /**
  * Clients and servers beside a real kopia's, whole commands on equal data, all pairs in turn in one run.
  *
- *     npm run bench:server -- [--only TEXT] [--rounds N] [--markdown FILE]
+ *     npm run bench:server -- [--only TEXT] [--rounds N] [--defaults | --equal] [--markdown FILE]
  *
  * Pairs are named client-server. Needs a kopia as `KOPIA_EXE` or on the PATH; `SEJF_BENCH_EXE` is another sejf than
  * the checkout's. Data sets lie below `SEJF_BENCH_DATA`, all else below `SEJF_BENCH_WORK`.
@@ -11,9 +11,9 @@ import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { KOPIA_EXE, SEJF_EXE } from "../../src/testkit/kopia.ts";
 import { type DatasetName, dataset } from "../datasets.ts";
-import { runProgram } from "../run-program.ts";
+import { DEFAULTS, EQUAL, type Setup, settle, warm } from "../whole-commands.ts";
 import { crowd } from "./crowd.ts";
-import { BenchClient, BenchServer, type Program } from "./parties.ts";
+import { BenchClient, BenchServer, type Program, WORK } from "./parties.ts";
 import { DelayingRelay } from "./relay.ts";
 
 const { values: options } = parseArgs({
@@ -21,6 +21,8 @@ const { values: options } = parseArgs({
     only: { type: "string" },
     rounds: { type: "string", default: "2" },
     pairs: { type: "string" },
+    defaults: { type: "boolean", default: false },
+    equal: { type: "boolean", default: false },
     markdown: { type: "string" },
   },
 });
@@ -68,19 +70,23 @@ function note(run: string, pair: Pair, figure: Figure): void {
 }
 
 /** First snapshot, unchanged, restore; `relayMs` 0: no relay. */
-async function scenario(name: DatasetName, pair: Pair, relayMs: number): Promise<void> {
+async function scenario(
+  name: DatasetName,
+  pair: Pair,
+  setup: Setup,
+  relayMs: number,
+): Promise<void> {
   const data = dataset(name);
-  await runProgram("sh", ["-c", 'find "$0" -type f -exec cat {} + >/dev/null', data.path], {
-    PATH: process.env["PATH"],
-  });
-  await using server = await BenchServer.start(pair.server, [USER]);
+  await warm(data.path);
+  await using server = await BenchServer.start(pair.server, [USER], setup);
   await using relay = relayMs === 0 ? undefined : await DelayingRelay.start(server.port, relayMs);
   using client = await BenchClient.connect(pair.client, server, USER, relay?.port);
-  const suffix = `${data.description}${relayMs === 0 ? "" : `, ${relayMs} ms of round trip`}`;
+  const suffix = `${data.description}, ${setup.name}${relayMs === 0 ? "" : `, ${relayMs} ms of round trip`}`;
   const measured = async <T extends { wallMs: number; cpuMs: number; peakBytes: number }>(
     run: string,
     work: () => Promise<T>,
   ): Promise<T> => {
+    await settle(WORK);
     const before = server.use();
     const result = await work();
     const after = server.use();
@@ -131,18 +137,21 @@ function mebibytes(bytes: number): string {
   return `${(bytes / 2 ** 20).toFixed(0)} MiB`;
 }
 
-for (let round = 0; round < Number(options.rounds); round++) {
-  for (const pair of round % 2 === 0 ? PAIRS : PAIRS.toReversed()) {
-    if (wanted("random")) await scenario("random", pair, 0);
-    if (wanted("small")) await scenario("small", pair, 0);
+const setups = options.equal ? [EQUAL] : options.defaults ? [DEFAULTS] : [EQUAL, DEFAULTS];
+for (const setup of setups) {
+  for (let round = 0; round < Number(options.rounds); round++) {
+    for (const pair of round % 2 === 0 ? PAIRS : PAIRS.toReversed()) {
+      if (wanted("random")) await scenario("random", pair, setup, 0);
+      if (wanted("small")) await scenario("small", pair, setup, 0);
+    }
   }
 }
 for (const pair of PAIRS) {
-  if (wanted("relay")) await scenario("random", pair, ROUND_TRIP_MS);
+  if (wanted("relay")) await scenario("random", pair, setups[0] ?? EQUAL, ROUND_TRIP_MS);
 }
 for (const pair of PAIRS) {
   for (const data of ["distinct", "identical"] as const)
-    if (wanted("crowd")) lines.push(await crowd(pair, data));
+    if (wanted("crowd")) lines.push(await crowd(pair, data, setups[0] ?? EQUAL));
 }
 const heading = `Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? "?"}; wall time of the best of ${options.rounds} rounds, pairs are client-server, in brackets the ratio to kopia's own pair.`;
 const report = `${heading}\n\n${table()}\n`;

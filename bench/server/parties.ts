@@ -12,6 +12,7 @@ import {
   type SnapshotMeasurement,
   snapshotOf,
 } from "../run-program.ts";
+import type { Setup } from "../whole-commands.ts";
 
 export interface Program {
   readonly name: "sejf" | "kopia";
@@ -19,12 +20,6 @@ export interface Program {
 }
 
 export const WORK: string = process.env["SEJF_BENCH_WORK"] ?? tmpdir();
-
-const PARAMETERS = [
-  "--block-hash=BLAKE2B-256-128",
-  "--encryption=AES256-GCM-HMAC-SHA256",
-  "--object-splitter=DYNAMIC-4M-BUZHASH",
-];
 
 /** CPU time and peak memory of a server since it was started. */
 export interface ServerUse {
@@ -45,8 +40,12 @@ export class BenchServer implements AsyncDisposable {
     this.port = port;
   }
 
-  /** An empty repository with the same parameters for both programs, and its server. */
-  static async start(program: Program, users: readonly string[]): Promise<BenchServer> {
+  /** An empty repository and its server. */
+  static async start(
+    program: Program,
+    users: readonly string[],
+    setup: Setup,
+  ): Promise<BenchServer> {
     mkdirSync(WORK, { recursive: true });
     const folder = mkdtempSync(join(WORK, `sejf-bench-${program.name}-server-`));
     const server = new BenchServer(program, folder, await freePort());
@@ -55,7 +54,7 @@ export class BenchServer implements AsyncDisposable {
       const { exe } = program;
       await runProgram(
         exe,
-        ["repository", "create", "filesystem", `--path=${path}`, ...PARAMETERS],
+        ["repository", "create", "filesystem", `--path=${path}`, ...setup.create],
         server.#env(),
       );
       for (const user of users)
