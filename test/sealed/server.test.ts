@@ -9,6 +9,7 @@ import { type ContentRef, parseContentId } from "../../src/format/index.ts";
 import { nodeCryptoEngine as engine } from "../../src/node/index.ts";
 import {
   encodeKeyring,
+  inviteId,
   joinMac,
   lockKeyring,
   newGroupId,
@@ -17,6 +18,7 @@ import {
   sealTo,
   signLine,
   type StoredGroup,
+  type StoredInvite,
   writeInvite,
 } from "../../src/sealed/index.ts";
 import { AccountClient, logIn, logInToDelete, unlockAccount } from "../../src/sealing/index.ts";
@@ -300,12 +302,14 @@ test("groups: epochs grow, members read, admins write, invitations lead in; what
   assert.ok(alice !== undefined && bob !== undefined && carol !== undefined);
   const { random } = server.tools;
   const id = newGroupId(random);
+  const open = newGroupId(random);
   const group = async (
     epoch: number,
     members: string[],
     probe: StoredGroup["probe"],
+    of = id,
   ): Promise<StoredGroup> => ({
-    id,
+    id: of,
     epoch,
     file: bytesToBase64Url(await sealTo([alice.recipient], utf8ToBytes(`epoch ${epoch}`))),
     members,
@@ -319,20 +323,15 @@ test("groups: epochs grow, members read, admins write, invitations lead in; what
   await assert.rejects(alice.client.putGroup(clear), INVALID);
   await assert.rejects(bob.client.putGroup(await group(1, [ALICE], "own")), INVALID);
   await alice.client.putGroup(await group(1, [ALICE], "own"));
-  const code = random.bytes(16);
-  const opened = { group: { id, epoch: 1 }, line: "the signed line", sha256: "" };
-  const record = writeInvite(
-    engine,
-    code,
-    opened as never,
-    new Date(Date.now() + 60_000).toISOString(),
-    random,
-  );
-  const invite = {
-    ...record,
-    nonce: bytesToBase64Url(record.nonce),
-    ct: bytesToBase64Url(record.ct),
+  const [code, otherCode] = [random.bytes(16), random.bytes(16)];
+  const invitation = (of: string, secret: Uint8Array): StoredInvite => {
+    const opened = { group: { id: of, epoch: 1 }, line: "the signed line", sha256: "" };
+    const expires = new Date(Date.now() + 60_000).toISOString();
+    const record = writeInvite(engine, secret, opened as never, expires, random);
+    const { nonce, ct } = record;
+    return { ...record, nonce: bytesToBase64Url(nonce), ct: bytesToBase64Url(ct) };
   };
+  const invite = invitation(id, code);
   const absent = { code: "SEJF_NOT_FOUND" };
   await assert.rejects(bob.client.putInvite(invite), absent);
   await alice.client.putInvite(invite);
@@ -342,6 +341,8 @@ test("groups: epochs grow, members read, admins write, invitations lead in; what
   const mac = bytesToBase64Url(joinMac(engine, code, { account: BOB, recipient: bob.recipient }));
   const join = { inviteId: invite.id, account: BOB, recipient: bob.recipient, mac };
   await assert.rejects(carol.client.join(join), INVALID);
+  await assert.rejects(alice.client.putGroup(await group(2, [ALICE, BOB], "own")), DENIED);
+  await assert.rejects(new AccountClient(server.https, bob.below).join(join), DENIED);
   await bob.client.join(join);
   await assert.rejects(bob.client.joins(id), absent);
   assert.deepEqual(await alice.client.joins(id), [join]);
@@ -369,7 +370,12 @@ test("groups: epochs grow, members read, admins write, invitations lead in; what
     return seen;
   };
   assert.deepEqual(await sees(BOB), [false, false]);
-  await alice.client.putGroup(await group(3, [ALICE, BOB], "group"));
+  await assert.rejects(alice.client.putGroup(await group(3, [ALICE, BOB], "group")), DENIED);
+  await assert.rejects(alice.client.putGroup(await group(1, [ALICE, BOB], "group", open)), DENIED);
+  await alice.client.putGroup(await group(1, [ALICE], "group", open));
+  await alice.client.putInvite(invitation(open, otherCode));
+  await bob.client.join({ ...join, inviteId: inviteId(engine, otherCode) });
+  await alice.client.putGroup(await group(2, [ALICE, BOB], "group", open));
   assert.deepEqual(await sees(BOB), [true, false]);
   assert.deepEqual(await sees("carol@tower"), [false, false]);
 });

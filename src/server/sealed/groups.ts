@@ -50,7 +50,11 @@ export class Groups {
     return kept.map(({ epoch, file }) => ({ epoch, file }));
   }
 
-  /** The first document, by whoever founds the group; the next one, by an admin. @throws SEJF_ALREADY_EXISTS. */
+  /**
+   * The first document, by whoever founds the group; the next one, by an admin. SECURITY: what members hold others of the
+   * group may see, so nobody is made one who did not ask for it, and `probe` stays what it was when they did.
+   * @throws SEJF_ALREADY_EXISTS, SEJF_ACCESS_DENIED.
+   */
   async put(caller: TokenCaller, group: StoredGroup): Promise<void> {
     assertSession(caller);
     const { account } = caller;
@@ -70,12 +74,12 @@ export class Groups {
           { hint: "another admin changed it meanwhile: read it again" },
         );
       const { records } = this.#parts.options;
-      const came = group.members.filter(
-        (one) => old?.members.includes(one as AccountName) !== true,
-      );
+      const known: readonly string[] = old?.members ?? [account];
+      const came = group.members.filter((one) => !known.includes(one));
       const joined = view.joins.filter(
         (one) => one.group === group.id && came.includes(one.account),
       );
+      assertAgreed(group, old, came, joined);
       const kept = view.formerGroups.get(group.id) ?? [];
       const gone = [
         ...(old === undefined || old.keep ? [] : [old]),
@@ -166,6 +170,7 @@ export class Groups {
 
   /** The caller asks to be a member. @throws SEJF_NOT_FOUND, SEJF_INVALID_ARGUMENT. */
   async join(caller: TokenCaller, join: StoredJoin): Promise<void> {
+    assertSession(caller);
     const { account } = caller;
     const { login } = await this.#parts.enrolled(account);
     if (join.account !== account || join.recipient !== login.recipient)
@@ -264,6 +269,25 @@ function assertMayFound(view: SealedView, account: AccountName, group: StoredGro
     throw new SejfError(
       "SEJF_INVALID_ARGUMENT",
       `${account} has ${MAX_GROUPS_FOUNDED} groups already`,
+    );
+}
+
+/** @throws SEJF_ACCESS_DENIED. */
+function assertAgreed(
+  { probe }: StoredGroup,
+  old: GroupRecord | undefined,
+  came: readonly string[],
+  joined: readonly JoinRecord[],
+): void {
+  const stranger = came.find((one) => !joined.some(({ account }) => account === one));
+  if (stranger !== undefined)
+    throw new SejfError("SEJF_ACCESS_DENIED", `${stranger} has not asked to join this group`, {
+      hint: "invite: `sejf group invite` makes a code",
+    });
+  if (old !== undefined && old.probe !== probe)
+    throw new SejfError(
+      "SEJF_ACCESS_DENIED",
+      `the group has probe = ${old.probe} for its life, not ${probe}`,
     );
 }
 
