@@ -4,7 +4,7 @@
  */
 import { spawn } from "node:child_process";
 import { accessSync, constants } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type TemporaryDirectory, temporaryDirectory } from "./temp.ts";
@@ -108,6 +108,20 @@ export class CommandClient implements AsyncDisposable {
   async json<T>(args: readonly string[], options: CommandOptions = {}): Promise<T> {
     const result = await this.ok(args, options);
     return JSON.parse(result.stdout) as T;
+  }
+
+  /** Another installation that has all that this one has, a repository in its home too. Nothing of it may be running. */
+  async copy(): Promise<CommandClient> {
+    const home = await temporaryDirectory("home");
+    const [from, to] = [this.home.path, home.path];
+    const elsewhere = (text: string): string => text.replaceAll(from, to);
+    await cp(from, to, { recursive: true, preserveTimestamps: true });
+    const env: Record<string, string> = {};
+    for (const [name, value] of Object.entries(this.env)) env[name] = elsewhere(value);
+    const copy = new CommandClient(this.exe, home, { env });
+    const connection = elsewhere(await readFile(this.configFile, "utf8"));
+    await writeFile(copy.configFile, connection);
+    return copy;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,8 +1,13 @@
 /** Our own program as a server: `sejf server start` in a process of its own, on a repository and an installation of its own. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { X509Certificate } from "node:crypto";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { certificateFingerprint } from "../rpc/index.ts";
+import { copiesOf } from "./copies.ts";
 import { type CommandClient, type CommandResult, openSejf } from "./kopia.ts";
+import { SELF_SIGNED } from "./tls.ts";
 
 export const CONTROL_PASSWORD = "control-password";
 export const UI_PASSWORD = "interface-password";
@@ -13,7 +18,7 @@ export interface SejfServerOptions {
   readonly env?: Readonly<Record<string, string>> | undefined;
   /** Default: any free port of 127.0.0.1. */
   readonly address?: string | undefined;
-  /** Default: a certificate for this run. */
+  /** Default: a certificate that is there already. */
   readonly tlsFlags?: readonly string[] | undefined;
 }
 
@@ -21,6 +26,15 @@ export const GENERATED_TLS: readonly string[] = [
   "--tls-generate-cert",
   "--tls-generate-rsa-key-size=2048",
 ];
+
+const SELF_SIGNED_FINGERPRINT = certificateFingerprint(new X509Certificate(SELF_SIGNED.cert));
+
+async function selfSigned({ home }: CommandClient): Promise<readonly string[]> {
+  const [cert, key] = [join(home.path, "self-signed.cert"), join(home.path, "self-signed.key")];
+  await writeFile(cert, SELF_SIGNED.cert);
+  await writeFile(key, SELF_SIGNED.key, { mode: 0o600 });
+  return [`--tls-cert-file=${cert}`, `--tls-key-file=${key}`];
+}
 
 /** A running server. Disposing stops it. */
 export class SejfServer implements AsyncDisposable {
@@ -53,7 +67,7 @@ export class SejfServer implements AsyncDisposable {
       "start",
       `--config-file=${sejf.configFile}`,
       `--address=${options.address ?? "127.0.0.1:0"}`,
-      ...(options.tlsFlags ?? GENERATED_TLS),
+      ...(options.tlsFlags ?? (await selfSigned(sejf))),
       `--server-password=${UI_PASSWORD}`,
       `--server-control-password=${CONTROL_PASSWORD}`,
       ...(options.flags ?? []),
@@ -82,8 +96,10 @@ export class SejfServer implements AsyncDisposable {
     return Number(/:(\d+)$/.exec(this.url)?.[1]);
   }
 
+  /** Of the certificate that it made, else of the one that is there already. */
   get fingerprint(): string {
-    return this.told("SERVER CERT SHA256");
+    const isTold = this.lines.some((line) => line.startsWith("SERVER CERT SHA256: "));
+    return isTold ? this.told("SERVER CERT SHA256") : SELF_SIGNED_FINGERPRINT;
   }
 
   /** Flags with which a control command, ours or kopia's, finds it. */
@@ -139,10 +155,27 @@ export class SejfServer implements AsyncDisposable {
   }
 }
 
+const homes = new Map<string, () => Promise<CommandClient>>();
+
 /** An installation with a new repository and these accounts: passwords by `user@host`. */
 export async function openServerHome(
   accounts: Readonly<Record<string, string>> = {},
   create: readonly string[] = [],
+): Promise<CommandClient> {
+  const name = JSON.stringify([accounts, create]);
+  const open =
+    homes.get(name) ??
+    copiesOf(
+      async () => await makeServerHome(accounts, create),
+      async (first) => await first.copy(),
+    );
+  homes.set(name, open);
+  return await open();
+}
+
+async function makeServerHome(
+  accounts: Readonly<Record<string, string>>,
+  create: readonly string[],
 ): Promise<CommandClient> {
   const sejf = await openSejf();
   try {

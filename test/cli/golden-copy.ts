@@ -1,9 +1,26 @@
 /** A copy of a repository of the reference client, with sejf connected to it, and kopia where there is one. */
 import { cp, glob, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { copiesOf } from "../../src/testkit/copies.ts";
 import { goldenRepository } from "../../src/testkit/golden.ts";
 import { type CommandResult, KOPIA_EXE, runCommand } from "../../src/testkit/kopia.ts";
 import { openSources, type SourcesClient } from "./support.ts";
+
+const connected = new Map<string, () => Promise<SourcesClient>>();
+
+function connectedTo(name: string, flags: readonly string[]): () => Promise<SourcesClient> {
+  return copiesOf(
+    async () => {
+      const { path, password } = goldenRepository(name);
+      const sejf = await openSources({ SEJF_PASSWORD: password });
+      const copy = join(sejf.home, "repo");
+      await cp(path, copy, { recursive: true });
+      await sejf.ok(["repository", "connect", "filesystem", "--path", copy, ...flags]);
+      return sejf;
+    },
+    async (first) => await first.copy(),
+  );
+}
 
 export class GoldenCopy implements AsyncDisposable {
   readonly sejf: SourcesClient;
@@ -17,12 +34,12 @@ export class GoldenCopy implements AsyncDisposable {
   }
 
   static async open(name: string, ...connectFlags: readonly string[]): Promise<GoldenCopy> {
-    const { path, password } = goldenRepository(name);
-    const sejf = await openSources({ SEJF_PASSWORD: password });
-    const copy = join(sejf.home, "repo");
-    await cp(path, copy, { recursive: true });
-    await sejf.ok(["repository", "connect", "filesystem", "--path", copy, ...connectFlags]);
-    return new GoldenCopy(sejf, copy, password);
+    const { password } = goldenRepository(name);
+    const key = JSON.stringify([name, ...connectFlags]);
+    const open = connected.get(key) ?? connectedTo(name, connectFlags);
+    connected.set(key, open);
+    const sejf = await open();
+    return new GoldenCopy(sejf, join(sejf.home, "repo"), password);
   }
 
   /** kopia at the very connection of sejf. Only for tests that are skipped without kopia. */

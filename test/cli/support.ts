@@ -50,6 +50,15 @@ export class SourcesClient implements AsyncDisposable {
     return JSON.parse((await this.ok(args, options)).stdout) as T;
   }
 
+  /** As a `CommandClient`'s. */
+  async copy(): Promise<SourcesClient> {
+    const client = await this.#client.copy();
+    const env: Record<string, string> = {};
+    for (const [name, value] of Object.entries(this.#env))
+      env[name] = value.replaceAll(this.home, client.home.path);
+    return new SourcesClient(client, env);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#client[Symbol.asyncDispose]();
   }

@@ -7,7 +7,8 @@ import { mkdirSync, statSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import type { SeededRandom } from "../../src/testkit/random.ts";
+import { copiesOf } from "../../src/testkit/copies.ts";
+import { SeededRandom } from "../../src/testkit/random.ts";
 import { openSources, type SourcesClient } from "../cli/support.ts";
 import {
   assertWhole,
@@ -35,19 +36,45 @@ interface Setting extends AsyncDisposable {
   readonly id: string;
 }
 
-/** A repository with one snapshot of a small tree. */
-async function openSetting(t: TestContext, ...flags: readonly string[]): Promise<Setting> {
+const TREE = "tree";
+const REPOSITORY = "repo";
+
+interface Stored extends AsyncDisposable {
+  readonly sejf: SourcesClient;
+  readonly digest: TreeDigest;
+}
+
+/** In each format. */
+const stored = { "1": storedIn("1"), "3": storedIn("3") };
+
+function storedIn(version: string): () => Promise<Stored> {
+  return copiesOf(
+    async () => {
+      const sejf = await openSources();
+      const tree = join(sejf.home, TREE);
+      mkdirSync(tree);
+      writeTree(tree, new SeededRandom(1), { files: 60, big: 1, bigBytes: 500_000 });
+      const repository = ["--path", join(sejf.home, REPOSITORY), `--format-version=${version}`];
+      await sejf.ok(["repository", "create", "filesystem", ...repository]);
+      await sejf.ok(["snapshot", "create", tree]);
+      return disposable(sejf, digestTree(tree));
+    },
+    async ({ sejf, digest }) => disposable(await sejf.copy(), digest),
+  );
+}
+
+function disposable(sejf: SourcesClient, digest: TreeDigest): Stored {
+  return { sejf, digest, [Symbol.asyncDispose]: () => sejf[Symbol.asyncDispose]() };
+}
+
+/** A repository with one snapshot of a small tree, with that tree's digest. */
+async function openSetting(t: TestContext, version: "1" | "3" = "3"): Promise<Setting> {
   const random = seeded(t);
-  const sejf = await openSources();
-  const repository = join(sejf.home, "repo");
-  const tree = join(sejf.home, "tree");
-  mkdirSync(tree);
-  writeTree(tree, random, { files: 60, big: 1, bigBytes: 500_000 });
-  await sejf.ok(["repository", "create", "filesystem", "--path", repository, ...flags]);
-  const { id } = await sejf.json<{ readonly id: string }>(["snapshot", "create", tree, "--json"]);
-  const digest = digestTree(tree);
-  const close = (): Promise<void> => sejf[Symbol.asyncDispose]();
-  return { sejf, random, repository, tree, digest, id, [Symbol.asyncDispose]: close };
+  const made = await stored[version]();
+  const { sejf } = made;
+  const [repository, tree] = [join(sejf.home, REPOSITORY), join(sejf.home, TREE)];
+  const [id = ""] = (await listed(sejf)).map((snapshot) => snapshot.id);
+  return { ...made, random, repository, tree, id };
 }
 
 /** Each write waits for the one before: a kill falls between them, not behind them all. */
@@ -169,9 +196,9 @@ test("killed set-parameters: the old or the new parameters, and everything reada
   await assertNothingLost(setting);
 });
 
-for (const version of ["1", "3"]) {
+for (const version of ["1", "3"] as const) {
   test(`killed policy set, index optimize and content rewrite, format version ${version}: nothing is lost`, async (t) => {
-    await using setting = await openSetting(t, `--format-version=${version}`);
+    await using setting = await openSetting(t, version);
     const { sejf, random, repository, tree } = setting;
     await slowDown(sejf);
     // what was reported last, and what was begun since

@@ -57,7 +57,7 @@ async function create({ sejf, tree }: Setting): Promise<SnapshotJson> {
 }
 
 test("killed snapshot create: the repository is whole, what was reported can be restored, the next run completes", async (t) => {
-  await using setting = await openSetting(t, 1500);
+  await using setting = await openSetting(t, 600);
   const { sejf, random, repository, tree } = setting;
   const reported = new Map<string, TreeDigest>();
   const startMs = performance.now();

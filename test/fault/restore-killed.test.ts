@@ -18,8 +18,8 @@ import {
   writeTree,
 } from "./support.ts";
 
-const BIG_BYTES = 15_000_000;
-const SIZE = { files: 1500, big: 3, bigBytes: BIG_BYTES };
+const BIG_BYTES = 10_000_000;
+const SIZE = { files: 700, big: 3, bigBytes: BIG_BYTES };
 
 /** Whoever looks at size and time takes such files for restored: they must be. */
 function assertNoneFalselyWhole(expected: TreeDigest, actual: TreeDigest): void {

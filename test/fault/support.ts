@@ -2,6 +2,7 @@
  * What the fault tests of the whole program share: a sejf that can be killed, moments to kill it at, and trees that
  * are compared by a digest of everything in them. Seeds are printed; `SEJF_FAULT_SEED` repeats a run.
  */
+import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
@@ -15,9 +16,14 @@ import {
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
+import { openRepository } from "../../src/repository/index.ts";
+import { loadSnapshots, manifestDamage, verifyTrees } from "../../src/snapshot/index.ts";
 import type { CommandResult } from "../../src/testkit/kopia.ts";
 import { SeededRandom } from "../../src/testkit/random.ts";
 import type { SourcesClient } from "../cli/support.ts";
+
+/** Of the repositories that `openSources` makes. */
+const PASSWORD = "fixture-password";
 
 /** How many times a test of random moments goes round: `SEJF_FAULT_ROUNDS`, else `small`. */
 export function rounds(small: number): number {
@@ -203,10 +209,20 @@ export async function listed(sejf: SourcesClient): Promise<readonly SnapshotJson
   return await sejf.json(["snapshot", "list", "--json", "--all", "--incomplete"]);
 }
 
-/** Nothing that any snapshot or index names is missing or hurt. */
+/** Nothing that any snapshot or index names is missing or hurt: what `snapshot verify` and `content verify` ask, in this process. */
 export async function assertWhole(sejf: SourcesClient): Promise<void> {
-  await sejf.ok(["snapshot", "verify", "--verify-files-percent=100"]);
-  await sejf.ok(["content", "verify", "--full"]);
+  const { configFile } = sejf;
+  await using repository = await openRepository({ configFile, password: PASSWORD, threads: 0 });
+  const { snapshots, unreadable } = await loadSnapshots(repository, {});
+  assert.deepEqual([unreadable, await manifestDamage(repository)], [[], []]);
+  const roots = snapshots.flatMap(({ id, rootEntry }) =>
+    rootEntry === undefined ? [] : [{ entry: rootEntry, label: id }],
+  );
+  const { problems } = await verifyTrees(repository, roots, { filesPercent: 100 });
+  assert.deepEqual(problems, []);
+  const contents = await repository.contents.verify({ fullPercent: 100 });
+  assert.deepEqual(contents.problems, []);
+  assert.equal(contents.readInFull, contents.contents);
 }
 
 /** What a snapshot is when it is restored. */

@@ -14,6 +14,7 @@ import { test, type TestContext } from "node:test";
 import { compareTrees } from "../../scripts/compare-trees.ts";
 import { nodeCryptoEngine } from "../../src/node/index.ts";
 import { deriveAccountKeys, recipientFingerprint } from "../../src/sealed/index.ts";
+import { copiesOf } from "../../src/testkit/copies.ts";
 import { SeededRandom } from "../../src/testkit/random.ts";
 import { openSources, type SourcesClient } from "../cli/support.ts";
 import {
@@ -38,15 +39,25 @@ interface Home {
 
 /** A repository in a folder, and the first device of an account in it. */
 async function openHome(t: TestContext): Promise<Home> {
-  const alice = await openClient(t);
-  const repo = join(alice.home, "repo");
-  const kit = join(alice.home, "kit.txt");
-  await using operator = await openSources();
-  await operator.ok(["repository", "create", "filesystem", `--path=${repo}`]);
-  await alice.ok([...connect(repo), `--recovery-kit=${kit}`]);
-  const tree = makeTree(join(alice.home, "tree"));
-  return { alice, repo, kit, tree, another: async () => await openClient(t) };
+  const alice = await enrolled();
+  t.after(async () => await alice[Symbol.asyncDispose]());
+  const [repo = "", kit = "", tree = ""] = ["repo", "kit.txt", "tree"].map((name) =>
+    join(alice.home, name),
+  );
+  return { alice, repo, kit, tree: makeTree(tree), another: async () => await openClient(t) };
 }
+
+const enrolled = copiesOf(
+  async () => {
+    const client = await openSources({ SEJF_ACCOUNT_PASSWORD: ACCOUNT_PASSWORD });
+    const repo = join(client.home, "repo");
+    await using operator = await openSources();
+    await operator.ok(["repository", "create", "filesystem", `--path=${repo}`]);
+    await client.ok([...connect(repo), `--recovery-kit=${join(client.home, "kit.txt")}`]);
+    return client;
+  },
+  async (first) => await first.copy(),
+);
 
 async function openClient(t: TestContext): Promise<SourcesClient> {
   const client = await openSources({ SEJF_ACCOUNT_PASSWORD: ACCOUNT_PASSWORD });

@@ -104,4 +104,14 @@ test("a person deletes with the delete password, and not with the account's", {
     "--json",
   ]);
   assert.equal(policy.retention.keepDaily, 9);
+  const next = "typed by a person later";
+  const change = ["account", "password", "--delete-password"];
+  assert.match((await client.run(change)).stderr, /delete password is typed on a terminal/);
+  const shown = await sejf(change, [
+    [/for deleting:/, next],
+    [/verification/, next],
+    [prompt, DELETING],
+  ]);
+  assert.match(shown, /The delete password counts from now on/);
+  await sejf(["policy", "set", tree, "--keep-daily=8"], [[prompt, next]]);
 });

@@ -275,6 +275,10 @@ test("another delete password needs the present one, and ends its proofs", async
     guard: async () => await open.guard(),
   };
   const passwords = { password: "another password", deletePassword: "another to delete" };
+  for (const deletePassword of ["short", passwords.password])
+    await assert.rejects(changePassword(change, { ...passwords, deletePassword }), {
+      code: "SEJF_INVALID_ARGUMENT",
+    });
   await changePassword(change, passwords);
   await assert.rejects(logInToDelete(who, server.https, DELETE_PASSWORD), WRONG);
   await logInToDelete(who, server.https, "another to delete");

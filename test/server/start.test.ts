@@ -32,6 +32,7 @@ test("server start: Kopia's lines in Kopia's order, nothing on standard output, 
   await using home = await openServerHome({ [ALICE]: "alice-pw" });
   await home.ok(["server", "user", "add", "bob@nas", "--user-password=bob-pw", "--append-only"]);
   await using server = await SejfServer.start(home, {
+    tlsFlags: GENERATED_TLS,
     flags: [
       "--random-password",
       "--server-password=",
