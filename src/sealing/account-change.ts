@@ -3,7 +3,7 @@ import { SejfError } from "../errors/index.ts";
 import { chainOf, type Keyring, type KeyringDevice } from "../sealed/index.ts";
 import type { AccountClient } from "./account-client.ts";
 import type { DocumentStore } from "./documents.ts";
-import { type EnrollTools, MIN_PASSWORD_LENGTH } from "./enroll.ts";
+import { assertPasswords, type EnrollTools } from "./enroll.ts";
 import type { Guard } from "./guarded-repository.ts";
 import { type HeadMemory, sourceOfChain } from "./head-memory.ts";
 import { changeKeyring, type KeyringPlace, keyringText } from "./keyring-store.ts";
@@ -32,7 +32,7 @@ export async function changePassword(
 ): Promise<Keyring> {
   const { tools, account, unlocked, heads, guard } = options;
   const { password } = passwords;
-  assertNewPassword(password);
+  assertPasswords(passwords);
   const { keys, keyring, client } = unlocked;
   const withHeads = (before: Keyring): Keyring => ({ ...before, heads: headsOf(before, heads) });
   if (client === undefined)
@@ -96,15 +96,6 @@ export function headsOf(keyring: Keyring, heads: HeadMemory): Keyring["heads"] {
   for (const [chain, head] of Object.entries(heads.toJson().heads))
     if (head.seq > (merged[chain]?.seq ?? 0)) merged[chain] = head;
   return merged;
-}
-
-/** @throws SEJF_INVALID_ARGUMENT. */
-export function assertNewPassword(password: string): void {
-  if (Array.from(password).length < MIN_PASSWORD_LENGTH)
-    throw new SejfError(
-      "SEJF_INVALID_ARGUMENT",
-      `a password of a sealed account has ${MIN_PASSWORD_LENGTH} characters or more`,
-    );
 }
 
 async function changeDevices(

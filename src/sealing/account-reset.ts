@@ -22,10 +22,10 @@ import {
   type ServedRepository,
   signLine,
 } from "../sealed/index.ts";
-import { assertNewPassword, type NewPasswords } from "./account-change.ts";
+import type { NewPasswords } from "./account-change.ts";
 import { AccountClient } from "./account-client.ts";
 import type { DocumentStore } from "./documents.ts";
-import type { EnrollTools, KitIdentities } from "./enroll.ts";
+import { assertPasswords, type EnrollTools, type KitIdentities } from "./enroll.ts";
 import type { HttpsServer } from "./https-json.ts";
 import { changeKeyring, keyringText } from "./keyring-store.ts";
 import { startRegistrations } from "./opaque-client.ts";
@@ -50,7 +50,7 @@ export async function resetOnServer(
   passwords: NewPasswords,
 ): Promise<ResetAccount> {
   const { password } = passwords;
-  assertNewPassword(password);
+  assertPasswords(passwords);
   const seed = identityToSeed(kit.identity);
   const keys = await deriveAccountKeys(tools.engine, seed);
   const who = { engine: tools.engine, account, accountKey: keys.accountKey };
@@ -102,7 +102,7 @@ export async function resetInRepository(
   },
   password: string,
 ): Promise<ResetAccount> {
-  assertNewPassword(password);
+  assertPasswords({ password });
   const seed = identityToSeed(kit.identity);
   const keys = await deriveAccountKeys(tools.engine, seed);
   const file = await documents.load("keyring");

@@ -31,7 +31,7 @@ import { HeadMemory } from "./head-memory.ts";
 import { hidden } from "./hidden.ts";
 import type { HttpsServer } from "./https-json.ts";
 import { changeKeyring, type KeyringPlace, keyringText } from "./keyring-store.ts";
-import { startRegistrations } from "./opaque-client.ts";
+import { type Passwords, startRegistrations } from "./opaque-client.ts";
 import type { UnlockedAccount } from "./unlock.ts";
 
 export interface EnrollTools {
@@ -71,7 +71,7 @@ interface MadeDevice {
   readonly listed: KeyringDevice;
 }
 
-export const MIN_PASSWORD_LENGTH = 8;
+const MIN_PASSWORD_LENGTH = 8;
 
 /** With a single-use code, on a sejf server. @throws SEJF_ACCESS_DENIED for a code that does not count; SEJF_INVALID_ARGUMENT. */
 export async function enrollOnServer(
@@ -248,6 +248,16 @@ function deviceOf(
 function assertUsable({ account, password, deletePassword, escrow }: EnrollOptions): void {
   if (!/^[a-z0-9\-_.]+@[a-z0-9\-_.]+$/.test(account))
     throw invalid(`"${account}" is no account name`, "names are like alice@laptop, in lower case");
+  assertPasswords({ password, deletePassword });
+  if (!escrow.every((recipient) => isRecipient(recipient)))
+    throw invalid(
+      "an escrow recipient is no post-quantum age recipient",
+      "they begin with age1pq1",
+    );
+}
+
+/** That they are long enough, and two. @throws SEJF_INVALID_ARGUMENT. */
+export function assertPasswords({ password, deletePassword }: Passwords): void {
   for (const text of [password, deletePassword])
     if (text !== undefined && Array.from(text).length < MIN_PASSWORD_LENGTH)
       throw invalid(
@@ -256,11 +266,6 @@ function assertUsable({ account, password, deletePassword, escrow }: EnrollOptio
       );
   if (password === deletePassword)
     throw invalid("the delete password is the account's own", "choose two different ones");
-  if (!escrow.every((recipient) => isRecipient(recipient)))
-    throw invalid(
-      "an escrow recipient is no post-quantum age recipient",
-      "they begin with age1pq1",
-    );
 }
 
 function invalid(message: string, hint: string): SejfError {

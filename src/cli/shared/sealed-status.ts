@@ -79,7 +79,7 @@ function trustOf({ secrets, place, identity }: DeviceState, server: ApiServer | 
   const read = `nobody but whoever has the password and the account key of ${account}, or its recovery kit${kept}`;
   const who =
     place === "server"
-      ? `the server at ${server?.url} and whoever operates it; ${account} with its delete password, into the server's trash`
+      ? `the server at ${server?.url} and whoever operates it; ${account} with its delete password, if it has one, into the server's trash`
       : server === undefined
         ? "everybody who can write to the storage, with or without a password"
         : `the server at ${server.url}, whoever operates it, and whoever has the password that opens it`;
