@@ -1,5 +1,5 @@
 /** Another password by who knows the present one; devices named anew and revoked. Spec: sealed 3. */
-import { SejfError } from "../errors/index.ts";
+import { isSejfError, SejfError } from "../errors/index.ts";
 import { chainOf, type Keyring, type KeyringDevice } from "../sealed/index.ts";
 import type { AccountClient } from "./account-client.ts";
 import type { DocumentStore } from "./documents.ts";
@@ -84,10 +84,20 @@ export async function revokeDevice(
     const source = sourceOfChain(chain);
     if (chain === chainOf(source, id)) revoked[source] = seq;
   }
-  if (unlocked.client !== undefined) await onServer(unlocked.client);
+  if (unlocked.client !== undefined) await untilRevoked(onServer(unlocked.client));
+  // What counts of a device that was revoked before does not grow: more came after that.
   return await changeDevices(options, (device) =>
-    device.id === id ? { ...device, revoked } : device,
+    device.id === id ? { ...device, revoked: device.revoked ?? revoked } : device,
   );
+}
+
+/** The server knows no such device where an earlier try came so far, and no further. */
+async function untilRevoked(onServer: Promise<void>): Promise<void> {
+  try {
+    await onServer;
+  } catch (error) {
+    if (!isSejfError(error, "SEJF_NOT_FOUND")) throw error;
+  }
 }
 
 /** The higher number of each chain. */

@@ -14,6 +14,7 @@ import {
   logIn,
   logInToDelete,
   type OpenSealed,
+  revokeDevice,
 } from "../../src/sealing/index.ts";
 import {
   changePins,
@@ -254,9 +255,24 @@ test("an owner deletes, unpins, shortens, revokes; what was deleted comes back",
   }
   const { secrets } = alice.device;
   const { login } = await open.guard();
-  const stepUp = await login.authorize("device.revoke", [secrets.device.id]);
-  await client.revokeDevice(secrets.device.id, { stepUp });
+  const { id } = secrets.device;
+  const revoke = async (): Promise<void> => {
+    const stepUp = await login.authorize("device.revoke", [id]);
+    await client.revokeDevice(id, { stepUp });
+  };
+  await revoke();
   await assert.rejects(server.below(ALICE, alice.device.token ?? ""), DENIED);
+  const { tools } = server;
+  const { documents, device } = open;
+  const unlocked = await open.unlocked();
+  const change = { tools, account: ALICE, unlocked, documents, heads: device.heads };
+  const keyring = await revokeDevice(change, id, revoke);
+  const revoked = keyring.devices[0]?.revoked;
+  assert.deepEqual(Object.values(revoked ?? {}), [3], "a second try ends what a first one began");
+  const [chain = ""] = device.heads.chains();
+  device.heads.advance(chain, { seq: 4, sha256: "ab".repeat(32) });
+  const again = { ...change, unlocked: { ...unlocked, keyring } };
+  assert.deepEqual((await revokeDevice(again, id, revoke)).devices[0]?.revoked, revoked);
 });
 
 test("another delete password needs the present one, and ends its proofs", async () => {
