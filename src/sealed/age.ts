@@ -48,7 +48,7 @@ export async function openSealed(
     // The library's message names no secret; ours says what it was about.
     throw new SejfError("SEJF_CORRUPT", `${what} does not open with this account's key`, {
       cause: error,
-      hint: "it is another account's, or it was altered",
+      hint: "it is another account's, or of other keys (what was stored since `account rekey` opens with the kit made then), or it was altered",
     });
   }
 }

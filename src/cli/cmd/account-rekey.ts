@@ -19,7 +19,7 @@ export const command: Command = defineCommand({
   async run(context, flags) {
     await using kit = await openKitOutput(context, flags.recoveryKit);
     const { config } = await context.sealedConnection();
-    await withAccount(context, async (change, { repository, device }) => {
+    const isServed = await withAccount(context, async (change, { repository, device }) => {
       // Heads that nobody has seen yet would count no more.
       change.heads.learn((await repository.audit()).opened);
       const keys = await deriveAccountKeys(ENROLL_TOOLS.engine, ENROLL_TOOLS.random.bytes(32));
@@ -30,10 +30,15 @@ export const command: Command = defineCommand({
       const next = await rekeyAccount(change, repository, device, keys);
       await updateDevice(context.configFile, () => next);
       await removeKept(context.configFile);
+      return change.unlocked.client !== undefined;
     });
     context.log.info(
       "The account has new keys. Add its other devices again, with the account key from the new kit.",
     );
+    if (isServed)
+      context.log.warn(
+        "It has no delete password now: `sejf account password --delete-password` sets one.",
+      );
     return 0;
   },
 });
