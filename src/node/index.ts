@@ -46,3 +46,4 @@ export {
   type SplitterBenchmarkOptions,
   type SplitterBenchmarkResult,
 } from "./benchmark/index.ts";
+export { giveMemoryBack } from "./native.ts";

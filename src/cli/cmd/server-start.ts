@@ -1,10 +1,10 @@
 /** `server start`: runs a repository server until it is told to stop. Reference: kopia cli/command_server_start.go. */
-import { dirname, join, resolve } from "node:path";
+import { dirname, isAbsolute, join, resolve } from "node:path";
 import { statSync } from "node:fs";
 import { bytesToHex } from "../../bytes/index.ts";
 import { defaultIdentity, logDirectory } from "../../repository/index.ts";
 import type { RunningServer, StartServerOptions } from "../../server/index.ts";
-import { parseSource } from "../../snapshot/index.ts";
+import { formatSource, parseSource, type SnapshotSource } from "../../snapshot/index.ts";
 import { type Command, defineCommand } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import type { FlagValues } from "../flags.ts";
@@ -16,6 +16,7 @@ type Values = FlagValues<typeof START_FLAGS>;
 
 const PASSWORD_BYTES = 32;
 const DEFAULT_CERT_NAME = "127.0.0.1";
+const MIN_REFRESH_MS = 1000;
 
 export const command: Command = defineCommand({
   summary: "Start a repository server",
@@ -23,7 +24,9 @@ export const command: Command = defineCommand({
     "Serves the connected repository to clients, whose accounts are made with `sejf server user add`. Clients need TLS: give --tls-generate-cert, or --tls-cert-file and --tls-key-file. SIGINT and SIGTERM stop the server after sessions had their time to flush, SIGHUP makes it read the repository anew. docs/server.md explains the rest.",
   flags: START_FLAGS,
   async run(context, flags) {
+    const { giveMemoryBack } = await import("../../node/index.ts");
     const { startServer } = await import("../../server/index.ts");
+    giveMemoryBack();
     // A password that has to be asked for is asked for now, not in the background.
     await context.password();
     await using server = await startServer(startOptions(context, flags));
@@ -49,7 +52,7 @@ function startOptions(context: CommandContext, flags: Values): StartServerOption
     controlApi: flags.controlApi,
     ui: flags.ui ? uiSettings(context, flags) : undefined,
     jobs: {
-      refreshIntervalMs: milliseconds(flags.refreshInterval, "--refresh-interval"),
+      refreshIntervalMs: refreshInterval(flags),
       minMaintenanceIntervalMs: milliseconds(
         flags.minMaintenanceInterval,
         "--min-maintenance-interval",
@@ -62,7 +65,7 @@ function startOptions(context: CommandContext, flags: Values): StartServerOption
         flags.appendOnlyMaxSnapshots,
         "--append-only-max-snapshots",
       ),
-      sources: flags.snapshotSource.map((text) => parseSource(text, defaultIdentity())),
+      sources: flags.snapshotSource.map(foreignSource),
     },
     contentAccess: flags.contentAccess,
     maxConcurrency: atLeastZero(flags.maxConcurrency, "--max-concurrency"),
@@ -166,6 +169,20 @@ function stopOnClosedInput(context: CommandContext, server: RunningServer): void
   process.stdin.once("end", () => void server.stop());
   process.stdin.once("error", () => void server.stop());
   process.stdin.resume();
+}
+
+/** Refreshing without a pause would do nothing else. */
+function refreshInterval({ refreshInterval: durationNs }: Values): number {
+  const intervalMs = milliseconds(durationNs, "--refresh-interval");
+  if (intervalMs >= MIN_REFRESH_MS) return intervalMs;
+  throw usageError("--refresh-interval is shorter than a second");
+}
+
+/** All of it is to be said: what is left out would be filled in with names that the connection may not have. */
+function foreignSource(text: string): SnapshotSource {
+  const source = parseSource(text, defaultIdentity());
+  if (formatSource(source) === text && isAbsolute(source.path)) return source;
+  throw usageError(`--snapshot-source: ${JSON.stringify(text)} is not like user@host:/path`);
 }
 
 function milliseconds(durationNs: bigint, name: string): number {
