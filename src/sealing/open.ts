@@ -13,6 +13,7 @@ import { type Guard, GuardedRepository } from "./guarded-repository.ts";
 import type { HttpsServer } from "./https-json.ts";
 import { KeptListings } from "./kept-listings.ts";
 import { SealedRepository } from "./sealed-repository.ts";
+import { SigningTurn } from "./signing-turn.ts";
 import { PasswordOpener, type UnlockedAccount } from "./unlock.ts";
 import { unlockDevice, type UnlockDeviceOptions } from "./unlock-device.ts";
 
@@ -209,6 +210,7 @@ class Opening {
       heads: device.heads,
       last: device.last,
       policyVersion: device.policyVersion,
+      turn: new SigningTurn(configFile, device.heads),
       onlyKept: mode === "write" && device.identity === undefined,
       servedHeads: isBlind && client !== undefined ? async () => await client.heads() : undefined,
       assertMaySign: (head) => {

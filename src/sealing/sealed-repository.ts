@@ -22,6 +22,7 @@ import { SealedContents } from "./sealed-contents.ts";
 import { SealedManifests } from "./sealed-manifests.ts";
 import { SealedPolicies } from "./sealed-policies.ts";
 import { type LastSnapshots, SealedSnapshots } from "./sealed-snapshots.ts";
+import type { SigningTurn } from "./signing-turn.ts";
 import { type HeadAudit, SnapshotHeads } from "./snapshot-heads.ts";
 
 export interface SealedRepositoryOptions {
@@ -47,6 +48,8 @@ export interface SealedRepositoryOptions {
   readonly acceptRollback?: ((missing: readonly MissingHead[]) => Promise<void>) | undefined;
   /** Expires what the policy of a path does not keep; default: what the repository below does itself, if it does. */
   readonly expire?: Repository["applyRetention"];
+  /** Other programs of this device sign too. */
+  readonly turn?: SigningTurn | undefined;
   /** What the device has to remember changed: heads, versions, last snapshots. */
   readonly onChange: (change: { readonly policyVersion?: number | undefined }) => Promise<void>;
 }
@@ -108,6 +111,7 @@ export class SealedRepository implements Repository {
       hash: { name: hash.idHash.algorithm, secret: hash.secret },
       last,
       onListed: (path, ids) => options.kept?.retain(path, ids),
+      turn: options.turn,
     });
     const policies = this.#openPolicies();
     this.#policies = policies;
@@ -139,6 +143,7 @@ export class SealedRepository implements Repository {
     this.#snapshots.flushed();
     await this.#options.kept?.save();
     await this.#tellChange();
+    await this.#options.turn?.release();
   }
 
   /** All heads of the account that the repository shows, compared with what is known. */
@@ -175,6 +180,7 @@ export class SealedRepository implements Repository {
       if (this.#options.heads.isChanged || this.#policyVersion !== undefined)
         await this.#tellChange();
     } finally {
+      await this.#options.turn?.release();
       await this.#options.inner[Symbol.asyncDispose]();
     }
   }

@@ -29,6 +29,7 @@ import { ContentLists } from "./content-lists.ts";
 import type { HeadMemory, SeenHead } from "./head-memory.ts";
 import { type OuterSource, readOuterSnapshot, writeOuterSnapshot } from "./outer-snapshot.ts";
 import type { SealedContents } from "./sealed-contents.ts";
+import type { SigningTurn } from "./signing-turn.ts";
 import { altered, isIncomplete, type SnapshotHeads } from "./snapshot-heads.ts";
 
 /** `user@host` and the path that only the account knows, with what is in the manifest of it. */
@@ -61,6 +62,8 @@ export interface SealedSnapshotsOptions {
   /** Listings, tables and directories of the snapshot that is being put, by its blinded path. */
   readonly onListed?: ((path: string, ids: ReadonlySet<string>) => void) | undefined;
   readonly signed: SnapshotHeads;
+  /** Other programs of this device sign too. */
+  readonly turn?: Pick<SigningTurn, "take"> | undefined;
 }
 
 /** Where the last plain manifest of each source is kept on this device; older ones are erased with their keys. */
@@ -138,6 +141,7 @@ export class SealedSnapshots {
         hash: ownHash(hash),
       }),
     ];
+    if (manifest.incomplete === undefined) await this.#options.turn?.take(options.signal);
     const head =
       manifest.incomplete === undefined ? this.#sign(source, manifest, body, list.id) : undefined;
     const outer = await writeOuterSnapshot(

@@ -21,7 +21,13 @@ import {
   type StoredInvite,
   writeInvite,
 } from "../../src/sealed/index.ts";
-import { AccountClient, logIn, logInToDelete, unlockAccount } from "../../src/sealing/index.ts";
+import {
+  AccountClient,
+  loadDevice,
+  logIn,
+  logInToDelete,
+  unlockAccount,
+} from "../../src/sealing/index.ts";
 import { startRegistration } from "../../src/sealing/opaque-client.ts";
 import { createSnapshot, listSnapshots, restoreTree } from "../../src/snapshot/index.ts";
 import { FakeClock } from "../../src/testkit/clock.ts";
@@ -57,10 +63,24 @@ test("enroll, back up with the device's token, log in, restore", async () => {
     await createSnapshot(sealed, source);
     await sealed.flush();
   }
+  {
+    const configFile = join(server.home, `${ALICE}-${alice.device.secrets.device.id}.config`);
+    const device = await loadDevice(configFile);
+    assert.ok(device !== undefined);
+    const opened = [await server.openDevice(alice), await server.openDevice({ device })];
+    await using first = opened[0]?.repository;
+    await using second = opened[1]?.repository;
+    assert.ok(first !== undefined && second !== undefined);
+    await createSnapshot(first, source);
+    const overlapping = createSnapshot(second, source);
+    await first.flush();
+    await overlapping;
+    await second.flush();
+  }
   const { repository } = await server.openDevice(alice, "full");
   await using sealed = repository;
   const snapshots = await listSnapshots(sealed, { source });
-  assert.equal(snapshots.length, 2);
+  assert.equal(snapshots.length, 4, "also of two programs of one device at once");
   const target = join(server.home, "restored");
   mkdirSync(target);
   const root = snapshots[0]?.rootEntry;
