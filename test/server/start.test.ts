@@ -61,7 +61,7 @@ test("server start: Kopia's lines in Kopia's order, nothing on standard output, 
   const trust = server.lines.filter((line) => line.startsWith("Who can "));
   assert.match(
     trust[0] ?? "",
-    /^Who can read: {3}this server and whoever runs it.*each account what it stored itself/,
+    /^Who can read: {3}this server and whoever runs it, the user of its web interface \(kopia\).*each account what it stored itself/,
   );
   assert.match(
     trust[1] ?? "",
@@ -88,6 +88,8 @@ test("server start: what would let strangers in, or means nothing here, is refus
     [["--address=127.0.0.1", ...tls], /no address to listen on/],
     [["--address=127.0.0.1:70000", ...tls], /no address to listen on/],
     [["--refresh-interval=-1s", ...tls], /--refresh-interval is negative/],
+    [["--refresh-interval=0s", ...tls], /--refresh-interval is shorter than a second/],
+    [["--snapshot-source=/home", ...tls], /not like user@host:\/path/],
     [["--max-concurrency=-1", ...tls], /--max-concurrency is negative/],
     [["--content-cache-size-mb=5", ...tls], /sejf cache set/],
     [["--override-username=x", ...tls], /set-client/],

@@ -170,5 +170,8 @@ async function passwordOf(
   if (userPassword !== "" && !askPassword) return { password: userPassword };
   if (!isNew && !askPassword) return {};
   context.signal.throwIfAborted();
-  return { password: await askNewPassword(`Enter new password for user ${name}: `) };
+  const missing = new SejfError("SEJF_INVALID_ARGUMENT", `no password was given for ${name}`, {
+    hint: "run the command on a terminal, which asks for it, or give --user-password-hash=HASH, as `server user hash-password` prints it, or --user-password",
+  });
+  return { password: await askNewPassword(`Enter new password for user ${name}: `, missing) };
 }

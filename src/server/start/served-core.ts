@@ -45,6 +45,8 @@ export interface CoreOptions
   /** Wraps what takes notifications. */
   readonly notifications: (inner: Notifications) => Notifications;
   readonly onSnapshot: (report: SnapshotReport) => void;
+  /** Who uses the web interface, which reads and deletes everything, in words; `undefined`: nobody. */
+  readonly webUsers: string | undefined;
 }
 
 const QUIET = (): void => {};
@@ -68,6 +70,7 @@ interface Rooms {
 export class ServedCore implements ServedRepository {
   readonly repository: DirectRepository;
   readonly jobs: ServerJobs;
+  readonly webUsers: string | undefined;
   /** Serves the sessions; absent when nobody could log in. */
   readonly sessionMethod: GrpcMethod | undefined;
   readonly #rooms: Rooms;
@@ -75,6 +78,7 @@ export class ServedCore implements ServedRepository {
   private constructor(options: CoreOptions, rooms: Rooms, jobs: ServerJobs) {
     this.repository = options.repository;
     this.jobs = jobs;
+    this.webUsers = options.webUsers;
     this.sessionMethod = sessionMethodOf(options, rooms);
     this.#rooms = rooms;
   }

@@ -182,7 +182,15 @@ async function openCore(
     onSnapshot: (report) => {
       if (tellNotifications) tellSnapshot(report, tell);
     },
+    webUsers: webUsersOf(options),
   });
+}
+
+function webUsersOf({ ui, listen, logins }: StartServerOptions): string | undefined {
+  if (ui === undefined) return undefined;
+  if (listen.withoutPassword) return "everybody who reaches its address (--without-password)";
+  const hasLogin = logins.ui.password !== undefined || logins.htpasswdFile !== undefined;
+  return hasLogin ? `the user of its web interface (${logins.ui.name})` : undefined;
 }
 
 function openListener(

@@ -18,6 +18,8 @@ export interface TrustFacts {
   readonly hasAcl: boolean;
   readonly mode: HoldingMode;
   readonly sealed: readonly SealedFacts[];
+  /** Who uses the web interface; `undefined`: nobody. */
+  readonly webUsers: string | undefined;
   /** How long what accounts delete can be brought back; 0: of managed ones it cannot. */
   readonly trashWindowMs: number;
 }
@@ -30,6 +32,7 @@ const DAY_NS = 86_400_000_000_000n;
 /** Paragraphs, one line each. */
 export function trustLines(facts: TrustFacts): readonly string[] {
   const { repository, accounts, hasAcl, mode, sealed, trashWindowMs } = facts;
+  const web = facts.webUsers === undefined ? "" : `, ${facts.webUsers}`;
   const { storage, access } = repository;
   const place = storage.displayName;
   const own = hasAcl
@@ -53,9 +56,9 @@ export function trustLines(facts: TrustFacts): readonly string[] {
     : `accounts their own snapshots (${names(ordinary)})`;
   const ofManaged = sealed.length === 0 ? "" : "managed accounts: ";
   return [
-    `Who can read:   ${ofManaged}this server and whoever runs it, everybody with the repository password and ${place}; ${own}${others}.`,
+    `Who can read:   ${ofManaged}this server and whoever runs it${web}, everybody with the repository password and ${place}; ${own}${others}.`,
     ...sealedLines(sealed),
-    `Who can delete: whoever runs this server or can write to ${place}${later}; ${may}${ofSealed(facts)}; append-only accounts nothing, their retention is the server's (${names(appendOnly)}).`,
+    `Who can delete: whoever runs this server${web} or can write to ${place}${later}; ${may}${ofSealed(facts)}; append-only accounts nothing, their retention is the server's (${names(appendOnly)}).`,
     `The trash:      what accounts delete through this server can be brought back for ${trashText(trashWindowMs)}.`,
   ];
 }
@@ -105,9 +108,11 @@ export async function trustOf({
   holdings,
   sealed,
   trash,
-}: Pick<ServedCore, "repository" | "accounts" | "holdings" | "sealed" | "trash">): Promise<
-  readonly string[]
-> {
+  webUsers,
+}: Pick<
+  ServedCore,
+  "repository" | "accounts" | "holdings" | "sealed" | "trash" | "webUsers"
+>): Promise<readonly string[]> {
   const acl = await repository.manifests.find({ type: "acl" });
   const list = await accounts.list();
   return trustLines({
@@ -116,6 +121,7 @@ export async function trustOf({
     hasAcl: acl.length > 0,
     mode: holdings.mode,
     trashWindowMs: trash.windowMs,
+    webUsers,
     sealed: await Promise.all(
       list
         .filter(({ encryption }) => encryption === "client")
