@@ -26,6 +26,13 @@ class Fixture {
   readonly manifests: ManifestStore = memoryRepository({ clock: this.clock }).manifests;
   readonly rules: ManifestRules = createManifestRules(this);
   readonly access: AccessRules = openAccessRules(this);
+  readonly root = {
+    name: "home",
+    type: "d",
+    mode: "0755",
+    mtime: time(0),
+    obj: `k${"0".repeat(32)}`,
+  };
 
   async check(labels: Labels, json: unknown, account: Account = ALICE): Promise<CheckedManifest> {
     const rights = await this.access.rightsOf(account);
@@ -42,13 +49,7 @@ class Fixture {
       description: "",
       startTime: time(endMs - lastsMs),
       endTime: time(endMs),
-      rootEntry: {
-        name: "home",
-        type: "d",
-        mode: "0755",
-        mtime: time(0),
-        obj: `k${"0".repeat(32)}`,
-      },
+      rootEntry: this.root,
       ...fields,
     };
   }
@@ -119,6 +120,7 @@ test("checkNew: a snapshot says the same as its labels", async () => {
     [SNAPSHOT, { "\u017fource": { host: "pc", userName: "bob", path: "/" } }],
     [SNAPSHOT, { source: { host: "laptop", userName: "alice", path: "/home", UserName: "bob" } }],
     [SNAPSHOT, { Pins: ["x"] }],
+    [SNAPSHOT, { rootEntry: { ...at.root, Obj: `k${"1".repeat(32)}` } }],
   ];
   for (const [labels, fields] of wrong)
     await assert.rejects(at.check(labels, at.snapshot(fields)), WRONG, JSON.stringify(fields));

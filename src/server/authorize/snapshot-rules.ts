@@ -29,6 +29,17 @@ const MEMBERS: readonly string[] = [
   "tags",
   "pins",
 ];
+const ENTRY_MEMBERS: readonly string[] = [
+  "name",
+  "type",
+  "mode",
+  "size",
+  "mtime",
+  "uid",
+  "gid",
+  "obj",
+  "summ",
+];
 
 export interface NewSnapshot {
   readonly account: Account;
@@ -51,6 +62,9 @@ export async function assertSnapshot(snapshot: NewSnapshot, options: CallOptions
     ["host", "userName", "path"],
     "its source",
   );
+  const { rootEntry } = json as { readonly rootEntry?: object | null };
+  if (rootEntry !== undefined && rootEntry !== null)
+    assertExactMembers(rootEntry, ENTRY_MEMBERS, "its root");
   assertAgrees(labels, decoded);
   if (account.appendOnly || rights.manifest(labels) !== "FULL") {
     await assertDates(snapshot, decoded, options);

@@ -115,6 +115,7 @@ test("insteadOf: checkpoints, policies and what the same tree replaces are delet
   const { store, trash } = scene;
   const id = await scene.snapshot();
   const { labels, data } = await store.get(id);
+  const { rootEntry } = data as { readonly rootEntry: object };
   const deletion = { kind: "delete", id } as const;
   const put = (change: object): Parameters<Trash["insteadOf"]>[0][number] => ({
     kind: "put",
@@ -129,6 +130,7 @@ test("insteadOf: checkpoints, policies and what the same tree replaces are delet
   for (const change of [
     { startTime: "2020-01-01T00:00:00Z" },
     { incomplete: "checkpoint" },
+    { rootEntry: { ...rootEntry, type: "f" } },
     { rootEntry: { name: "other", type: "d", mode: "0755", obj: `k${"ab".repeat(16)}` } },
   ])
     assert.equal(await trashed([put(change), deletion]), 1, JSON.stringify(change));

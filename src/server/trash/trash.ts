@@ -216,7 +216,10 @@ export class Trash {
   }
 }
 
-/** Equal for two manifests of one source, time and tree. */
+/**
+ * Equal for two manifests of one source, time and tree. SECURITY: with another type of the root nothing below it would be
+ * reached any more, and collected, though its ID is the same.
+ */
 function treeOf(labels: Labels, data: unknown): string {
   const { type, username, hostname, path } = labels;
   const { startTime, endTime, incomplete, rootEntry } = (data ?? {}) as Readonly<
@@ -231,6 +234,7 @@ function treeOf(labels: Labels, data: unknown): string {
     startTime,
     endTime,
     incomplete ?? "",
+    root["type"],
     root["obj"],
   ]);
 }
