@@ -39,7 +39,10 @@ const MAX_MESSAGE_CHARACTERS = 2000;
 export function responseOf(error: unknown): ErrorResponse {
   if (!isSejfError(error)) return { code: RESPONSE_CODES.UNKNOWN_ERROR, message: INTERNAL_ERROR };
   const code = TABLE.find(([, ours]) => ours === error.code)?.[0] ?? RESPONSE_CODES.UNKNOWN_ERROR;
-  return { code, message: error.message };
+  const { message, hint } = error;
+  // Whoever is refused something is told what to do; other hints are for whoever runs the server.
+  const isHinted = hint !== undefined && error.code === "SEJF_ACCESS_DENIED";
+  return { code, message: isHinted ? `${message} (${hint})` : message };
 }
 
 /** The error that a client's call ends with. `doing` names the request. */

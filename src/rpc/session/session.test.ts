@@ -170,6 +170,12 @@ test("responseOf, errorOfResponse: each code comes back as itself, words are tam
   ] as const)
     assert.equal(errorOfResponse(responseOf(new SejfError(code, "x")), "y").code, code);
   assert.equal(responseOf(new SejfError("SEJF_CORRUPT", "x")).code, RESPONSE_CODES.UNKNOWN_ERROR);
+  const hint = "set the clock";
+  assert.equal(
+    responseOf(new SejfError("SEJF_ACCESS_DENIED", "no", { hint })).message,
+    `no (${hint})`,
+  );
+  assert.equal(responseOf(new SejfError("SEJF_NO_SPACE", "no", { hint })).message, "no");
   const evil = { code: 99, message: `\u001b[2J${"a".repeat(5000)}` };
   const { message, code } = errorOfResponse(evil, "flush");
   assert.equal(code, "SEJF_IO");

@@ -130,6 +130,7 @@ async function assertDates(
   if (previous !== undefined && startTimeNs <= previous)
     throw wrongDate(
       `the snapshot begins at ${formatTimestamp(startTimeNs)}, not after the last one of ${formatTimestamp(previous)}`,
+      "if two backups of it ran at once, the other one is stored: nothing is lost",
     );
 }
 
