@@ -87,10 +87,14 @@ export class KeptListings {
       const text = utf8ToBytes(JSON.stringify(index));
       const header = new Uint8Array(HEADER_BYTES);
       new DataView(header.buffer).setUint32(0, text.byteLength);
-      await writeFileAtomically(
-        join(this.#folder, fileOf(path)),
-        concatBytes(header, text, ...parts),
-      );
+      try {
+        await writeFileAtomically(
+          join(this.#folder, fileOf(path)),
+          concatBytes(header, text, ...parts),
+        );
+      } catch (error) {
+        if (!isSejfError(error)) throw error;
+      }
     }
     this.#retained.clear();
     this.#places = undefined;
