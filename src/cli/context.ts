@@ -1,6 +1,7 @@
 /** What a running command has: its output, its log, the repository of the connection, and the signal to stop. */
 import { access } from "node:fs/promises";
 import type { CallOptions, Clock, Random } from "../bytes/index.ts";
+import type { CryptoEngine } from "../crypto/index.ts";
 import { isSejfError, SejfError } from "../errors/index.ts";
 import {
   assertNotSealed,
@@ -58,6 +59,7 @@ export class CommandContext {
   readonly #earlyKey: EarlyKey | undefined;
   #password: string | undefined;
   #accountPassword: string | undefined;
+  #engine: CryptoEngine | undefined;
   #hasUsedServer = false;
 
   constructor(parts: ContextParts) {
@@ -91,6 +93,12 @@ export class CommandContext {
   /** With milliseconds. */
   timePrecise(timeNs: bigint): string {
     return formatTimePrecise(timeNs, this.globals.timezone);
+  }
+
+  /** For what is made, connected to and opened by one command: a key is derived once. */
+  async engine(): Promise<CryptoEngine> {
+    const { derivingOnce, nodeCryptoEngine } = await import("../node/index.ts");
+    return (this.#engine ??= derivingOnce(nodeCryptoEngine));
   }
 
   /** The password of the connection there is: given, kept, or asked for. Surrounding space is cut, as Kopia does. */

@@ -3,6 +3,7 @@ export {
   createNodeContentCipher,
   loadOpenSsl,
   type NodeContentCipher,
+  derivingOnce,
   nodeCryptoEngine,
   nodeRandom,
   openInto,

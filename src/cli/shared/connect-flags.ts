@@ -79,7 +79,7 @@ export async function connect(
 ): Promise<void> {
   const { connectRepository } = await import("../../repository/index.ts");
   await context.assertNoDeviceFile();
-  await connectRepository(storage, { ...connectionOptions(context, values), password });
+  await connectRepository(storage, { ...(await connectionOptions(context, values)), password });
   await finishConnect(context, password);
   context.log.info("Connected to repository.");
 }
@@ -100,31 +100,34 @@ export async function connectToServer(
   const known = password ?? (await context.passwordToConnect());
   try {
     await connectServer(server, {
-      ...connectionOptions(context, values),
+      ...(await connectionOptions(context, values)),
       password: known,
       clientVersion: VERSION,
     });
   } catch (error) {
-    throw isSejfError(error, "SEJF_ACCESS_DENIED") ? withSealedHint(error) : error;
+    // With a hint of its own it is no refusal of the account: of the server's certificate, for one.
+    const isRefused = isSejfError(error, "SEJF_ACCESS_DENIED") && error.hint === undefined;
+    throw isRefused ? withAccountHint(error) : error;
   }
   await finishConnect(context, known);
   context.log.info("Connected to repository API Server.");
 }
 
 /** Nobody is told whether there is such an account: what its owner has to do is told to all. */
-function withSealedHint(error: SejfError): SejfError {
+function withAccountHint(error: SejfError): SejfError {
   return new SejfError("SEJF_ACCESS_DENIED", error.message, {
     cause: error,
-    hint: `${error.hint === undefined ? "" : `${error.hint}; `}a sealed account connects with --enroll and its code, or as a further device with --account-key`,
+    hint: `are the password and the name right? --override-username and --override-hostname say another name, the server's operator sees the accounts with \`sejf server user list\`; a sealed account connects with --enroll and its code, or as a further device with --account-key`,
   });
 }
 
 /** Whatever a connection is made to. */
-export function connectionOptions(
+export async function connectionOptions(
   context: CommandContext,
   values: ConnectFlagValues,
-): Omit<ConnectOptions, "password"> & { readonly configFile: string } {
+): Promise<Omit<ConnectOptions, "password"> & { readonly configFile: string }> {
   return {
+    engine: await context.engine(),
     configFile: context.configFile,
     client: clientOptions(values),
     caching: cachingOptions(values),

@@ -80,6 +80,7 @@ export async function create(
     password,
     format,
     retention,
+    engine: await context.engine(),
     random: context.random,
     signal: context.signal,
   });
@@ -102,6 +103,7 @@ async function connectAndPopulate(
     await using repository = await openRepository({
       configFile: context.configFile,
       password,
+      engine: await context.engine(),
       env: context.env,
       signal: context.signal,
     });

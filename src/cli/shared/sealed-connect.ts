@@ -119,7 +119,7 @@ export async function saveServerConnection(
   const { account } = enrolled.device.secrets;
   await saveDevice(context.configFile, enrolled.device);
   await connectServer(server, {
-    ...connectionOptions(context, namedAs(values, account)),
+    ...(await connectionOptions(context, namedAs(values, account))),
     fields: sealedMark(account),
     password: enrolled.device.token ?? "",
     clientVersion: VERSION,
@@ -177,7 +177,7 @@ async function saveConnectionBelow(
   const { account } = device.secrets;
   await saveDevice(context.configFile, device);
   const options = {
-    ...connectionOptions(context, namedAs(values, account)),
+    ...(await connectionOptions(context, namedAs(values, account))),
     fields: sealedMark(account),
     password,
   };
@@ -260,7 +260,7 @@ async function onceOpened<T>(
 ): Promise<T> {
   const configFile = `${context.configFile}.${randomUUID()}`;
   const options = {
-    ...connectionOptions(context, values),
+    ...(await connectionOptions(context, values)),
     configFile,
     password,
     caching: { maxCacheSize: 0 },
