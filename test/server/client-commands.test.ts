@@ -23,11 +23,14 @@ test("repository connect server: what is refused leaves nothing behind, what con
   const url = `--url=${server.url}`;
   const user = [`--override-username=${username}`, `--override-hostname=${hostname}`];
   const pin = `--server-cert-fingerprint=${colons}`;
-  await refused([url, ...user, pin, "--password=wrong"], /access denied for alice@laptop/);
+  await refused(
+    [url, ...user, pin, "--password=wrong"],
+    /access denied for alice@laptop\n.*password and the name right/,
+  );
   const other = "ab".repeat(32);
   await refused(
     [url, ...user, `--server-cert-fingerprint=${other}`],
-    new RegExp(`fingerprint ${server.fingerprint}, expected ${other}`),
+    new RegExp(`fingerprint ${server.fingerprint}, expected ${other}\n.*ask who runs it$`, "m"),
   );
   await refused([url, ...user, "--server-cert-fingerprint=abc"], /64 hex digits/);
   await refused([`--url=http://127.0.0.1:1`, ...user], /only spoken to over TLS/);

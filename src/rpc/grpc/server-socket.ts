@@ -98,6 +98,8 @@ const HINTS: Readonly<Record<string, string>> = {
     "give the certificate's fingerprint with --server-cert-fingerprint",
   ERR_TLS_CERT_ALTNAME_INVALID: "use the name that stands in the server's certificate",
   ECONNREFUSED: "is the server running, and is this its port?",
+  ENOTFOUND: "is the server's name right, and does this machine's resolver know it?",
+  EAI_AGAIN: "this machine cannot look names up at the moment: is it connected?",
 };
 
 /** Why there is no connection, and what helps. */
