@@ -2,12 +2,12 @@
  * A sealed snapshot that another program restored to a folder, as a repository to read from: with the identity line
  * alone, without any server. Spec: sealed 5.
  */
-import { readFile, readdir } from "node:fs/promises";
+import { readFile, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { bytesToHex, type Clock, type OwnedBytes, type Random } from "../bytes/index.ts";
 import type { CompressionEngine } from "../compress/index.ts";
 import type { CryptoEngine } from "../crypto/index.ts";
-import { errorFromUnknown, SejfError } from "../errors/index.ts";
+import { errorFromUnknown, isSejfError, SejfError } from "../errors/index.ts";
 import {
   type ContentRef,
   type ContentStat,
@@ -15,7 +15,7 @@ import {
   isContentId,
 } from "../format/index.ts";
 import type { ManifestStore } from "../manifest/index.ts";
-import type { Repository } from "../repository/index.ts";
+import { isAbsent, type Repository } from "../repository/index.ts";
 import { deriveAccountKeys, identityToSeed, openHead, openSnapshotBody } from "../sealed/index.ts";
 import { SealedContents } from "./sealed-contents.ts";
 
@@ -123,11 +123,36 @@ async function contentFiles(folder: string): Promise<ReadonlyMap<string, string>
 
 async function readPart(folder: string, name: string): Promise<OwnedBytes | undefined> {
   try {
-    return new Uint8Array(await readFile(join(folder, name)));
+    return await readBounded(join(folder, name));
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-    throw errorFromUnknown(error, `reading ${join(folder, name)}`);
+    if (isSejfError(error, "SEJF_NOT_FOUND")) return undefined;
+    throw error;
   }
+}
+
+async function readBounded(path: string): Promise<OwnedBytes> {
+  await lengthOf(path);
+  try {
+    return new Uint8Array(await readFile(path));
+  } catch (error) {
+    throw errorFromUnknown(error, `reading ${path}`);
+  }
+}
+
+/** SECURITY: somebody else may have made the folder. @throws SEJF_NOT_FOUND, SEJF_CORRUPT. */
+async function lengthOf(path: string): Promise<number> {
+  let info;
+  try {
+    info = await stat(path);
+  } catch (error) {
+    if (isAbsent(error)) throw new SejfError("SEJF_NOT_FOUND", `there is no ${path}`);
+    throw errorFromUnknown(error, `reading ${path}`);
+  }
+  if (info.isFile() && info.size <= MAX_FILE_BYTES) return info.size;
+  throw new SejfError(
+    "SEJF_CORRUPT",
+    info.isFile() ? `${path} is longer than any content` : `${path} is no file`,
+  );
 }
 
 /** Ciphertexts by name. Whoever reads compares them with their names. */
@@ -150,16 +175,10 @@ function folderContents(
   return {
     compression,
     async read(ref: ContentRef): Promise<OwnedBytes> {
-      const path = pathOf(ref);
-      const bytes = new Uint8Array(await readFile(path));
-      if (bytes.byteLength > MAX_FILE_BYTES)
-        throw new SejfError("SEJF_CORRUPT", `${path} is longer than any content`);
-      return bytes;
+      return await readBounded(pathOf(ref));
     },
     async stat(ref: ContentRef): Promise<ContentStat | undefined> {
-      return files.has(ref)
-        ? { ref, originalLength: (await readFile(pathOf(ref))).byteLength }
-        : undefined;
+      return files.has(ref) ? { ref, originalLength: await lengthOf(pathOf(ref)) } : undefined;
     },
     write: refuse,
     flush: refuse,

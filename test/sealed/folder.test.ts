@@ -1,6 +1,13 @@
 /** A sealed account on a folder: backed up, listed, restored; and what the repository below gets to see of it. */
 import assert from "node:assert/strict";
-import { readFileSync, mkdirSync, symlinkSync, writeFileSync, readdirSync } from "node:fs";
+import {
+  readFileSync,
+  mkdirSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+  readdirSync,
+} from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { compareTrees } from "../../scripts/compare-trees.ts";
@@ -127,16 +134,13 @@ test("what the operator sees: no name, no path, no text; a snapshot that verifie
   await restoreTree(operator, snapshot.rootEntry, target);
   const found: string[] = readdirSync(target, { recursive: true, encoding: "utf8" });
   const seen = found.join("\n") + found.map((name) => textOf(join(target, name))).join("\n");
-  const restored = await openRestoredFolder(
-    {
-      engine: nodeCryptoEngine,
-      compression: nodeCompressionEngine,
-      clock: systemClock,
-      random: systemRandom,
-    },
-    target,
-    alice.identity,
-  );
+  const tools = {
+    engine: nodeCryptoEngine,
+    compression: nodeCompressionEngine,
+    clock: systemClock,
+    random: systemRandom,
+  };
+  const restored = await openRestoredFolder(tools, target, alice.identity);
   assert.ok(restored.isSigned);
   const plain = decodeSnapshot("" as ManifestId, restored.manifest);
   assert.ok(plain.rootEntry);
@@ -150,6 +154,17 @@ test("what the operator sees: no name, no path, no text; a snapshot that verifie
     const { text, labels } = await operator.manifests.get(id);
     assert.equal((text + JSON.stringify(labels)).includes(home.tree), false);
   }
+  const longer = { code: "SEJF_CORRUPT", message: /longer than any content/ };
+  const list = join(target, "contents");
+  for (const { name } of readdirSync(list, { withFileTypes: true }).filter((one) => one.isFile()))
+    truncateSync(join(list, name), 5e9);
+  await assert.rejects(
+    restoreTree(restored.repository, plain.rootEntry, home.restored()),
+    longer,
+    "not read into memory",
+  );
+  truncateSync(join(target, "snapshot.age"), 5e9);
+  await assert.rejects(openRestoredFolder(tools, target, alice.identity), longer);
 });
 
 test("two members of a group store equal data once; a stranger's copy is another", async () => {
