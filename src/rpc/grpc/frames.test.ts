@@ -21,16 +21,20 @@ test("FrameReader: a stream cut at any byte gives the same messages", () => {
   }
 });
 
-test("FrameReader: any messages in any pieces", () => {
+test("FrameReader: any messages in any pieces, absorbed or pushed", () => {
   const messages = fc.array(fc.uint8Array({ maxLength: 50 }), { maxLength: 6 });
+  const pieces = fc.array(fc.integer({ min: 0, max: 12 }));
+  let absorbed = 0;
   fc.assert(
-    fc.property(messages, fc.array(fc.integer({ min: 0, max: 12 })), (sent, cuts) => {
+    fc.property(messages, pieces, fc.boolean(), (sent, cuts, absorbs) => {
       const bytes = concatBytes(...sent.flatMap((one) => [framePrefix(one.length), one]));
       const reader = new FrameReader();
       const found: Uint8Array[] = [];
       let at = 0;
       for (const cut of [...cuts, bytes.length]) {
-        found.push(...reader.push(bytes.subarray(at, at + cut)));
+        const piece = bytes.subarray(at, at + cut);
+        if (absorbs && reader.absorb(piece)) absorbed++;
+        else found.push(...reader.push(piece));
         at = Math.min(at + cut, bytes.length);
       }
       assert.deepEqual(
@@ -40,6 +44,7 @@ test("FrameReader: any messages in any pieces", () => {
     }),
     { numRuns: numRuns(100) },
   );
+  assert.ok(absorbed > 0);
 });
 
 test("FrameReader: each message has a buffer of its own", () => {

@@ -80,6 +80,17 @@ export class FrameReader {
     yield* this.push(rest);
   }
 
+  /** Takes a chunk that lies wholly inside of a message, as most do; false: it is one for `push`. */
+  absorb(chunk: Uint8Array): boolean {
+    const message = this.#message;
+    if (message === undefined) return false;
+    const end = this.#messageFilled + chunk.byteLength;
+    if (end >= message.byteLength) return false;
+    message.set(chunk, this.#messageFilled);
+    this.#messageFilled = end;
+    return true;
+  }
+
   /** Inside of a prefix or a message: the stream must not end here. */
   get isPartial(): boolean {
     return this.#prefixFilled > 0;

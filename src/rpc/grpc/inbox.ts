@@ -97,7 +97,9 @@ export class Inbox {
   }
 
   readonly #onData = (chunk: Uint8Array): void => {
-    if (this.#failure === undefined) this.#receive(() => this.#frames.push(chunk));
+    if (this.#failure !== undefined) return;
+    if (this.#frames.absorb(chunk)) this.#stall.moved();
+    else this.#receive(() => this.#frames.push(chunk));
   };
 
   #receive(read: () => Iterable<OwnedBytes>): void {
