@@ -4,7 +4,7 @@
  */
 import type { CallOptions } from "../../bytes/index.ts";
 import { Mutex } from "../../bytes/index.ts";
-import { SejfError } from "../../errors/index.ts";
+import { isSejfError, SejfError } from "../../errors/index.ts";
 import type { Labels, ManifestChange } from "../../manifest/index.ts";
 import { type GrpcError, type GrpcServerCall, HASHES_CONTENTS } from "../../rpc/index.ts";
 import { assertRoom } from "../holding/index.ts";
@@ -14,6 +14,8 @@ import { SessionManifests } from "./session-manifests.ts";
 import type { SessionMethodOptions } from "./method-options.ts";
 import type { SessionStatus } from "./types.ts";
 
+/** Manifests in one line of the audit log. */
+const MAX_NAMED = 20;
 const LEVELS: Readonly<Record<AccessLevel, number>> = { NONE: 0, READ: 1, APPEND: 2, FULL: 3 };
 
 export function atLeast(level: AccessLevel, wanted: AccessLevel): boolean {
@@ -149,6 +151,7 @@ export class AccountSession implements RegisteredSession {
         if (isAccepted) throw error;
         options.signal?.throwIfAborted();
         this.manifests.drop(changes.length);
+        this.#auditRefused(changes, error);
         throw error;
       }
     });
@@ -156,6 +159,15 @@ export class AccountSession implements RegisteredSession {
 
   audit(event: Omit<AuditEvent, "who" | "from">): void {
     this.#options.audit.record({ who: this.account, from: this.#call.peer, ...event });
+  }
+
+  /** The log has them as written. SECURITY: of a sealed account the message may hold what its server must not keep. */
+  #auditRefused(changes: readonly ManifestChange[], error: unknown): void {
+    const code = isSejfError(error) ? error.code : "a defect of the server";
+    const ids = changes.slice(0, MAX_NAMED).map(({ id }) => id);
+    const more = changes.length > ids.length ? ` and ${changes.length - ids.length} more` : "";
+    const detail = `${code}: undone are the changes of ${ids.join(", ")}${more}`;
+    this.audit({ action: "session.flush", result: "failed", detail });
   }
 
   /** Runs `store` when all snapshots among the changes may come in. */

@@ -14,10 +14,20 @@ import type {
 import type { ManifestEntryMetadata, RequestContext, SessionHandlers } from "../../rpc/index.ts";
 import { accessDenied, type AccountSession } from "./account-session.ts";
 import type { SessionParts } from "./session-parts.ts";
+import type { CheckedManifest } from "./types.ts";
 
 const MAX_JSON_BYTES = 4 << 20;
 /** Types of which clients may delete something. */
 const DELETABLE: ReadonlySet<string> = new Set(["snapshot", "policy", "user"]);
+/** Those that somebody might like to write. */
+const KNOWN_TYPES: ReadonlySet<string> = new Set([
+  ...DELETABLE,
+  "acl",
+  "maintenance",
+  "notificationProfile",
+  "notificationTemplate",
+]);
+const MAX_TARGET = 500;
 
 type ManifestRequests =
   | "getManifest"
@@ -53,12 +63,16 @@ export function manifestHandlers(
       if ((labels["type"] ?? "") === "")
         throw new SejfError("SEJF_INVALID_ARGUMENT", "'type' label is required");
       const { principal: account, rights } = session;
-      if (!session.allows(labels, "APPEND")) throw accessDenied();
-      const json = checkedJson(jsonData);
-      const checked = await manifestRules.checkNew(
-        { account, rights, labels, json, manifests },
-        { signal },
-      );
+      let checked: CheckedManifest;
+      try {
+        if (!session.allows(labels, "APPEND")) throw accessDenied();
+        const json = checkedJson(jsonData);
+        const manifest = { account, rights, labels, json, manifests };
+        checked = await manifestRules.checkNew(manifest, { signal });
+      } catch (error) {
+        auditRefused(session, labels, error);
+        throw error;
+      }
       const id = await manifests.put(checked.labels, checked.data);
       const action = `${checked.labels["type"]}.create`;
       session.audit({ action, result: "ok", target: targetOf(session, id, checked.labels) });
@@ -104,6 +118,17 @@ function assertNoProofNeeded(session: AccountSession, type: string, target: Mani
     "SEJF_ACCESS_DENIED",
     "access denied: what a sealed account stored is deleted with its delete password, through the account service",
   );
+}
+
+/** What somebody tried to write and may not. SECURITY: the action is one of few, the labels are the client's. */
+function auditRefused(session: AccountSession, labels: Labels, error: unknown): void {
+  if (!isSejfError(error, "SEJF_ACCESS_DENIED")) return;
+  const type = labels["type"] ?? "";
+  const action = `${KNOWN_TYPES.has(type) ? type : "manifest"}.create`;
+  const { path, username, hostname } = labels;
+  const isNamed = session.principal.encryption === "server" && path !== undefined;
+  const target = isNamed ? `${username}@${hostname}:${path}`.slice(0, MAX_TARGET) : undefined;
+  session.audit({ action, result: "denied", target, detail: error.message.slice(0, MAX_TARGET) });
 }
 
 function isVisible(session: AccountSession, parts: SessionParts, labels: Labels): boolean {

@@ -80,7 +80,15 @@ async function serve(call: GrpcServerCall, parts: SessionParts): Promise<void> {
     clearInterval(checks);
     registry.remove(session);
     log.info({ ...who, purpose: session.purpose, ...session.counters }, "session ended");
-    audit.record({ action: "session.end", who: account.name, from: call.peer, result: "ok" });
+    const { length: lost } = session.manifests.changes;
+    const detail = lost === 0 ? undefined : `${lost} changes of manifests were never flushed`;
+    audit.record({
+      action: "session.end",
+      who: account.name,
+      from: call.peer,
+      result: "ok",
+      detail,
+    });
   }
 }
 

@@ -44,6 +44,7 @@ test("a session: what it puts is its own until it flushes, and gone when it is c
     );
   }
   await until(() => server.registry.size === 1, "the writer's session has ended");
+  assert.match(server.audit.events.at(-1)?.detail ?? "", /^1 changes .* never flushed$/);
   await reader.request("flush", {});
   assert.deepEqual(await snapshotsOf(reader), []);
   await assert.rejects(reader.request("getManifest", { manifestId: lost }), {
@@ -171,6 +172,9 @@ test("a snapshot that reaches what is not there is refused, with all that was to
   await assert.rejects(session.request("flush", {}), { code: "SEJF_CONTENT_NOT_FOUND" });
   await session.request("flush", {});
   assert.deepEqual(await snapshotsOf(session), [old]);
+  const undone = server.audit.events.filter(({ action }) => action === "session.flush");
+  assert.equal(undone.length, 1);
+  assert.match(undone[0]?.detail ?? "", new RegExp(`^SEJF_CONTENT_NOT_FOUND: .*, ${old}$`));
 });
 
 test("contents: what an account does not hold is not there, and nothing distinguishes it", async () => {
@@ -307,6 +311,14 @@ test("manifests: foreign ones are not found; policies with foreign labels count 
   }
   for (const type of ["acl", "maintenance", "user"])
     assert.deepEqual(await alice.findManifests({ labels: { type }, pageSize: 0 }), []);
+  for (const labels of [SNAPSHOT, { type: "acl" }, { type: "x".repeat(1000) }])
+    await assert.rejects(bob.request("putManifest", { labels, jsonData: utf8ToBytes("{}") }), {
+      code: "SEJF_ACCESS_DENIED",
+    });
+  assert.deepEqual(
+    server.audit.events.filter(({ result }) => result === "denied").map(({ action }) => action),
+    ["snapshot.create", "acl.create", "manifest.create"],
+  );
 });
 
 test("manifests: JSON that is none, labels without a type, and too much of it", async () => {
