@@ -54,6 +54,12 @@ test("server user: a sealed account gets a code, another one until somebody used
   assert.match(status, /mary@home is managed: whoever runs the server/);
   const state = JSON.stringify(await home.json(["server", "user", "list", "--json"]));
   assert.ok(!state.includes(second) && !state.includes("bob@desk"), state);
+  const gone = await home.ok(["server", "user", "delete", ALICE]);
+  assert.match(gone.stderr, /nothing but its recovery kit opens/);
+  assert.doesNotMatch(
+    (await home.ok(["server", "user", "delete", "mary@home"])).stderr,
+    /recovery kit/,
+  );
 });
 
 test("a server of both kinds: who can read is said per account; a managed client and a stock kopia are as before", {

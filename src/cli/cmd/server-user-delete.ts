@@ -4,19 +4,26 @@ import { accountsOf } from "../shared/user-command.ts";
 
 export const command: Command = defineCommand({
   summary: "Delete user",
-  description: "Snapshots and policies of the account stay in the repository.",
+  description:
+    "Snapshots and policies of the account stay in the repository. Of a sealed account the keyring goes: afterwards nothing but its recovery kit opens what it stored.",
   flags: {},
   arguments: [{ name: "username", help: "The username to delete", required: true }],
   async run(context, _flags, [name = ""]) {
     const { signal } = context;
     await using repository = await context.openManagedRepository();
-    const deleted = await accountsOf(context, repository).delete(name, { signal });
+    const accounts = accountsOf(context, repository);
+    const isSealed = (await accounts.find(name, { signal }))?.encryption === "client";
+    const deleted = await accounts.delete(name, { signal });
     await repository.flush({ signal });
     context.log.info(
       deleted
         ? `User ${JSON.stringify(name)} deleted.`
         : `There is no user ${JSON.stringify(name)}.`,
     );
+    if (deleted && isSealed)
+      context.log.warn(
+        "The account was sealed: nothing but its recovery kit opens what it stored (`sejf recover` with --path, --bucket or --folder).",
+      );
     return 0;
   },
 });
