@@ -11,6 +11,7 @@ import { assertRoom } from "../holding/index.ts";
 import type { AccessLevel, AccessRights, Account, AuditEvent, TokenUse } from "../types.ts";
 import { type MutableCounters, newCounters, type RegisteredSession } from "./registry.ts";
 import { SessionManifests } from "./session-manifests.ts";
+import { assertManifestRoom, MAX_MANIFEST_BYTES } from "./manifest-room.ts";
 import type { SessionMethodOptions } from "./method-options.ts";
 import type { SessionStatus } from "./types.ts";
 
@@ -184,6 +185,13 @@ export class AccountSession implements RegisteredSession {
         ? [change]
         : [],
     );
+    if (changes.some(({ kind }) => kind === "put"))
+      await assertManifestRoom(
+        this.#options.repository.manifests,
+        account,
+        this.#options.maxManifestBytes ?? MAX_MANIFEST_BYTES,
+        { signal },
+      );
     for (const { data } of snapshots) {
       await holdings.acceptSnapshot(account, data, { rights, signal });
       await assertRoom(holdings, account, 0, { signal });

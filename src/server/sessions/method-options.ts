@@ -34,6 +34,8 @@ export interface SessionMethodOptions {
   readonly clock: Clock;
   /** Requests worked on at the same time, of all sessions. Default: twice the processors. */
   readonly maxConcurrency?: number | undefined;
+  /** Of the manifests of one account, those in the trash too. Default 256 MiB. */
+  readonly maxManifestBytes?: number | undefined;
   /** How often a session's right to be there is looked at again. Default and at most 10 s. */
   readonly reauthorizeMs?: number | undefined;
   /** How old a view of what other servers wrote may be when something is searched. Default 10 s. */

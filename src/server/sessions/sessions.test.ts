@@ -177,6 +177,28 @@ test("a snapshot that reaches what is not there is refused, with all that was to
   assert.match(undone[0]?.detail ?? "", new RegExp(`^SEJF_CONTENT_NOT_FOUND: .*, ${old}$`));
 });
 
+test("a flush: an account with too many manifests stores no more, and may delete", async () => {
+  await using server = await AccountServer.start({ method: { maxManifestBytes: 2000 } });
+  await using connection = await server.connect();
+  await using alice = await server.session(connection);
+  await using bob = await server.session(connection, "bob@desk");
+  const jsonData = utf8ToBytes(`{"x":"${"y".repeat(3000)}"}`);
+  const labels = { type: "policy", policyType: "user", username: "alice", hostname: "laptop" };
+  const { manifestId } = await alice.request("putManifest", { labels, jsonData });
+  await alice.request("flush", {});
+  await alice.request("putManifest", { labels, jsonData: utf8ToBytes("{}") });
+  await assert.rejects(alice.request("flush", {}), /at most 2000 are allowed/);
+  await bob.request("putManifest", {
+    labels: { ...labels, username: "bob", hostname: "desk" },
+    jsonData,
+  });
+  await bob.request("flush", {});
+  await alice.request("deleteManifest", { manifestId });
+  await alice.request("flush", {});
+  await alice.request("putManifest", { labels, jsonData: utf8ToBytes("{}") });
+  await alice.request("flush", {});
+});
+
 test("contents: what an account does not hold is not there, and nothing distinguishes it", async () => {
   await using server = await AccountServer.start();
   await using connection = await server.connect();
