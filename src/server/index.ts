@@ -26,6 +26,8 @@ export { startServer } from "./start/index.ts";
 export type { RunningServer, StartServerOptions } from "./start/index.ts";
 export {
   describeAccounts,
+  sealedAccountInfo,
+  type SealedAccountInfo,
   type EnrollmentCode,
   issueEnrollmentCode,
   SEEN_OF_SEALED,

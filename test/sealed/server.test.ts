@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { compareTrees } from "../../scripts/compare-trees.ts";
-import { bytesToBase64Url, bytesToHex, utf8ToBytes } from "../../src/bytes/index.ts";
+import { bytesToBase64Url, bytesToHex, systemClock, utf8ToBytes } from "../../src/bytes/index.ts";
 import { type ContentRef, parseContentId } from "../../src/format/index.ts";
 import { nodeCryptoEngine as engine } from "../../src/node/index.ts";
 import {
@@ -29,6 +29,7 @@ import {
   unlockAccount,
 } from "../../src/sealing/index.ts";
 import { startRegistration } from "../../src/sealing/opaque-client.ts";
+import { parseAccountName, sealedAccountInfo } from "../../src/server/index.ts";
 import { createSnapshot, listSnapshots, restoreTree } from "../../src/snapshot/index.ts";
 import { FakeClock } from "../../src/testkit/clock.ts";
 import { craftSnapshot, CRAFTED_PATH } from "../../src/testkit/crafted-snapshot.ts";
@@ -87,6 +88,25 @@ test("enroll, back up with the device's token, log in, restore", async () => {
   assert.ok(root !== undefined);
   await restoreTree(sealed, root, target);
   assert.deepEqual(compareTrees(tree, target).differences, []);
+});
+
+test("whoever runs the server sees whether an account was enrolled, with which devices and escrow", async () => {
+  await using server = await SealedServer.start();
+  await server.addSealed(BOB);
+  const { device } = await server.newSealed(ALICE, {}, { deletePassword: DELETE_PASSWORD });
+  const { id } = device.secrets.device;
+  await server.operator(async (repository) => {
+    const none = { enrolled: undefined, escrow: [], hasDeletePassword: false, devices: [] };
+    const [alice, bob] = [parseAccountName(ALICE), parseAccountName(BOB)];
+    assert.deepEqual(await sealedAccountInfo(repository, bob, systemClock), none);
+    const { enrolled, devices, ...rest } = await sealedAccountInfo(repository, alice, systemClock);
+    assert.match(enrolled ?? "", /^\d{4}-/);
+    assert.deepEqual(rest, { escrow: [], hasDeletePassword: true });
+    assert.deepEqual(
+      devices.map((one) => [one.device, one.name, one.scope, one.revoked]),
+      [[id, "first device", "device", undefined]],
+    );
+  });
 });
 
 test("a code counts once, for its account, and for a time; nobody learns why it does not", async () => {

@@ -1,4 +1,5 @@
 /** `server user info`: one account, as JSON. Reference: kopia cli/command_user_info.go. */
+import type { DirectRepository, Repository } from "../../repository/index.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { jsonText } from "../output/json.ts";
 import { accountsOf, userNotFound } from "../shared/user-command.ts";
@@ -13,7 +14,17 @@ export const command: Command = defineCommand({
     const accounts = accountsOf(context, repository);
     const account = await accounts.find(name, { signal: context.signal });
     if (account === undefined) throw userNotFound(name);
-    context.out.write(jsonText(userJson(account), { json: true, jsonIndent: true }));
+    const { sealedAccountInfo } = await import("../../server/index.ts");
+    // Through a server nobody reads these records.
+    const sealed =
+      account.encryption === "client" && isDirect(repository)
+        ? await sealedAccountInfo(repository, account.name, context.clock)
+        : undefined;
+    context.out.write(jsonText(userJson(account, sealed), { json: true, jsonIndent: true }));
     return 0;
   },
 });
+
+function isDirect(repository: Repository): repository is DirectRepository {
+  return "storage" in repository;
+}

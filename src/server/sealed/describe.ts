@@ -3,8 +3,8 @@ import type { Clock, Random } from "../../bytes/index.ts";
 import type { DirectRepository } from "../../repository/index.ts";
 import { openAccounts } from "../accounts/index.ts";
 import { createSharedFlush } from "../sessions/shared-flush.ts";
-import type { ServerLog } from "../types.ts";
-import type { SealedAccountRecords } from "./record-types.ts";
+import type { AccountName, ServerLog } from "../types.ts";
+import type { DeviceRecord, SealedAccountRecords } from "./record-types.ts";
 import { SealedRecords } from "./sealed-records.ts";
 
 /** How an account is sealed. */
@@ -59,6 +59,42 @@ export function describeSealed({
   return `sealed: ${others}; ${devices} ${devices === 1 ? "device" : "devices"}${unattended}`;
 }
 
+/** What the server knows of a sealed account, for whoever runs it. */
+export interface SealedAccountInfo {
+  /** RFC 3339; `undefined`: nobody has used its enrollment code yet. */
+  readonly enrolled: string | undefined;
+  readonly escrow: readonly string[];
+  readonly hasDeletePassword: boolean;
+  readonly devices: readonly Pick<
+    DeviceRecord,
+    "device" | "name" | "scope" | "added" | "revoked"
+  >[];
+}
+
+export async function sealedAccountInfo(
+  repository: DirectRepository,
+  name: AccountName,
+  clock: Clock,
+): Promise<SealedAccountInfo> {
+  const account = await recordsOf(repository, clock).account(name);
+  const { enrolled, escrow, hasDeletePassword } = statusOf(account);
+  const devices = [...(account?.devices.values() ?? [])].map(
+    ({ device, name: named, scope, added, revoked }) => ({
+      device,
+      name: named,
+      scope,
+      added,
+      revoked,
+    }),
+  );
+  return { enrolled, escrow, hasDeletePassword, devices };
+}
+
+function recordsOf(repository: DirectRepository, clock: Clock): SealedRecords {
+  const { manifests } = repository;
+  return new SealedRecords({ manifests, flush: createSharedFlush(repository), clock, log: QUIET });
+}
+
 /** One line an account, by name; none when the repository has no accounts. */
 export async function describeAccounts(
   repository: DirectRepository,
@@ -66,8 +102,7 @@ export async function describeAccounts(
   random: Random,
 ): Promise<readonly string[]> {
   const { manifests } = repository;
-  const flush = createSharedFlush(repository);
-  const records = new SealedRecords({ manifests, flush, clock, log: QUIET });
+  const records = recordsOf(repository, clock);
   const lines: string[] = [];
   for (const { name, encryption, appendOnly } of await openAccounts({
     manifests,

@@ -2,6 +2,8 @@
 export {
   describeAccounts,
   describeSealed,
+  sealedAccountInfo,
+  type SealedAccountInfo,
   type SealedAccountStatus,
   SEEN_OF_SEALED,
 } from "./describe.ts";
