@@ -23,7 +23,8 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 const DAY_NS = 86_400_000_000_000n;
 const NO_CONTENT_LOGS = "sejf keeps no content logs";
 const NO_UPDATES = "sejf never looks for updates";
-const NO_METRICS = "sejf exports no metrics and no traces";
+const NO_METRICS =
+  "metrics are not pushed, and there are no traces: a server answers for /metrics (server start --metrics-listen-addr)";
 const NO_PROFILES = "use Node's own --cpu-prof and --heap-prof";
 
 const CONNECTION_FLAGS = {

@@ -70,6 +70,7 @@ test("server start: Kopia's lines in Kopia's order, nothing on standard output, 
   const login = { name: "kopia", password: server.told("SERVER PASSWORD") };
   const page = await httpsCall({ host: "127.0.0.1", port: server.port }, "/", { login });
   assert.equal(page.status, 200);
+  await server.says("Open the address above");
   assert.equal(await server.stop(), 0);
   assert.deepEqual(server.stdout, []);
 });
@@ -106,7 +107,8 @@ test("server start: what would let strangers in, or means nothing here, is refus
 
 test("server start: a port that is taken is a clear error, and the repository is left", async () => {
   await using home = await openServerHome();
-  await using server = await SejfServer.start(home);
+  await using server = await SejfServer.start(home, { flags: ["--server-password="] });
+  await server.says("Nobody can use the UI");
   const result = await home.run([
     "server",
     "start",

@@ -305,7 +305,13 @@ function tellAddress(options: StartServerOptions, tls: ServerTls | undefined, ur
   if (tls !== undefined && listen.printCertificate)
     tell(`SERVER CERTIFICATE: ${Buffer.from(tls.cert).toString("base64")}`);
   tell(`SERVER ADDRESS: ${url}`);
-  if (ui !== undefined) console("info", "Open the address above in a web browser to use the UI.");
+  if (ui !== undefined)
+    console(
+      "info",
+      webUsersOf(options) === undefined
+        ? "Nobody can use the UI: it has a user with --server-password or --random-password."
+        : "Open the address above in a web browser to use the UI.",
+    );
   if (tls === undefined) {
     if (grpc)
       console("warn", "without TLS no client can connect: only the web endpoints are served");
