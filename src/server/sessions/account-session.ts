@@ -10,7 +10,7 @@ import { type GrpcError, type GrpcServerCall, HASHES_CONTENTS } from "../../rpc/
 import { assertRoom } from "../holding/index.ts";
 import type { AccessLevel, AccessRights, Account, AuditEvent, TokenUse } from "../types.ts";
 import { type MutableCounters, newCounters, type RegisteredSession } from "./registry.ts";
-import { SessionManifests } from "./session-manifests.ts";
+import { MAX_UNFLUSHED_BYTES, SessionManifests } from "./session-manifests.ts";
 import { assertManifestRoom, MAX_MANIFEST_BYTES } from "./manifest-room.ts";
 import type { SessionMethodOptions } from "./method-options.ts";
 import type { SessionStatus } from "./types.ts";
@@ -62,7 +62,10 @@ export class AccountSession implements RegisteredSession {
     this.rights = rights;
     this.token = token;
     this.#startedMs = options.clock.nowMs();
-    this.manifests = new SessionManifests(options.repository.manifests, options.clock);
+    this.manifests = new SessionManifests(options.repository.manifests, options.clock, {
+      maxBytes: options.maxUnflushedBytes ?? MAX_UNFLUSHED_BYTES,
+      heldBytes: () => options.registry.unflushedBytes(this.account),
+    });
   }
 
   /** The client compares every content it gets with its name: that of kopia does not. */
@@ -72,6 +75,10 @@ export class AccountSession implements RegisteredSession {
 
   get isBusy(): boolean {
     return this.#isUnflushed || this.#running > 0;
+  }
+
+  get unflushedBytes(): number {
+    return this.manifests.unflushedBytes;
   }
 
   get #isUnflushed(): boolean {

@@ -36,6 +36,8 @@ export interface SessionMethodOptions {
   readonly maxConcurrency?: number | undefined;
   /** Of the manifests of one account, those in the trash too. Default 256 MiB. */
   readonly maxManifestBytes?: number | undefined;
+  /** Of manifests that all sessions of an account have put and not flushed. Default 32 MiB. */
+  readonly maxUnflushedBytes?: number | undefined;
   /** How often a session's right to be there is looked at again. Default and at most 10 s. */
   readonly reauthorizeMs?: number | undefined;
   /** How old a view of what other servers wrote may be when something is searched. Default 10 s. */

@@ -23,6 +23,8 @@ export interface RegisteredSession {
   readonly counters: SessionCounters;
   /** Something is written and not flushed, or a request under way. */
   readonly isBusy: boolean;
+  /** Of manifests. */
+  readonly unflushedBytes: number;
   end(error: GrpcError): void;
 }
 
@@ -109,6 +111,14 @@ export class Sessions implements SessionRegistry {
     }, this.#limits.lingerMs ?? LINGER_MS);
     timer.unref();
     this.#lingering.set(session, timer);
+  }
+
+  /** Manifests that the account's sessions have put and not flushed. */
+  unflushedBytes(account: string): number {
+    let sum = 0;
+    for (const session of this.#sessions)
+      if (session.account === account) sum += session.unflushedBytes;
+    return sum;
   }
 
   close(account: string, reason: string): number {

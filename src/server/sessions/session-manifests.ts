@@ -16,20 +16,34 @@ import type {
 
 /** What a session may keep before it flushes. */
 const MAX_CHANGES = 10_000;
-const MAX_CHANGED_BYTES = 32 << 20;
+/** What all sessions of an account may keep. */
+export const MAX_UNFLUSHED_BYTES: number = 32 << 20;
+
+export interface UnflushedLimit {
+  readonly maxBytes: number;
+  /** Of all sessions of the account, this one too. */
+  readonly heldBytes: () => number;
+}
 
 export class SessionManifests implements ManifestStore {
   readonly #store: CompactingManifestStore;
   readonly #clock: Clock;
+  readonly #limit: UnflushedLimit;
   /** In the order of the requests. */
   #changes: ManifestChange[] = [];
   readonly #put = new Map<ManifestId, Manifest>();
   readonly #deleted = new Set<ManifestId>();
   #bytes = 0;
 
-  constructor(store: CompactingManifestStore, clock: Clock) {
+  constructor(store: CompactingManifestStore, clock: Clock, limit: UnflushedLimit) {
     this.#store = store;
     this.#clock = clock;
+    this.#limit = limit;
+  }
+
+  /** Of what is to be applied. */
+  get unflushedBytes(): number {
+    return this.#bytes;
   }
 
   /** What is to be applied by the next flush. */
@@ -107,15 +121,16 @@ export class SessionManifests implements ManifestStore {
     }
   }
 
-  /** @throws SEJF_INVALID_ARGUMENT when the session has put too much without flushing. */
+  /** @throws SEJF_INVALID_ARGUMENT when the account has put too much without flushing. */
   #add(change: ManifestChange, lengthBytes: number): void {
+    const held = this.#limit.heldBytes();
     if (
       this.#changes.length >= MAX_CHANGES ||
-      (this.#bytes > 0 && this.#bytes + lengthBytes > MAX_CHANGED_BYTES)
+      (held > 0 && held + lengthBytes > this.#limit.maxBytes)
     )
       throw new SejfError(
         "SEJF_INVALID_ARGUMENT",
-        `${this.#changes.length} changes of manifests wait for a flush, more are not taken`,
+        `${this.#changes.length} changes of manifests wait for a flush, ${held} bytes in all sessions of the account: more are not taken`,
       );
     this.#changes.push(change);
     this.#bytes += lengthBytes;

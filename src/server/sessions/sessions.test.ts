@@ -199,6 +199,30 @@ test("a flush: an account with too many manifests stores no more, and may delete
   await alice.request("flush", {});
 });
 
+test("what an account puts and does not flush is bounded for all its sessions together, and only for it", async () => {
+  await using server = await AccountServer.start({ method: { maxUnflushedBytes: 5000 } });
+  await using connection = await server.connect();
+  await using bob = await server.session(connection, "bob@desk");
+  const put = async (session: SessionClient, username: string, hostname: string): Promise<void> => {
+    const labels = { type: "policy", policyType: "user", username, hostname };
+    const jsonData = utf8ToBytes(`{"x":"${"y".repeat(3000)}"}`);
+    await session.request("putManifest", { labels, jsonData });
+  };
+  await using second = await server.session(connection);
+  {
+    await using first = await server.session(connection);
+    await put(first, "alice", "laptop");
+    await assert.rejects(put(second, "alice", "laptop"), /in all sessions of the account/);
+    await put(bob, "bob", "desk");
+    await first.request("flush", {});
+    await put(second, "alice", "laptop");
+    await assert.rejects(put(first, "alice", "laptop"), /in all sessions of the account/);
+    await first.finish();
+  }
+  await second.request("flush", {});
+  await put(second, "alice", "laptop");
+});
+
 test("contents: what an account does not hold is not there, and nothing distinguishes it", async () => {
   await using server = await AccountServer.start();
   await using connection = await server.connect();
