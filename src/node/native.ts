@@ -44,9 +44,12 @@ export function endAtOnce(status: number): void {
 const M_TRIM_THRESHOLD = -1;
 const M_MMAP_THRESHOLD = -3;
 const M_ARENA_MAX = -8;
-/** Pieces from here on are taken from the system one by one, and given back to it. */
-const LARGE_PIECE_BYTES = 128 << 10;
-const MAX_UNUSED_BYTES = 1 << 20;
+/**
+ * Pieces from here on are taken from the system one by one, and given back to it: packs, but not messages, whose memory
+ * would be touched for the first time again and again.
+ */
+const LARGE_PIECE_BYTES = 4 << 20;
+const MAX_UNUSED_BYTES = 8 << 20;
 
 /**
  * For a process that lives long: the C library gives memory back to the system as soon as it is free. Left to itself it
