@@ -9,6 +9,7 @@ import {
   type ContentId,
   contentIdOf,
   contentIdToKey,
+  contentKeyOf,
   contentPrefix,
   type ContentPrefix,
   type IndexEntry,
@@ -52,6 +53,9 @@ export interface Written {
   readonly isNew: boolean;
 }
 
+/** `gone`: there is an entry, which a new one has to outdo. */
+type ContentState = "live" | "gone" | "new";
+
 /** What a pack gets. */
 interface Stored {
   readonly id: ContentId;
@@ -85,10 +89,12 @@ export class SingleWriter {
     }
     const { context, committed, claims } = this.#parts;
     await committed.ensureFresh(options);
-    const id = this.idOf(data, options.prefix);
-    const key = contentIdToKey(id);
+    const hash = context.codec.hash.hash(data);
+    const id = contentIdOf(options.prefix, hash);
+    const key = contentKeyOf(options.prefix, hash);
     const compressor = context.format.indexVersion === 1 ? undefined : options.compressor;
-    if (this.#isKnown(id, key)) {
+    const before = this.#stateOf(id, key);
+    if (before === "live") {
       if (options.evenly === true) context.codec.encodeContent(data, id, compressor);
       return this.#countKnown(id, data);
     }
@@ -97,9 +103,10 @@ export class SingleWriter {
     const originalLength = data.byteLength;
     const seal = (target: Uint8Array): void =>
       codec.sealContentInto(payload, ivOfHash(key), target);
-    return await this.#withPack(id, options, (pack) => {
+    return await this.#withPack(id, options, (pack, hasWaited) => {
       // Another write of the same bytes may have come before.
-      if (this.#isKnown(id, key)) return this.#countKnown(id, data);
+      const state = hasWaited ? this.#stateOf(id, key) : before;
+      if (state === "live") return this.#countKnown(id, data);
       claims()?.claim(key);
       this.#append(pack, {
         id,
@@ -107,7 +114,7 @@ export class SingleWriter {
         seal,
         originalLength,
         compressionId,
-        timestampS: this.#nextTime(id),
+        timestampS: state === "new" ? nowS(context) : this.#nextTime(id),
       });
       context.statistics.writtenContents++;
       context.statistics.writtenBytes += originalLength;
@@ -184,13 +191,15 @@ export class SingleWriter {
     });
   }
 
-  #isKnown(id: ContentId, key: Uint8Array): boolean {
+  #stateOf(id: ContentId, key: Uint8Array): ContentState {
     const { pending, committed, loader, claims } = this.#parts;
     if (pending.isEmpty || pending.find(id, key) === undefined) {
       const probed = committed.set.probe(key);
-      return probed === LIVE || (probed < 0 && claims()?.has(key) === true);
+      if (probed === LIVE) return "live";
+      if (probed >= 0) return "gone";
+      return claims()?.has(key) === true ? "live" : "new";
     }
-    return loader.entryOf(id)?.deleted === false;
+    return loader.entryOf(id)?.deleted === false ? "live" : "gone";
   }
 
   /** Now, or one second after the entry that is to be outdone. */
@@ -205,16 +214,19 @@ export class SingleWriter {
     return { id, isNew: false };
   }
 
-  /** Gives the pack being filled to `use`, which must not wait: nothing else runs until it is done. */
+  /**
+   * Gives the pack being filled to `use`, which must not wait: nothing else runs until it is done. `hasWaited`: something
+   * else may have run since the call.
+   */
   async #withPack<T>(
     id: ContentId,
     options: CallOptions,
-    use: (pack: PackInProgress) => T,
+    use: (pack: PackInProgress, hasWaited: boolean) => T,
   ): Promise<T> {
     const prefix = packPrefix(id);
-    for (;;) {
+    for (let hasWaited = false; ; hasWaited = true) {
       const open = this.#open.get(prefix);
-      if (open !== undefined) return use(open);
+      if (open !== undefined) return use(open, hasWaited);
       await this.#opening.run(async () => await this.#openPack(prefix, options));
     }
   }

@@ -44,9 +44,13 @@ export function contentHashBytes(id: ContentId): OwnedBytes {
 
 /** Prefix byte and hash. */
 export function contentIdToKey(id: ContentId): OwnedBytes {
-  const hash = contentHashBytes(id);
+  return contentKeyOf(contentPrefix(id), contentHashBytes(id));
+}
+
+/** As `contentIdToKey` of the content with this hash. */
+export function contentKeyOf(prefix: ContentPrefix, hash: Uint8Array): OwnedBytes {
   const key = new Uint8Array(hash.length + 1);
-  key[0] = id.length % 2 === 1 ? id.charCodeAt(0) : 0;
+  key[0] = prefix === "" ? 0 : prefix.charCodeAt(0);
   key.set(hash, 1);
   return key;
 }

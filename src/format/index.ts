@@ -24,6 +24,7 @@ export {
   contentHashBytes,
   contentIdOf,
   contentIdToKey,
+  contentKeyOf,
   contentPrefix,
   isContentId,
   keyToContentId,
