@@ -35,6 +35,7 @@ test("server user: a sealed account gets a code, another one until somebody used
     passwordHash: null,
     appendOnly: true,
     encryption: "client",
+    sealed: { enrolled: null, escrow: [], hasDeletePassword: false, devices: [] },
   });
   assert.deepEqual((await user("list")).split("\n"), [ALICE, "mary@home"]);
   for (const args of [
