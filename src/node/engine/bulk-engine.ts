@@ -47,18 +47,12 @@ export function createBulkEngine(host: BulkEngineHost, config: BulkEngineConfig)
     {
       stages: "direct",
       host,
-      buffers: { packsOnTheWay: packsOnTheWay(host, config) },
+      buffers: { packsOnTheWay: host.storage.localPath === undefined ? DISTANT_PACKS : 1 },
       planner: () => packPlanner(host),
       verify: (requests, submit, signal) => verifyRequests(requests, { host, submit }, signal),
     },
     config,
   );
-}
-
-/** A second one costs 22 MiB: threads that seal have more to do, and must not wait for the disk as well. */
-function packsOnTheWay({ storage }: BulkEngineHost, { sealing }: BulkEngineConfig): number {
-  if (storage.localPath === undefined) return DISTANT_PACKS;
-  return sealing === undefined ? 1 : 2;
 }
 
 /** What distinguishes the engines of direct repositories and of those behind a server. */
