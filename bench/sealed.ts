@@ -121,6 +121,10 @@ async function scenario(name: DatasetName, compression?: string): Promise<void> 
       await settle(WORK);
       const first = await client.snapshot(path);
       note(`first, ${what}`, mode, first);
+      if (name === "random") {
+        const rested = mode === "sealed" ? first : await leavingOneCore(path, compression);
+        note(`first, the managed one leaving one core free, ${what}`, mode, rested);
+      }
       await settle(WORK);
       note(`unchanged, ${what}`, mode, await client.snapshot(path));
       const target = join(client.folder, "restored");
@@ -134,6 +138,24 @@ async function scenario(name: DatasetName, compression?: string): Promise<void> 
       note(`verify everything, ${what}`, mode, await client.run("snapshot", "verify", all));
       if (name !== "small") rmSync(client.folder, { recursive: true, force: true });
     }
+}
+
+/** A managed backup on all processors but one. */
+async function leavingOneCore(
+  path: string,
+  compression: string | undefined,
+): Promise<SnapshotMeasurement> {
+  const most = `0-${Math.max(0, cpus().length - 2)}`;
+  const client = new Client("managed", {
+    exe: "taskset",
+    args: ["--cpu-list", most, sejf.exe, ...sejf.args],
+  });
+  folders.push(client.folder);
+  await client.create(path, compression);
+  await settle(WORK);
+  const measured = await client.snapshot(path);
+  rmSync(client.folder, { recursive: true, force: true });
+  return measured;
 }
 
 function table(): string {
