@@ -21,7 +21,7 @@ import {
   type SnapshotMeasurement,
   snapshotOf,
 } from "./run-program.ts";
-import { best, DEFAULTS, EQUAL, frozenSejf, type Setup, settle, warm } from "./whole-commands.ts";
+import { best, chosenSetups, frozenSejf, type Setup, settle, warm } from "./whole-commands.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -231,7 +231,7 @@ const PROGRAMS: readonly Program[] = [
   { name: "kopia", exe: KOPIA_EXE, args: [] },
 ];
 mkdirSync(WORK, { recursive: true });
-const setups = options.equal ? [EQUAL] : options.defaults ? [DEFAULTS] : [EQUAL, DEFAULTS];
+const setups = chosenSetups(options);
 try {
   for (const setup of setups) {
     if (wanted("random")) await scenario("random", setup);

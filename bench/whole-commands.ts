@@ -19,7 +19,7 @@ export interface Setup {
   readonly create: readonly string[];
 }
 
-export const EQUAL: Setup = {
+const EQUAL: Setup = {
   name: "equal parameters (BLAKE2B-256-128)",
   create: [
     "--block-hash=BLAKE2B-256-128",
@@ -27,7 +27,16 @@ export const EQUAL: Setup = {
     "--object-splitter=DYNAMIC-4M-BUZHASH",
   ],
 };
-export const DEFAULTS: Setup = { name: "each with its defaults", create: [] };
+const DEFAULTS: Setup = { name: "each with its defaults", create: [] };
+
+/** What `--equal` and `--defaults` choose; both without either. */
+export function chosenSetups(options: {
+  readonly equal: boolean;
+  readonly defaults: boolean;
+}): readonly [Setup, ...Setup[]] {
+  if (options.equal) return [EQUAL];
+  return options.defaults ? [DEFAULTS] : [EQUAL, DEFAULTS];
+}
 
 /** The bundle that the launcher runs now: it would bundle anew, in the measured time, when a source changes. */
 export async function frozenSejf(): Promise<Executable> {

@@ -11,7 +11,7 @@ import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { KOPIA_EXE, SEJF_EXE } from "../../src/testkit/kopia.ts";
 import { type DatasetName, dataset } from "../datasets.ts";
-import { DEFAULTS, EQUAL, type Setup, settle, warm } from "../whole-commands.ts";
+import { chosenSetups, type Setup, settle, warm } from "../whole-commands.ts";
 import { crowd } from "./crowd.ts";
 import { BenchClient, BenchServer, type Program, WORK } from "./parties.ts";
 import { DelayingRelay } from "./relay.ts";
@@ -137,7 +137,7 @@ function mebibytes(bytes: number): string {
   return `${(bytes / 2 ** 20).toFixed(0)} MiB`;
 }
 
-const setups = options.equal ? [EQUAL] : options.defaults ? [DEFAULTS] : [EQUAL, DEFAULTS];
+const setups = chosenSetups(options);
 for (const setup of setups) {
   for (let round = 0; round < Number(options.rounds); round++) {
     for (const pair of round % 2 === 0 ? PAIRS : PAIRS.toReversed()) {
@@ -147,11 +147,11 @@ for (const setup of setups) {
   }
 }
 for (const pair of PAIRS) {
-  if (wanted("relay")) await scenario("random", pair, setups[0] ?? EQUAL, ROUND_TRIP_MS);
+  if (wanted("relay")) await scenario("random", pair, setups[0], ROUND_TRIP_MS);
 }
 for (const pair of PAIRS) {
   for (const data of ["distinct", "identical"] as const)
-    if (wanted("crowd")) lines.push(await crowd(pair, data, setups[0] ?? EQUAL));
+    if (wanted("crowd")) lines.push(await crowd(pair, data, setups[0]));
 }
 const heading = `Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? "?"}; wall time of the best of ${options.rounds} rounds, pairs are client-server, in brackets the ratio to kopia's own pair.`;
 const report = `${heading}\n\n${table()}\n`;

@@ -19,7 +19,6 @@ import type { Session } from "./sessions.ts";
 
 export type PackPrefix = "p" | "q";
 
-const FIRST_BUFFER_BYTES = 1 << 20;
 /** Beside the pack's own size, room for its last content and its end. */
 const SLACK_BYTES = 9 << 20;
 /** Buffers that wait for their next use. */
@@ -115,7 +114,7 @@ export class PackFactory {
       indexVersion: format.indexVersion,
       formatCopy: this.formatCopy,
       random,
-      buffer: this.#spare.pop() ?? new Uint8Array(FIRST_BUFFER_BYTES),
+      buffer: this.#spare.pop(),
       growsTo: format.maxPackSize + SLACK_BYTES,
     });
     return new PackInProgress(packId, builder, () => this.#takeBack(builder.buffer));

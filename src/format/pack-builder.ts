@@ -23,7 +23,7 @@ export interface PackBuilderOptions {
   readonly random: Random;
   /** Where the pack is built; by default a growing buffer of its own. */
   readonly buffer?: Uint8Array | undefined;
-  /** What does not fit into the given buffer is built in a larger one instead, which is usually enough with so many bytes. Default: it must fit. */
+  /** What does not fit is built in a larger buffer instead, for which so many bytes are usually enough. Default: a given buffer has to do. */
   readonly growsTo?: number | undefined;
 }
 
@@ -219,7 +219,7 @@ export class PackBuilder {
     if (this.#fixed)
       throw new RangeError(`pack needs ${needed} bytes, its buffer has ${this.#buffer.byteLength}`);
     const doubled = Math.min(2 * this.#buffer.byteLength, this.#usualBytes);
-    const larger = new Uint8Array(needed <= doubled ? doubled : needed);
+    const larger = new Uint8Array(Math.max(needed, doubled));
     larger.set(this.#buffer.subarray(0, this.#length));
     this.#buffer = larger;
   }

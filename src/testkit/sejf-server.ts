@@ -81,6 +81,27 @@ export class SejfServer implements AsyncDisposable {
     return server;
   }
 
+  /** A kopia in the place of ours, on the repository that `home` is connected to. @throws as `start`. */
+  static async startKopia(
+    home: CommandClient,
+    kopia: CommandClient,
+    flags: readonly string[] = [],
+  ): Promise<SejfServer> {
+    const args = [
+      "server",
+      "start",
+      `--config-file=${home.configFile}`,
+      "--address=127.0.0.1:0",
+      ...GENERATED_TLS,
+      `--server-control-password=${CONTROL_PASSWORD}`,
+      ...flags,
+    ];
+    const child = spawn(kopia.exe, args, { env: kopia.env, stdio: ["ignore", "pipe", "pipe"] });
+    const server = new SejfServer(home, child);
+    await server.says("SERVER ADDRESS: ");
+    return server;
+  }
+
   /** What stands behind `KEY: ` in its lines. */
   told(key: string): string {
     const line = this.lines.find((each) => each.startsWith(`${key}: `));

@@ -1,16 +1,10 @@
 /** `server status`, `snapshot`, `throttle` and so on: what an operator tells a running server, ours or kopia's. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { KOPIA_SKIP, openKopia } from "../../src/testkit/kopia.ts";
-import {
-  CONTROL_PASSWORD,
-  GENERATED_TLS,
-  openServerHome,
-  SejfServer,
-} from "../../src/testkit/sejf-server.ts";
+import { CONTROL_PASSWORD, openServerHome, SejfServer } from "../../src/testkit/sejf-server.ts";
 
 test("control commands: sources, snapshots, pauses, limits, flush, refresh, shutdown", async () => {
   await using home = await openServerHome();
@@ -104,20 +98,7 @@ test("interop: kopia's control commands on our server, ours on kopia's", {
   await kopia.ok(["server", "shutdown", ...server.controlFlags]);
   assert.equal(await server.ended, 0);
 
-  const theirs = spawn(
-    kopia.exe,
-    [
-      "server",
-      "start",
-      `--config-file=${home.configFile}`,
-      "--address=127.0.0.1:0",
-      ...GENERATED_TLS,
-      `--server-control-password=${CONTROL_PASSWORD}`,
-    ],
-    { env: kopia.env, stdio: ["ignore", "pipe", "pipe"] },
-  );
-  await using foreign = new SejfServer(home, theirs);
-  await foreign.says("SERVER ADDRESS: ");
+  await using foreign = await SejfServer.startKopia(home, kopia);
   for (const args of [["status", "--remote"], ["refresh"], ["flush"], ["throttle", "get"]])
     await foreign.control(args);
   await foreign.control(["throttle", "set", "--read-requests-per-second=9"]);

@@ -1,17 +1,10 @@
 /** Attacks on the HTTP side, first shown on a kopia where there is one, then on our server. Spec: kopia-server 12. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { connect } from "node:tls";
 import { test } from "node:test";
 import { type HttpAnswer, type HttpCall, httpsCall } from "../../src/testkit/http-host.ts";
 import { KOPIA_SKIP, openKopia } from "../../src/testkit/kopia.ts";
-import {
-  CONTROL_PASSWORD,
-  GENERATED_TLS,
-  openServerHome,
-  SejfServer,
-  UI_PASSWORD,
-} from "../../src/testkit/sejf-server.ts";
+import { openServerHome, SejfServer, UI_PASSWORD } from "../../src/testkit/sejf-server.ts";
 
 const UI = { name: "kopia", password: UI_PASSWORD };
 
@@ -54,21 +47,8 @@ async function forgeControlLogin(server: SejfServer): Promise<number> {
 test("a login forged out of a token: kopia lets it in", { skip: KOPIA_SKIP }, async () => {
   await using home = await openServerHome();
   await using kopia = await openKopia();
-  const child = spawn(
-    kopia.exe,
-    [
-      "server",
-      "start",
-      `--config-file=${home.configFile}`,
-      "--address=127.0.0.1:0",
-      ...GENERATED_TLS,
-      `--server-password=${UI_PASSWORD}`,
-      `--server-control-password=${CONTROL_PASSWORD}`,
-    ],
-    { env: kopia.env, stdio: ["ignore", "pipe", "pipe"] },
-  );
-  await using server = new SejfServer(home, child);
-  await server.says("SERVER ADDRESS: ");
+  const flags = [`--server-password=${UI_PASSWORD}`];
+  await using server = await SejfServer.startKopia(home, kopia, flags);
   assert.equal(await forgeControlLogin(server), 200);
 });
 

@@ -1,5 +1,6 @@
 /** `server user info`: one account, as JSON. Reference: kopia cli/command_user_info.go. */
 import type { DirectRepository, Repository } from "../../repository/index.ts";
+import { sealedAccountInfo } from "../../server/index.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { jsonText } from "../output/json.ts";
 import { accountsOf, userNotFound } from "../shared/user-command.ts";
@@ -14,7 +15,6 @@ export const command: Command = defineCommand({
     const accounts = accountsOf(context, repository);
     const account = await accounts.find(name, { signal: context.signal });
     if (account === undefined) throw userNotFound(name);
-    const { sealedAccountInfo } = await import("../../server/index.ts");
     // Through a server nobody reads these records.
     const sealed =
       account.encryption === "client" && isDirect(repository)
