@@ -30,6 +30,13 @@ export {
   keyToContentId,
   parseContentId,
 } from "./content-id.ts";
+export {
+  CONTENT_LIST_HEAD_BYTES,
+  type ContentList,
+  decodeContentList,
+  type ListedContent,
+  listedContents,
+} from "./content-list.ts";
 export type * from "./contents.ts";
 export type * from "./sealed-bulk.ts";
 export {

@@ -5,6 +5,7 @@
 import { X509Certificate } from "node:crypto";
 import { bytesToHex, bytesToUtf8, copyBytes, type OwnedBytes } from "../bytes/index.ts";
 import { SejfError } from "../errors/index.ts";
+import { listedContents } from "../format/index.ts";
 import { nodeCryptoEngine } from "../node/index.ts";
 import {
   certificateFingerprint,
@@ -54,6 +55,8 @@ export class TestSessionServer implements AsyncDisposable {
   secret: OwnedBytes = new SeededRandom(11).bytes(32);
   /** What the sessions tell of contents' compression. */
   compressesContents = true;
+  /** Takes many contents in one message, as no kopia does. */
+  takesBatches = false;
   endedInOrder = 0;
   readonly fingerprint: string = certificateFingerprint(new X509Certificate(SELF_SIGNED.cert));
   readonly #random = new SeededRandom(12);
@@ -159,6 +162,7 @@ export class TestSessionServer implements AsyncDisposable {
             hmacSecret: this.secret,
             splitter: TEST_SPLITTER,
             supportsContentCompression: this.compressesContents,
+            sejfBatches: this.takesBatches,
           },
         };
       },
@@ -185,6 +189,17 @@ export class TestSessionServer implements AsyncDisposable {
         const contentId = prefix + bytesToHex(hash.hash(data));
         own.contents.set(contentId, copyBytes(data));
         return { contentId };
+      },
+      writeContents: async ({ list, data }) => {
+        const listed = listedContents(list, hash.lengthBytes, data.byteLength);
+        for (const { hash: name, offset, lengthBytes } of listed) {
+          const content = copyBytes(data.subarray(offset, offset + lengthBytes));
+          const contentId = bytesToHex(hash.hash(content));
+          if (contentId !== name)
+            throw new SejfError("SEJF_INVALID_ARGUMENT", `content ${name} is ${contentId}`);
+          own.contents.set(contentId, content);
+        }
+        return {};
       },
       flush: async () => {
         this.#publish(own);

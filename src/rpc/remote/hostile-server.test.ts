@@ -204,6 +204,7 @@ const PARAMETERS = {
     hmacSecret: new SeededRandom(5).bytes(32),
     splitter: "FIXED-128K",
     supportsContentCompression: true,
+    sejfBatches: false,
   },
 };
 

@@ -240,6 +240,7 @@ test("a session: an answer of another kind or to no request breaks it with SEJF_
                         hmacSecret: Uint8Array.of(1),
                         splitter: "s",
                         supportsContentCompression: true,
+                        sejfBatches: false,
                       },
                     },
                   } as const)

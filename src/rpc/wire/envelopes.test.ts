@@ -34,10 +34,10 @@ const rawOf = (event: TraceEvent): Uint8Array => base64ToBytes(event.raw ?? "");
 const REQUESTS = EVENTS.filter((event) => event.dir === "c2s").map(rawOf);
 const RESPONSES = EVENTS.filter((event) => event.dir === "s2c").map(rawOf);
 
-test("recorded traffic: every kind of request but two is in it", () => {
+test("recorded traffic: every kind of Kopia's requests but two is in it", () => {
   const kinds = new Set(REQUESTS.map((raw) => decodeRequest(raw).request?.kind));
   const missing = REQUEST_KINDS.filter((kind) => !kinds.has(kind));
-  assert.deepEqual(missing, ["prefetchContents", "getCapacity"]);
+  assert.deepEqual(missing, ["prefetchContents", "getCapacity", "writeContents"]);
 });
 
 test("recorded traffic: messages decode to what the record says, and back to the same", () => {
@@ -82,12 +82,22 @@ test("decodeRequest, decodeResponse: what was encoded, whatever the values", () 
     request("findManifests", fc.record({ labels, pageSize: signed })),
     request("prefetchContents", fc.record({ contentIds: fc.array(text), hint: text })),
     request("getCapacity", fc.constant({})),
+    request("writeContents", fc.record({ list: bytes, data: bytes })),
   );
   const capacity = fc.record({
     sizeBytes: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
     freeBytes: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
   });
+  const parameters = fc.record({
+    hashFunction: text,
+    hmacSecret: bytes,
+    splitter: text,
+    supportsContentCompression: fc.boolean(),
+    sejfBatches: fc.boolean(),
+  });
   const responses = fc.oneof(
+    request("initializeSession", fc.record({ parameters })),
+    request("writeContents", fc.constant({})),
     request("getContent", fc.record({ data: bytes })),
     request("findManifests", fc.record({ metadata: fc.array(metadata, { maxLength: 5 }) })),
     request("getCapacity", fc.record({ capacity: fc.option(capacity, { nil: undefined }) })),
@@ -214,10 +224,17 @@ test("decodeRequest: maps and lists are bounded", () => {
   assert.throws(() => decodeRequest(concatBytes(...list)), { code: "SEJF_CORRUPT" });
 });
 
-test("encodeRequest: the data of a content is sent as it is, not copied", () => {
+test("encodeRequest: the data of contents are sent as they are, not copied, and read in their place", () => {
   const data = utf8ToBytes("hello");
   const body = { prefix: "", data, compression: 0 };
   assert.equal(encodeRequest(1n, { kind: "writeContent", body }).at(-1), data);
+  const many = { list: utf8ToBytes("list"), data };
+  const parts = encodeRequest(1n, { kind: "writeContents", body: many });
+  assert.equal(parts.at(-1), data);
+  const message = concatBytes(...parts);
+  const { request: decoded } = decodeRequest(message);
+  assert.ok(decoded?.kind === "writeContents");
+  assert.equal(decoded.body.data.buffer, message.buffer);
 });
 
 function request<B>(kind: string, body: fc.Arbitrary<B>): fc.Arbitrary<{ kind: string; body: B }> {

@@ -38,6 +38,7 @@ export interface RequestBodies {
   applyRetentionPolicy: messages.ApplyRetentionPolicyRequest;
   sendNotification: messages.SendNotificationRequest;
   getCapacity: messages.Empty;
+  writeContents: messages.WriteContentsRequest;
 }
 
 export interface ResponseBodies {
@@ -54,6 +55,7 @@ export interface ResponseBodies {
   applyRetentionPolicy: messages.ApplyRetentionPolicyResponse;
   sendNotification: messages.Empty;
   getCapacity: messages.GetCapacityResponse;
+  writeContents: messages.Empty;
 }
 
 export type RequestKind = keyof RequestBodies;
@@ -107,6 +109,8 @@ const REQUESTS: RequestTable = {
   applyRetentionPolicy: [20, messages.APPLY_RETENTION_POLICY_REQUEST],
   sendNotification: [21, messages.SEND_NOTIFICATION_REQUEST],
   getCapacity: [22, messages.EMPTY],
+  // Ours, far from the numbers that Kopia may come to use.
+  writeContents: [1001, messages.WRITE_CONTENTS_REQUEST],
 };
 
 const RESPONSES: ResponseTable = {
@@ -123,6 +127,7 @@ const RESPONSES: ResponseTable = {
   applyRetentionPolicy: [20, messages.APPLY_RETENTION_POLICY_RESPONSE],
   sendNotification: [21, messages.EMPTY],
   getCapacity: [22, messages.GET_CAPACITY_RESPONSE],
+  writeContents: [1001, messages.EMPTY],
 };
 
 const REQUEST_ID = 1;
@@ -130,6 +135,7 @@ const TRACE_CONTEXT = 2;
 const RESPONSE_ERROR = 2;
 const HAS_MORE = 3;
 const WRITE_CONTENT_DATA = 2;
+const WRITE_CONTENTS_DATA = 2;
 const GET_CONTENT_DATA = 1;
 const LENGTH_DELIMITED = 2;
 
@@ -216,7 +222,7 @@ function decodeAnyResponse(data: Uint8Array): SessionResponse {
 
 const NO_TRACE: TextMap = {};
 
-/** The data of a content is not copied: it must not change until it was sent. */
+/** The data of contents are not copied: they must not change until they were sent. */
 export function encodeRequest(
   requestId: bigint,
   request: AnyRequest,
@@ -232,6 +238,11 @@ export function encodeRequest(
     const { prefix, compression, data } = request.body;
     const head = messages.WRITE_CONTENT_REQUEST.encode({ prefix, compression });
     return withData(writer, number, head, WRITE_CONTENT_DATA, data);
+  }
+  if (request.kind === "writeContents") {
+    const { list, data } = request.body;
+    const head = messages.WRITE_CONTENTS_REQUEST.encode({ list });
+    return withData(writer, number, head, WRITE_CONTENTS_DATA, data);
   }
   const codec = REQUESTS[request.kind][1] as MessageCodec<object>;
   writer.uint32(lengthTag(number)).bytes(codec.encode(request.body));

@@ -39,6 +39,14 @@ export interface WriteContentRequest {
   readonly compression: number;
 }
 
+/** Contents without a prefix. Not in Kopia: for servers that say so in their parameters. */
+export interface WriteContentsRequest {
+  /** What `data` is made of, and what its contents are named. Layout: `ContentList` of `format/`. */
+  readonly list: Uint8Array;
+  /** Back to back. */
+  readonly data: Uint8Array;
+}
+
 export interface GetContentRequest {
   readonly contentId: string;
 }
@@ -87,6 +95,8 @@ export interface RepositoryParametersMessage {
   readonly hmacSecret: Uint8Array;
   readonly splitter: string;
   readonly supportsContentCompression: boolean;
+  /** The server takes many contents in one message. Not in Kopia. */
+  readonly sejfBatches: boolean;
 }
 
 export interface InitializeSessionResponse {
@@ -177,6 +187,11 @@ export const WRITE_CONTENT_REQUEST: MessageCodec<WriteContentRequest> = message(
   { prefix: field(1, text), data: field(2, bytes), compression: field(3, uint32) },
 );
 
+export const WRITE_CONTENTS_REQUEST: MessageCodec<WriteContentsRequest> = message(
+  "WriteContentsRequest",
+  { list: field(1, bytes), data: field(2, bytes) },
+);
+
 export const GET_CONTENT_REQUEST: MessageCodec<GetContentRequest> = message("GetContentRequest", {
   contentId: field(1, text),
 });
@@ -228,6 +243,7 @@ const REPOSITORY_PARAMETERS: MessageCodec<RepositoryParametersMessage> = message
     hmacSecret: field(2, bytes),
     splitter: field(3, text),
     supportsContentCompression: field(4, bool),
+    sejfBatches: field(1000, bool),
   },
 );
 

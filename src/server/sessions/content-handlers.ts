@@ -7,11 +7,13 @@
  */
 import { COMPRESSORS } from "../../compress/index.ts";
 import type { ContentInfo, ReadIntoOptions } from "../../content/index.ts";
+import { hashAlgorithm } from "../../crypto/index.ts";
 import { SejfError } from "../../errors/index.ts";
 import {
   type ContentId,
   contentPrefix,
   type ContentRef,
+  listedContents,
   parseContentId,
 } from "../../format/index.ts";
 import type { RequestContext, SessionHandlers } from "../../rpc/index.ts";
@@ -31,30 +33,47 @@ const COMPRESSOR_IDS: ReadonlySet<number> = new Set(COMPRESSORS.map(({ id }) => 
 export function contentHandlers(
   session: AccountSession,
   parts: SessionParts,
-): ReadingHandlers & Pick<SessionHandlers, "writeContent" | "getCapacity"> {
+): ReadingHandlers & Pick<SessionHandlers, "writeContent" | "writeContents" | "getCapacity"> {
   const { repository, holdings } = parts.options;
+  const { format } = repository.access;
+  const { lengthBytes: hashBytes } = hashAlgorithm(format.hash, format.secret.byteLength);
+  const writeContent: SessionHandlers["writeContent"] = async (
+    { prefix, data, compression },
+    context,
+  ) => {
+    session.assertWritable();
+    session.assertContents("APPEND");
+    checkPrefix(prefix);
+    checkCompression(compression);
+    const { signal } = context;
+    await assertRoom(holdings, session.principal, data.byteLength, { signal });
+    const write = async (): Promise<ContentRef> =>
+      await repository.contents.write(data, {
+        prefix,
+        compressor: compression === 0 ? undefined : compression,
+        evenly: holdings.mode === "holding",
+        signal,
+      });
+    const contentId = await parts.writing.run(session.account, write, { signal });
+    session.wrote();
+    holdings.noteSent(session.principal, parseContentId(contentId), data.byteLength);
+    session.counters.writtenContents++;
+    session.counters.writtenBytes += data.byteLength;
+    return { contentId };
+  };
   return {
     ...readingHandlers(session, parts),
-    writeContent: async ({ prefix, data, compression }, context) => {
-      session.assertWritable();
-      session.assertContents("APPEND");
-      checkPrefix(prefix);
-      checkCompression(compression);
-      const { signal } = context;
-      await assertRoom(holdings, session.principal, data.byteLength, { signal });
-      const write = async (): Promise<ContentRef> =>
-        await repository.contents.write(data, {
-          prefix,
-          compressor: compression === 0 ? undefined : compression,
-          evenly: holdings.mode === "holding",
-          signal,
-        });
-      const contentId = await parts.writing.run(session.account, write, { signal });
-      session.wrote();
-      holdings.noteSent(session.principal, parseContentId(contentId), data.byteLength);
-      session.counters.writtenContents++;
-      session.counters.writtenBytes += data.byteLength;
-      return { contentId };
+    writeContent,
+    writeContents: async ({ list, data }, context) => {
+      const listed = listedContents(list, hashBytes, data.byteLength);
+      for (const { hash, offset, lengthBytes, compressor } of listed) {
+        const content = data.subarray(offset, offset + lengthBytes);
+        const body = { prefix: "", data: content, compression: compressor };
+        const { contentId } = await writeContent(body, context);
+        if (contentId !== hash)
+          throw new SejfError("SEJF_INVALID_ARGUMENT", `content ${contentId} is listed as ${hash}`);
+      }
+      return {};
     },
     getCapacity: async (_body, { signal }) => {
       session.assertContents("READ");
