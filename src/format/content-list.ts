@@ -52,7 +52,8 @@ export function decodeContentList(
     lengths[i] = length;
     total += length;
     compressors[i] = view.getUint32(at + 4, true);
-    hashes.set(list.subarray(at + CONTENT_LIST_HEAD_BYTES, at + recordBytes), i * hashBytes);
+    for (let j = 0; j < hashBytes; j++)
+      hashes[i * hashBytes + j] = list[at + CONTENT_LIST_HEAD_BYTES + j]!;
   }
   if (total !== dataBytes)
     throw new SejfError(

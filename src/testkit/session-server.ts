@@ -53,6 +53,8 @@ export class TestSessionServer implements AsyncDisposable {
   /** Runs before each request; throws to refuse it, waits to delay it. */
   onRequest: ((kind: RequestKind) => void | Promise<void>) | undefined;
   secret: OwnedBytes = new SeededRandom(11).bytes(32);
+  /** What the sessions tell the clients in place of it: a server that lies. */
+  toldSecret: OwnedBytes | undefined;
   /** What the sessions tell of contents' compression. */
   compressesContents = true;
   /** Takes many contents in one message, as no kopia does. */
@@ -159,7 +161,7 @@ export class TestSessionServer implements AsyncDisposable {
         return {
           parameters: {
             hashFunction: TEST_HASH,
-            hmacSecret: this.secret,
+            hmacSecret: this.toldSecret ?? this.secret,
             splitter: TEST_SPLITTER,
             supportsContentCompression: this.compressesContents,
             sejfBatches: this.takesBatches,

@@ -8,7 +8,6 @@ export type {
   ContentLocation,
   OpenedPack,
 } from "./host.ts";
-export type { BatchedContent } from "./plain-batch.ts";
 export {
   createRemoteEngine,
   type RemoteEngineConfig,

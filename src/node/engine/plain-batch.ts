@@ -1,16 +1,17 @@
 /**
  * Contents on their way to a server, in place of a pack: plain bytes back to back in a buffer of the shared memory,
- * and a list of them. Records of the list, little-endian: u32 length, u32 compressor wanted (0: none), hash.
+ * and a list of them. Layout of the list: `ContentList` of `format/`.
  */
 import type { BlobId } from "../../blob/index.ts";
 import type { OwnedBytes } from "../../bytes/index.ts";
-import { assert, SejfError } from "../../errors/index.ts";
-import type { AppendedContent, FinishedPack } from "../../format/index.ts";
+import { assert } from "../../errors/index.ts";
+import {
+  type AppendedContent,
+  CONTENT_LIST_HEAD_BYTES,
+  type FinishedPack,
+} from "../../format/index.ts";
 
-const HEAD_BYTES = 8;
 const FIRST_LIST_BYTES = 16 * 1024;
-/** No message can be sent whose content is longer. */
-const LONGEST_CONTENT_BYTES = 20 << 20;
 
 export class PlainBatch {
   readonly #buffer: Uint8Array;
@@ -43,7 +44,7 @@ export class PlainBatch {
 
   /** What was written to the reserved place is a content. `key`: prefix byte, which is 0, and hash. */
   commitKey(length: number, key: Uint8Array, content: Omit<AppendedContent, "contentId">): void {
-    const recordBytes = HEAD_BYTES + key.byteLength - 1;
+    const recordBytes = CONTENT_LIST_HEAD_BYTES + key.byteLength - 1;
     if (this.#listLength + recordBytes > this.#list.byteLength) {
       const grown = new Uint8Array(2 * this.#list.byteLength);
       grown.set(this.#list);
@@ -52,7 +53,7 @@ export class PlainBatch {
     const view = new DataView(this.#list.buffer, this.#listLength);
     view.setUint32(0, length, true);
     view.setUint32(4, content.compressionId, true);
-    this.#list.set(key.subarray(1), this.#listLength + HEAD_BYTES);
+    this.#list.set(key.subarray(1), this.#listLength + CONTENT_LIST_HEAD_BYTES);
     this.#listLength += recordBytes;
     this.#length += length;
     this.#contents++;
@@ -66,41 +67,4 @@ export class PlainBatch {
       index: this.#list.slice(0, this.#listLength),
     };
   }
-}
-
-/** One content of a batch. */
-export interface BatchedContent {
-  /** Hash in hexadecimal: the ID of a content without prefix. */
-  readonly hash: string;
-  /** In the batch's bytes. */
-  readonly offset: number;
-  readonly lengthBytes: number;
-  /** 0: none. */
-  readonly compressor: number;
-}
-
-/** The contents of a batch, in order. @throws SEJF_WORKER when the list does not fit the bytes. */
-export function batchedContents(
-  bytes: Uint8Array,
-  list: OwnedBytes,
-  hashBytes: number,
-): readonly BatchedContent[] {
-  const contents: BatchedContent[] = [];
-  const view = new DataView(list.buffer, list.byteOffset, list.byteLength);
-  const hex = Buffer.from(list.buffer, list.byteOffset, list.byteLength).toString("hex");
-  const recordBytes = HEAD_BYTES + hashBytes;
-  let at = 0;
-  for (let record = 0; record + recordBytes <= list.byteLength; record += recordBytes) {
-    const lengthBytes = view.getUint32(record, true);
-    if (lengthBytes > LONGEST_CONTENT_BYTES || at + lengthBytes > bytes.byteLength)
-      throw new SejfError("SEJF_WORKER", `a batch of ${bytes.byteLength} bytes ends too early`);
-    contents.push({
-      hash: hex.slice(2 * (record + HEAD_BYTES), 2 * (record + recordBytes)),
-      offset: at,
-      lengthBytes,
-      compressor: view.getUint32(record + 4, true),
-    });
-    at += lengthBytes;
-  }
-  return contents;
 }

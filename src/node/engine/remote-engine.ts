@@ -5,7 +5,6 @@
  */
 import type { BlobId } from "../../blob/index.ts";
 import { type CallOptions, copyBytes, mapUnordered, type OwnedBytes } from "../../bytes/index.ts";
-import { hashAlgorithm } from "../../crypto/index.ts";
 import { assert, SejfError } from "../../errors/index.ts";
 import type {
   ContentRef,
@@ -18,7 +17,6 @@ import { type EngineSides, ThreadEngine } from "./bulk-engine.ts";
 import { plainLength, type SubmitRead } from "./download.ts";
 import { fetchPlanner, notAnswered, placeFetched } from "./fetched-plan.ts";
 import type { BulkEngine } from "./host.ts";
-import { type BatchedContent, batchedContents } from "./plain-batch.ts";
 import type { VerifyJob } from "./protocol.ts";
 import { pieceColumn } from "./read-plan.ts";
 import type { NewJob } from "./thread-pool.ts";
@@ -39,9 +37,11 @@ export interface RemoteEngineConfig {
 export interface RemoteEngineHost {
   /**
    * Takes over a batch: contents back to back in `bytes`, a view of shared memory that is valid until the promise
-   * settles. A failure is the engine's end.
+   * settles, and the list of them, as `ContentList` of `format/`. A failure is the engine's end.
    */
-  send(bytes: Uint8Array, contents: readonly BatchedContent[]): Promise<void>;
+  sendBatch(bytes: Uint8Array, list: OwnedBytes): Promise<void>;
+  /** As `sendBatch` for one. `hash` in hexadecimal; `compressor`: 0 for none. */
+  send(hash: string, bytes: Uint8Array, compressor: number): Promise<void>;
   /** Makes everything sent so far durable; called with no upload under way. */
   commit(): Promise<void>;
   /**
@@ -65,7 +65,7 @@ const VERIFY_FETCHES = 32;
 /** Threads are started by the first bulk call. @throws SEJF_INVALID_ARGUMENT, SEJF_UNSUPPORTED. */
 export function createRemoteEngine(host: RemoteEngineHost, config: RemoteEngineConfig): BulkEngine {
   const { hash, secret, indexVersion, splitter, threads, sealing } = config;
-  return new ThreadEngine(remoteSides(host, config), {
+  return new ThreadEngine(remoteSides(host), {
     codec: {
       hash,
       secret,
@@ -83,8 +83,7 @@ export function createRemoteEngine(host: RemoteEngineHost, config: RemoteEngineC
   });
 }
 
-function remoteSides(host: RemoteEngineHost, config: RemoteEngineConfig): EngineSides {
-  const hashBytes = hashAlgorithm(config.hash, config.secret.byteLength).lengthBytes;
+function remoteSides(host: RemoteEngineHost): EngineSides {
   return {
     stages: "remote",
     host: {
@@ -97,12 +96,10 @@ function remoteSides(host: RemoteEngineHost, config: RemoteEngineConfig): Engine
       }),
       // oxlint-disable-next-line require-await -- the interface is asynchronous
       openPack: async () => ({ packId: "" as BlobId }),
-      storePack: async (_, bytes, list) =>
-        await host.send(bytes, batchedContents(bytes, list, hashBytes)),
+      storePack: async (_, bytes, list) => await host.sendBatch(bytes, list),
       commitIndex: () => host.commit(),
     },
-    sendSlot: async (hash, bytes, compressor) =>
-      await host.send(bytes, [{ hash, offset: 0, lengthBytes: bytes.byteLength, compressor }]),
+    sendSlot: async (hash, bytes, compressor) => await host.send(hash, bytes, compressor),
     buffers: { readBuffers: READ_BUFFERS },
     planner: (memory) => fetchPlanner(host, memory),
     verify: (requests, submit, signal) => verifyFetched(requests, host, submit, signal),

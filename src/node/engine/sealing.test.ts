@@ -7,18 +7,19 @@ import { bytesToBase64Url, copyBytes } from "../../bytes/index.ts";
 import { compressorByName } from "../../compress/index.ts";
 import { portableCryptoEngine } from "../../crypto/index.ts";
 import { SejfError } from "../../errors/index.ts";
-import type {
-  ContentPiece,
-  ContentRef,
-  ContentRequest,
-  FileBatch,
-  FileJob,
-  FileResult,
-  RestoreBatch,
-  RestoreResult,
-  SealingParameters,
-  VerifyResult,
-  WrittenSeal,
+import {
+  type ContentPiece,
+  type ContentRef,
+  type ContentRequest,
+  type FileBatch,
+  type FileJob,
+  type FileResult,
+  listedContents,
+  type RestoreBatch,
+  type RestoreResult,
+  type SealingParameters,
+  type VerifyResult,
+  type WrittenSeal,
 } from "../../format/index.ts";
 import {
   ContentSealer,
@@ -38,6 +39,7 @@ const random = new SeededRandom(31);
 const hashSecret = random.bytes(32);
 const privateSecret = random.bytes(32);
 const groupSecret = random.bytes(32);
+const HASH_BYTES = 32;
 const MIN_SIZE = 32_768;
 const SPLITTER = "DYNAMIC-128K-BUZHASH";
 const ZSTD = compressorByName("zstd-fastest", nodeCompressionEngine).id;
@@ -156,11 +158,17 @@ function openRemote(stored: Map<string, Uint8Array>, sealing: SealingParameters)
   return createRemoteEngine(
     {
       // oxlint-disable-next-line require-await
-      send: async (bytes, contents): Promise<void> => {
+      sendBatch: async (bytes, list): Promise<void> => {
+        const contents = listedContents(list, HASH_BYTES, bytes.byteLength);
         for (const { hash, offset, lengthBytes, compressor } of contents) {
           assert.equal(compressor, 0);
           stored.set(hash, copyBytes(bytes.subarray(offset, offset + lengthBytes)));
         }
+      },
+      // oxlint-disable-next-line require-await
+      send: async (hash, bytes, compressor): Promise<void> => {
+        assert.equal(compressor, 0);
+        stored.set(hash, copyBytes(bytes));
       },
       commit: async () => undefined,
       // oxlint-disable-next-line require-await

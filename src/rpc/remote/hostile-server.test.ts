@@ -6,7 +6,6 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { isSejfError } from "../../errors/index.ts";
 import type { ManifestId } from "../../manifest/index.ts";
-import { nodeCompressionEngine, nodeCryptoEngine } from "../../node/index.ts";
 import {
   createSnapshot,
   type DirEntry,
@@ -17,18 +16,15 @@ import {
 } from "../../snapshot/index.ts";
 import { numRuns } from "../../testkit/property.ts";
 import { SeededRandom } from "../../testkit/random.ts";
-import { TEST_CREDENTIALS, TestSessionServer } from "../../testkit/session-server.ts";
+import { openTestRepository, TEST_REMOTE_OPTIONS } from "../../testkit/remote-repository.ts";
+import { TestSessionServer } from "../../testkit/session-server.ts";
 import { temporaryDirectory } from "../../testkit/temp.ts";
 import { SELF_SIGNED } from "../../testkit/tls.ts";
 import type { GrpcServerCall } from "../grpc/server-call.ts";
 import { RpcServer } from "../grpc/server.ts";
 import { SESSION_PATH } from "../session/session-client.ts";
 import { decodeRequest, encodeResponse } from "../wire/envelopes.ts";
-import {
-  openRemoteRepository,
-  type OpenRemoteOptions,
-  type RemoteRepository,
-} from "./remote-repository.ts";
+import { openRemoteRepository, type RemoteRepository } from "./remote-repository.ts";
 
 test("altered bytes under an ID: a restore and a verification say so, and no file keeps them", async () => {
   await using server = await TestSessionServer.start();
@@ -42,7 +38,7 @@ test("altered bytes under an ID: a restore and a verification say so, and no fil
     if (!listed.has(data.toString())) data[0] = (data[0] ?? 0) ^ 1;
     return data;
   };
-  await using repository = await open(server);
+  await using repository = await openTestRepository(server);
   const target = join(folder.path, "target");
   const summary = await restoreTree(repository, root, target, { ignoreErrors: true });
   assert.equal(summary.errors, 3);
@@ -56,7 +52,7 @@ test("a content of another length than its entry says is not kept in memory and 
   await using folder = await temporaryDirectory("hostile-server");
   const root = await snapshotOf(server, await makeTree(join(folder.path, "source")));
   server.tamper = (data) => (data[0] === 0x7b ? data : new Uint8Array(data.length + 1_000_000));
-  await using repository = await open(server);
+  await using repository = await openTestRepository(server);
   await assert.rejects(restoreTree(repository, root, join(folder.path, "target"), {}), {
     code: "SEJF_CORRUPT",
   });
@@ -65,7 +61,7 @@ test("a content of another length than its entry says is not kept in memory and 
 test("names that lead out of the target are refused before anything is written there", async () => {
   await using server = await TestSessionServer.start();
   await using folder = await temporaryDirectory("hostile-server");
-  await using repository = await open(server);
+  await using repository = await openTestRepository(server);
   const names = ["../escaped", "..", "/escaped", "a/../../escaped", "", ".", "a\0b"];
   for (const name of names) {
     const file = await repository.contents.write(new Uint8Array(3), { prefix: "" });
@@ -90,7 +86,7 @@ test("names that lead out of the target are refused before anything is written t
 
 test("a server that names contents or manifests otherwise is found out", async () => {
   await using server = await TestSessionServer.start();
-  await using repository = await open(server);
+  await using repository = await openTestRepository(server);
   const id = await repository.manifests.put({ type: "snapshot" }, {});
   await repository.flush();
   server.tamperId = () => "0".repeat(32);
@@ -120,7 +116,7 @@ test("pages of manifests without end are cut off by their bytes", async () => {
     }
   });
   await using repository = await openRemoteRepository({
-    ...OPTIONS,
+    ...TEST_REMOTE_OPTIONS,
     url: `https://127.0.0.1:${server.port}`,
     ca: SELF_SIGNED.cert,
     maxFoundBytes: 1 << 20,
@@ -149,7 +145,7 @@ test("an answer in parts where there is only one breaks the session", async () =
     }
   });
   await using repository = await openRemoteRepository({
-    ...OPTIONS,
+    ...TEST_REMOTE_OPTIONS,
     url: `https://127.0.0.1:${server.port}`,
     ca: SELF_SIGNED.cert,
   });
@@ -160,10 +156,12 @@ test("an answer in parts where there is only one breaks the session", async () =
 test("connections that break at any moment: a snapshot is whole or not there, and the error says so", async () => {
   await using folder = await temporaryDirectory("hostile-server");
   const source = await makeTree(join(folder.path, "source"));
+  const moments = fc.array(fc.nat({ max: 40 }), { maxLength: 6 });
   let round = 0;
   await fc.assert(
-    fc.asyncProperty(fc.array(fc.nat({ max: 40 }), { maxLength: 6 }), async (breaks) => {
+    fc.asyncProperty(moments, fc.boolean(), async (breaks, takesBatches) => {
       await using server = await TestSessionServer.start();
+      server.takesBatches = takesBatches;
       let requests = 0;
       server.onRequest = (): void => {
         if (breaks.includes(requests++)) server.breakSessions();
@@ -174,7 +172,7 @@ test("connections that break at any moment: a snapshot is whole or not there, an
         assert.ok(isSejfError(error, "SEJF_CONNECTION"), String(error));
       }
       server.onRequest = undefined;
-      await using repository = await open(server);
+      await using repository = await openTestRepository(server);
       for (const { rootEntry } of await listSnapshots(repository)) {
         assert.ok(rootEntry !== undefined);
         const target = join(folder.path, `target-${round++}`);
@@ -188,15 +186,6 @@ test("connections that break at any moment: a snapshot is whole or not there, an
     { numRuns: numRuns(4) },
   );
 });
-
-const OPTIONS = {
-  identity: { username: TEST_CREDENTIALS.username, hostname: TEST_CREDENTIALS.hostname },
-  password: TEST_CREDENTIALS.password,
-  engine: nodeCryptoEngine,
-  compression: nodeCompressionEngine,
-  threads: 2,
-  sleep: () => Promise.resolve(),
-};
 
 const PARAMETERS = {
   parameters: {
@@ -225,17 +214,9 @@ const ENTRY = {
   gid: 0,
 } as const;
 
-async function open(
-  server: TestSessionServer,
-  options: Partial<OpenRemoteOptions> = {},
-): Promise<RemoteRepository> {
-  const { url, fingerprint } = server;
-  return await openRemoteRepository({ ...OPTIONS, url, fingerprint, ...options });
-}
-
 async function snapshotOf(server: TestSessionServer, path: string): Promise<DirEntry> {
-  await using repository = await open(server);
-  const { snapshot } = await createSnapshot(repository, { ...OPTIONS.identity, path });
+  await using repository = await openTestRepository(server);
+  const { snapshot } = await createSnapshot(repository, { ...TEST_REMOTE_OPTIONS.identity, path });
   await repository.flush();
   assert.ok(snapshot.rootEntry !== undefined);
   return snapshot.rootEntry;
@@ -267,7 +248,7 @@ async function problemsOf(repository: RemoteRepository): Promise<readonly string
 
 async function nameOf(text: string): Promise<Parameters<RemoteRepository["contents"]["read"]>[0]> {
   await using server = await TestSessionServer.start();
-  await using repository = await open(server);
+  await using repository = await openTestRepository(server);
   return await repository.contents.write(new TextEncoder().encode(text), { prefix: "" });
 }
 

@@ -2,7 +2,13 @@
  * The bulk paths behind a server: the thread engine, started by the first call, or the portable path where there are no
  * threads. Bytes that threads have named go to the server through `UnflushedWrites`, as single writes do.
  */
-import { type CallOptions, collect, copyBytes, mapUnordered } from "../../bytes/index.ts";
+import {
+  type CallOptions,
+  collect,
+  copyBytes,
+  mapUnordered,
+  type OwnedBytes,
+} from "../../bytes/index.ts";
 import { PortableBulk, type PortableParts, sealedOver } from "../../content/index.ts";
 import { assert } from "../../errors/index.ts";
 import type {
@@ -18,15 +24,17 @@ import type {
   VerifyResult,
   WriteFilesOptions,
 } from "../../format/index.ts";
-import type { BatchedContent, BulkEngine, RemoteEngineHost } from "../../node/engine/index.ts";
+import type { BulkEngine, RemoteEngineHost } from "../../node/engine/index.ts";
+import { divideBatch, type SingleContent } from "./batch-division.ts";
 import { ReadAhead } from "./read-ahead.ts";
-import type { BatchPart, UnflushedWrites } from "./unflushed.ts";
+import type { NewContent, UnflushedWrites } from "./unflushed.ts";
 
 /** Without threads. */
 const FILE_GROUPS_AT_ONCE = 4;
 
 export interface RemoteBulkParts {
   readonly hash: string;
+  readonly hashBytes: number;
   readonly secret: Uint8Array;
   readonly indexVersion: number;
   readonly splitter: string;
@@ -36,6 +44,8 @@ export interface RemoteBulkParts {
   /** A content from which on it pays to ask before it is sent. */
   readonly askFromBytes: number;
   readonly isKnown: (id: ContentId) => boolean;
+  /** Whether the server takes many contents in one message; may be another after a break. */
+  readonly takesBatches: () => boolean;
   readonly fetch: RemoteEngineHost["fetch"];
   readonly assertWritable: () => void;
 }
@@ -160,7 +170,9 @@ export class RemoteBulk implements AsyncDisposable {
     const { createRemoteEngine } = await import("../../node/engine/index.ts");
     const engine = createRemoteEngine(
       {
-        send: async (bytes, contents) => await this.#send(bytes, contents),
+        sendBatch: async (bytes, list) => await this.#sendBatch(bytes, list),
+        send: async (hash, data, compressor) =>
+          await unflushed.writeMany(this.#unknown([{ id: hash as ContentId, data, compressor }])),
         commit: async () => await unflushed.flush(),
         fetch,
       },
@@ -178,22 +190,27 @@ export class RemoteBulk implements AsyncDisposable {
     return undefined;
   }
 
-  async #send(bytes: Uint8Array, contents: readonly BatchedContent[]): Promise<void> {
-    const { unflushed, askFromBytes, isKnown } = this.#parts;
-    const parts: BatchPart[] = [];
-    for (const { hash, compressor, offset, lengthBytes } of contents) {
-      const id = hash as ContentId;
+  async #sendBatch(bytes: Uint8Array, list: OwnedBytes): Promise<void> {
+    const { unflushed, hashBytes, askFromBytes, takesBatches } = this.#parts;
+    const singleFromBytes = takesBatches() ? askFromBytes : 0;
+    const { singles, messages } = divideBatch(bytes, list, { hashBytes, singleFromBytes });
+    await unflushed.writeMany(this.#unknown(singles), messages);
+  }
+
+  #unknown(contents: readonly SingleContent[]): readonly NewContent[] {
+    const { askFromBytes, isKnown } = this.#parts;
+    const unknown: NewContent[] = [];
+    for (const { id, data, compressor } of contents) {
       if (isKnown(id)) continue;
-      parts.push({
+      unknown.push({
         id,
-        offset,
-        lengthBytes,
+        data,
         prefix: "",
         compressor: compressor === 0 ? undefined : compressor,
-        asksFirst: lengthBytes >= askFromBytes,
+        asksFirst: data.byteLength >= askFromBytes,
       });
     }
-    if (parts.length > 0) await unflushed.writeBatch(bytes, parts);
+    return unknown;
   }
 
   async *#writePortably(

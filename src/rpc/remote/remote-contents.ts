@@ -87,6 +87,7 @@ export class RemoteContents implements ContentStore, AsyncDisposable {
     };
     this.#bulk = new RemoteBulk({
       hash: hash.algorithm,
+      hashBytes: hash.lengthBytes,
       secret,
       indexVersion,
       splitter,
@@ -95,6 +96,10 @@ export class RemoteContents implements ContentStore, AsyncDisposable {
       unflushed,
       askFromBytes: ASK_FROM_BYTES,
       isKnown: (id) => this.#isKnown(id),
+      takesBatches: () => {
+        this.#noticeNewSession();
+        return this.#options.keeper.takesBatches;
+      },
       fetch: async (refs, onAnswer, call) =>
         await this.#fetch(refs.map(parseContentId), onAnswer, call),
       assertWritable: () => this.#assertWritable(),
@@ -285,14 +290,17 @@ export class RemoteContents implements ContentStore, AsyncDisposable {
     if (prefix !== "") cache?.put(id, copyBytes(data));
   }
 
-  /** A new session may be one with a server that was set back. */
   #isKnown(id: ContentId): boolean {
-    const { unflushed, keeper } = this.#options;
-    if (keeper.sessions !== this.#sessions) {
-      this.#sessions = keeper.sessions;
-      this.forgetKnown();
-    }
-    return unflushed.lengthOf(id) !== undefined || this.#known.has(id);
+    this.#noticeNewSession();
+    return this.#options.unflushed.has(id) || this.#known.has(id);
+  }
+
+  /** It may be one with a server that was set back. */
+  #noticeNewSession(): void {
+    const { sessions } = this.#options.keeper;
+    if (sessions === this.#sessions) return;
+    this.#sessions = sessions;
+    this.forgetKnown();
   }
 
   #assertWritable(): void {

@@ -58,6 +58,11 @@ export class SessionKeeper implements AsyncDisposable {
     return this.#sessions;
   }
 
+  /** Whether the server of the newest session takes many contents in one message. */
+  get takesBatches(): boolean {
+    return this.#session.parameters.sejfBatches;
+  }
+
   get address(): ServerAddress {
     return this.#options.address;
   }

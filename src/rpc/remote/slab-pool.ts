@@ -1,6 +1,6 @@
 /**
  * Bytes on their way to a server in buffers that are used again: one slab holds the contents of a batch, and is free
- * when the last of them has been let go.
+ * when the last of its users has let go.
  */
 import type { OwnedBytes } from "../../bytes/index.ts";
 import { BufferPool } from "../grpc/buffer-pool.ts";
@@ -11,10 +11,9 @@ const SPARE_BYTES: number = 32 << 20;
 export class SlabPool {
   readonly #buffers = new BufferPool(SPARE_BYTES);
 
-  /** A slab with a copy of the bytes, for so many users. */
-  copy(bytes: Uint8Array, users: number): Slab {
-    const buffer = this.#buffers.take(bytes.byteLength);
-    buffer.set(bytes);
+  /** An empty slab for so many bytes and so many users. */
+  take(lengthBytes: number, users: number): Slab {
+    const buffer = this.#buffers.take(lengthBytes);
     return new Slab(buffer, users, () => this.#buffers.give(buffer));
   }
 }
@@ -22,6 +21,7 @@ export class SlabPool {
 export class Slab {
   readonly #buffer: OwnedBytes;
   readonly #onFree: () => void;
+  #filledBytes = 0;
   #users: number;
 
   constructor(buffer: OwnedBytes, users: number, onFree: () => void) {
@@ -30,8 +30,14 @@ export class Slab {
     this.#onFree = onFree;
   }
 
-  view(offset: number, lengthBytes: number): OwnedBytes {
-    return this.#buffer.subarray(offset, offset + lengthBytes);
+  /** A copy of the pieces one behind the other, for one user. */
+  gather(pieces: readonly Uint8Array[]): OwnedBytes {
+    const start = this.#filledBytes;
+    for (const piece of pieces) {
+      this.#buffer.set(piece, this.#filledBytes);
+      this.#filledBytes += piece.byteLength;
+    }
+    return this.#buffer.subarray(start, this.#filledBytes);
   }
 
   /** Once a user, who must not look at its view afterwards. */

@@ -5,18 +5,25 @@
  * write and flush from then on fails.
  */
 import { type CallOptions, copyBytes, mapUnordered, type OwnedBytes } from "../../bytes/index.ts";
-import type { CompressorId } from "../../compress/index.ts";
 import { errorFromUnknown, isSejfError, SejfError } from "../../errors/index.ts";
-import type { ContentId, ContentPrefix } from "../../format/index.ts";
+import { type ContentId, contentPrefix } from "../../format/index.ts";
 import type { SessionClient } from "../session/session-client.ts";
-import type { WriteContentRequest } from "../wire/messages.ts";
+import type { MessageOfMany } from "./batch-division.ts";
+import { HeldWrites } from "./held-writes.ts";
 import type { SessionKeeper } from "./session-keeper.ts";
-import { type Slab, SlabPool } from "./slab-pool.ts";
+import { SlabPool } from "./slab-pool.ts";
+import {
+  assertSameName,
+  UnflushedBatch,
+  UnflushedContent,
+  type UnflushedUnit,
+  type WriteManner,
+} from "./unflushed-units.ts";
 
 export interface UnflushedLimits {
   /** Bytes on their way to the server; one batch may go beyond. Default 24 MiB. */
   readonly maxInFlightBytes?: number | undefined;
-  /** Contents on their way. Default 4096. */
+  /** Requests on their way. Default 4096. */
   readonly maxInFlight?: number | undefined;
   /** Bytes of answered contents that are held for a broken session. Default 32 MiB. */
   readonly maxHeldBytes?: number | undefined;
@@ -26,50 +33,27 @@ const DEFAULT_IN_FLIGHT_BYTES = 24 << 20;
 const DEFAULT_IN_FLIGHT = 4096;
 const DEFAULT_HELD_BYTES = 32 << 20;
 const AGAIN_AT_ONCE = 256;
-const FORGET_AFTER = 1024;
 
-/** How a content is written. */
-export interface WriteManner {
-  readonly prefix: ContentPrefix;
-  readonly compressor: CompressorId | undefined;
-  /** The server is asked whether it has the content before its bytes are sent. */
-  readonly asksFirst?: boolean | undefined;
-}
-
-/** One content of a batch, and where its bytes are. */
-export interface BatchPart extends WriteManner {
+/** One content of many, and its bytes, which are another's when it was taken over. */
+export interface NewContent extends WriteManner {
   readonly id: ContentId;
-  readonly offset: number;
-  readonly lengthBytes: number;
-}
-
-interface UnflushedContent extends WriteManner {
-  readonly id: ContentId;
-  readonly lengthBytes: number;
-  /** `undefined`: answered, and not held any more. */
-  data: OwnedBytes | undefined;
-  /** Where the bytes lie, when they share a buffer with others. */
-  slab: Slab | undefined;
-  isAnswered: boolean;
+  readonly data: Uint8Array;
 }
 
 export class UnflushedWrites {
   readonly #keeper: SessionKeeper;
   readonly #maxInFlightBytes: number;
   readonly #maxInFlight: number;
-  readonly #maxHeldBytes: number;
   /** In the order of writing. */
   readonly #contents = new Map<ContentId, UnflushedContent>();
+  readonly #batches = new Set<UnflushedBatch>();
   readonly #tasks = new Set<Promise<void>>();
   /** Writers that wait for room. */
   readonly #waiting: (() => void)[] = [];
   #inFlightBytes = 0;
   #inFlight = 0;
   readonly #slabs = new SlabPool();
-  /** Answered contents in order; those before `#firstHeld` were let go. */
-  #held: UnflushedContent[] = [];
-  #firstHeld = 0;
-  #heldBytes = 0;
+  readonly #held: HeldWrites;
   /** Manifests put or deleted, and answered. */
   #manifests = 0;
   /** From here on nothing can be written: it would be published without what was lost. */
@@ -79,19 +63,24 @@ export class UnflushedWrites {
     this.#keeper = keeper;
     this.#maxInFlightBytes = limits.maxInFlightBytes ?? DEFAULT_IN_FLIGHT_BYTES;
     this.#maxInFlight = limits.maxInFlight ?? DEFAULT_IN_FLIGHT;
-    this.#maxHeldBytes = limits.maxHeldBytes ?? DEFAULT_HELD_BYTES;
+    this.#held = new HeldWrites(limits.maxHeldBytes ?? DEFAULT_HELD_BYTES);
     keeper.onReopened = async (session): Promise<void> => await this.#sendAgain(session);
+  }
+
+  /** Whether a content was written here by itself and is not flushed: batches are not looked through. */
+  has(id: ContentId): boolean {
+    return this.#contents.has(id);
   }
 
   /** Length of a content that was written here and is not flushed. */
   lengthOf(id: ContentId): number | undefined {
-    return this.#contents.get(id)?.lengthBytes;
+    return this.#contents.get(id)?.lengthBytes ?? this.#inBatches(id, (one) => one.lengthOf(id));
   }
 
   /** Its bytes, where they are held: surely so until the server has answered. */
   dataOf(id: ContentId): OwnedBytes | undefined {
     const data = this.#contents.get(id)?.data;
-    return data === undefined ? undefined : copyBytes(data);
+    return data === undefined ? this.#inBatches(id, (one) => one.dataOf(id)) : copyBytes(data);
   }
 
   /** Resolves when the content is copied and there was room for it. @throws what an earlier write failed with. */
@@ -103,14 +92,7 @@ export class UnflushedWrites {
   ): Promise<void> {
     this.assertWhole();
     if (this.#contents.has(id)) return;
-    const content: UnflushedContent = {
-      ...how,
-      id,
-      lengthBytes: data.byteLength,
-      data: copyBytes(data),
-      slab: undefined,
-      isAnswered: false,
-    };
+    const content = new UnflushedContent(id, how, copyBytes(data));
     this.#contents.set(id, content);
     try {
       await this.#room(content.lengthBytes, options);
@@ -118,25 +100,28 @@ export class UnflushedWrites {
       this.#contents.delete(id);
       throw error;
     }
-    this.#start([content]);
+    this.#startGroup([content]);
   }
 
-  /** As `write` for many, whose bytes lie in one piece of memory. Those that were written before are passed over. */
-  async writeBatch(bytes: Uint8Array, parts: readonly BatchPart[]): Promise<void> {
+  /** As `write` for many. Single ones that were written before are passed over. */
+  async writeMany(
+    contents: readonly NewContent[],
+    messages: readonly MessageOfMany[] = [],
+  ): Promise<void> {
     this.assertWhole();
-    await this.#room(bytes.byteLength, {});
-    const fresh = parts.filter(({ id }) => !this.#contents.has(id));
-    if (fresh.length === 0) return;
-    const slab = this.#slabs.copy(bytes, fresh.length);
+    await this.#room(bytesOf(contents, messages), {});
+    const fresh = contents.filter(({ id }) => !this.#contents.has(id));
+    if (fresh.length + messages.length === 0) return;
+    const slab = this.#slabs.take(bytesOf(fresh, messages), fresh.length + messages.length);
     const short: UnflushedContent[] = [];
-    for (const { id, offset, lengthBytes, ...how } of fresh) {
-      const data = slab.view(offset, lengthBytes);
-      const content = { ...how, id, lengthBytes, data, slab, isAnswered: false };
+    for (const { id, data, ...how } of fresh) {
+      const content = new UnflushedContent(id, how, slab.gather([data]), slab);
       this.#contents.set(id, content);
-      if (content.asksFirst === true) this.#start([content]);
+      if (how.asksFirst === true) this.#startGroup([content]);
       else short.push(content);
     }
-    if (short.length > 0) this.#start(short);
+    if (short.length > 0) this.#startGroup(short);
+    for (const message of messages) this.#startBatch(new UnflushedBatch(message, slab));
   }
 
   /** Changes a manifest; counts until the next flush. */
@@ -157,18 +142,18 @@ export class UnflushedWrites {
   async flush(options: CallOptions = {}): Promise<void> {
     await Promise.all(this.#tasks);
     this.assertWhole();
-    const answered = [...this.#contents.values()].filter((content) => content.isAnswered);
+    const answered = this.#answeredUnits();
     const manifests = this.#manifests;
     await this.#keeper.retrying(async (session) => {
       this.assertWhole();
       await session.request("flush", {}, options);
     }, options);
-    for (const content of answered) {
-      this.#contents.delete(content.id);
-      this.#letGo(content);
+    for (const unit of answered) {
+      if (unit instanceof UnflushedBatch) this.#batches.delete(unit);
+      else this.#contents.delete(unit.id);
+      this.#held.letGo(unit);
     }
-    this.#held = this.#held.slice(this.#firstHeld).filter(({ data }) => data !== undefined);
-    this.#firstHeld = 0;
+    this.#held.tidy();
     this.#manifests -= manifests;
   }
 
@@ -185,14 +170,31 @@ export class UnflushedWrites {
     }
   }
 
-  /** A group is sent and answered as one. */
-  #start(group: readonly UnflushedContent[]): void {
+  /** Contents that leave together, each with an answer of its own: what has one is not sent by this again. */
+  #startGroup(group: readonly UnflushedContent[]): void {
     const bytes = group.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
+    this.#start(bytes, group.length, async (session) => {
+      const open = group.filter(({ isAnswered }) => !isAnswered);
+      const [only] = open;
+      if (open.length === 1 && only !== undefined) await this.#sendOne(session, only);
+      else await sendAll(session, open, (content) => this.#answered(content));
+    });
+  }
+
+  #startBatch(batch: UnflushedBatch): void {
+    this.#batches.add(batch);
+    this.#start(batch.lengthBytes + batch.list.byteLength, 1, async (session) => {
+      await batch.send(session);
+      this.#answered(batch);
+    });
+  }
+
+  #start(bytes: number, requests: number, send: (session: SessionClient) => Promise<void>): void {
     this.#inFlightBytes += bytes;
-    this.#inFlight += group.length;
-    const task: Promise<void> = this.#send(group).finally(() => {
+    this.#inFlight += requests;
+    const task: Promise<void> = this.#send(send).finally(() => {
       this.#inFlightBytes -= bytes;
-      this.#inFlight -= group.length;
+      this.#inFlight -= requests;
       this.#tasks.delete(task);
       for (const wake of this.#waiting.splice(0)) wake();
     });
@@ -207,15 +209,12 @@ export class UnflushedWrites {
     );
   }
 
-  /** Never fails: a failure is everybody's. What was answered before a break is not sent by this again. */
-  async #send(group: readonly UnflushedContent[]): Promise<void> {
+  /** Never fails: a failure is everybody's. */
+  async #send(send: (session: SessionClient) => Promise<void>): Promise<void> {
     try {
       await this.#keeper.retrying(async (session) => {
         this.assertWhole();
-        const open = group.filter(({ isAnswered }) => !isAnswered);
-        const [only] = open;
-        if (open.length === 1 && only !== undefined) await this.#sendOne(session, only);
-        else await sendAll(session, open, (content) => this.#answered(content));
+        await send(session);
       });
     } catch (error) {
       this.#failure ??= errorFromUnknown(error, "writing contents");
@@ -223,49 +222,41 @@ export class UnflushedWrites {
   }
 
   async #sendOne(session: SessionClient, content: UnflushedContent): Promise<void> {
-    if (content.asksFirst === true && (await hasContent(session, content))) {
-      this.#heldBytes += content.lengthBytes;
+    if (content.manner.asksFirst === true && (await hasContent(session, content))) {
       content.isAnswered = true;
       this.#contents.delete(content.id);
-      this.#letGo(content);
+      content.letGo();
       return;
     }
-    await sendContent(session, content);
+    await content.send(session);
     this.#answered(content);
   }
 
-  #answered(content: UnflushedContent): void {
-    content.isAnswered = true;
-    this.#heldBytes += content.lengthBytes;
-    this.#hold(content);
+  #answered(unit: UnflushedUnit): void {
+    unit.isAnswered = true;
+    this.#held.hold(unit);
   }
 
-  /** Keeps the newest within the bound. */
-  #hold(content: UnflushedContent): void {
-    this.#held.push(content);
-    while (this.#heldBytes > this.#maxHeldBytes) {
-      const oldest = this.#held[this.#firstHeld++];
-      if (oldest === undefined) break;
-      this.#letGo(oldest);
+  #answeredUnits(): readonly UnflushedUnit[] {
+    const units: readonly UnflushedUnit[] = [...this.#contents.values(), ...this.#batches];
+    return units.filter(({ isAnswered }) => isAnswered);
+  }
+
+  /** The first that is found. Contents with a prefix are in no batch. */
+  #inBatches<T>(id: ContentId, find: (batch: UnflushedBatch) => T | undefined): T | undefined {
+    if (contentPrefix(id) !== "") return undefined;
+    for (const batch of this.#batches) {
+      const found = find(batch);
+      if (found !== undefined) return found;
     }
-    if (this.#firstHeld < FORGET_AFTER) return;
-    this.#held = this.#held.slice(this.#firstHeld);
-    this.#firstHeld = 0;
-  }
-
-  /** The bytes of an answered content are not needed any more. */
-  #letGo(content: UnflushedContent): void {
-    if (content.data === undefined) return;
-    content.data = undefined;
-    content.slab?.release();
-    content.slab = undefined;
-    this.#heldBytes -= content.lengthBytes;
+    return undefined;
   }
 
   /** What had no answer is sent again by whoever waits for it. */
   async #sendAgain(session: SessionClient): Promise<void> {
-    const answered = [...this.#contents.values()].filter((content) => content.isAnswered);
-    const gone = answered.filter((content) => content.data === undefined).length;
+    const answered = this.#answeredUnits();
+    let gone = 0;
+    for (const { data, contentCount } of answered) if (data === undefined) gone += contentCount;
     if (gone > 0 || this.#manifests > 0) {
       this.#failure ??= new SejfError(
         "SEJF_CONNECTION",
@@ -274,15 +265,18 @@ export class UnflushedWrites {
       );
       return;
     }
-    const sending = mapUnordered(
-      answered,
-      AGAIN_AT_ONCE,
-      async (content) => await sendContent(session, content),
-    );
+    const sending = mapUnordered(answered, AGAIN_AT_ONCE, async (unit) => await unit.send(session));
     for await (const _ of sending) {
       // Each is checked when it is answered.
     }
   }
+}
+
+function bytesOf(contents: readonly NewContent[], messages: readonly MessageOfMany[]): number {
+  let bytes = 0;
+  for (const { data } of contents) bytes += data.byteLength;
+  for (const { data } of messages) for (const piece of data) bytes += piece.byteLength;
+  return bytes;
 }
 
 /** A content whose length is another than it should be is damaged or a lie, and is sent. */
@@ -305,35 +299,21 @@ export async function lengthOnServer(
   }
 }
 
-async function sendContent(session: SessionClient, content: UnflushedContent): Promise<void> {
-  const { contentId } = await session.request("writeContent", bodyOf(content));
-  assertSameName(content, contentId);
-}
-
 /** `onAnswer` gets each content when the server has named it rightly. */
 async function sendAll(
   session: SessionClient,
   contents: readonly UnflushedContent[],
   onAnswer: (content: UnflushedContent) => void,
 ): Promise<void> {
-  await session.requestMany("writeContent", contents.map(bodyOf), (index, answer) => {
-    const content = contents[index];
-    if (answer instanceof SejfError) throw answer;
-    if (content === undefined) return;
-    assertSameName(content, answer.contentId);
-    onAnswer(content);
-  });
-}
-
-function bodyOf({ id, prefix, data, compressor }: UnflushedContent): WriteContentRequest {
-  if (data === undefined) throw new TypeError(`the bytes of content ${id} are not held`);
-  return { prefix, data, compression: compressor ?? 0 };
-}
-
-function assertSameName({ id }: UnflushedContent, answered: string): void {
-  if (answered === id) return;
-  throw new SejfError(
-    "SEJF_CORRUPT",
-    `the server names a content ${JSON.stringify(answered.slice(0, 80))}, it is ${id}`,
+  await session.requestMany(
+    "writeContent",
+    contents.map(({ request }) => request),
+    (index, answer) => {
+      const content = contents[index];
+      if (answer instanceof SejfError) throw answer;
+      if (content === undefined) return;
+      assertSameName(content.id, answer.contentId);
+      onAnswer(content);
+    },
   );
 }
