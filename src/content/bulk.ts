@@ -23,8 +23,10 @@ import {
 import type {
   BulkEngine,
   BulkEngineHost,
+  ContentBatch,
   ContentLocation,
   OpenedPack,
+  StoredBatch,
 } from "../node/engine/index.ts";
 import type { IndexSetDescriptor } from "../node/index/index.ts";
 import { PortableBulk, type PortableParts } from "./bulk-portable.ts";
@@ -37,6 +39,7 @@ import type { PackStore } from "./pack-store.ts";
 import type { Pending } from "./pending.ts";
 import { sealedOver } from "./sealed-over.ts";
 import type { SessionKeeper } from "./sessions.ts";
+import type { StoreContentsOptions } from "./types.ts";
 
 export interface BulkParts {
   readonly context: Context;
@@ -58,11 +61,15 @@ export class Bulk {
   readonly #parts: BulkParts;
   readonly #portable: PortableBulk;
   readonly #starting = new Mutex();
+  readonly #entering = new Mutex();
   #engine: BulkEngine | undefined;
   /** Of the last upload that sealed: threads know one. */
   #sealing: SealingParameters | undefined;
   /** Uploads that use the engine. */
   #uploads = 0;
+  /** Those of them that are short. */
+  #batches = 0;
+  #onBatchesLeft: (() => void) | undefined;
   /** Contents were deleted that the engine's threads still take for live, or threads do not know how to seal. */
   #stale = false;
   /** Of the committed index, when the engine was started. */
@@ -93,8 +100,7 @@ export class Bulk {
     options: WriteFilesOptions,
   ): AsyncGenerator<readonly FileResult[], void, void> {
     await this.#parts.committed.ensureFresh(options);
-    const engine = await this.#uploadEngine(options.parallel);
-    this.#uploads++;
+    const engine = await this.#enter(options.parallel);
     try {
       if (engine === undefined) yield* this.#portable.writeFiles(batches, options);
       else yield* this.#counted(engine.writeFiles(batches, options));
@@ -120,13 +126,33 @@ export class Bulk {
       this.#sealing = sealing;
       this.#stale = this.#engine !== undefined;
     }
-    const engine = await this.#uploadEngine(options.parallel);
-    assert(engine !== undefined, "there are threads that seal");
-    this.#uploads++;
+    const engine = await this.#enter(options.parallel);
     try {
+      assert(engine !== undefined, "there are threads that seal");
       yield* this.#counted(engine.writeSealed(batches, options));
     } finally {
       this.#uploads--;
+    }
+  }
+
+  /** `undefined` without threads, which leaves the memory alone. @throws what the store refuses earlier packs with. */
+  async storeContents(
+    batch: ContentBatch,
+    { evenly, ...options }: StoreContentsOptions,
+  ): Promise<StoredBatch | undefined> {
+    if (this.#threads === 0) return undefined;
+    await this.#parts.committed.ensureFresh(options);
+    await this.#parts.packs.retryKept();
+    const engine = await this.#enter(undefined);
+    this.#batches++;
+    try {
+      // An index of version 1 cannot tell that a content is compressed.
+      const plain = this.#parts.context.format.indexVersion === 1;
+      const compressors = plain ? new Uint32Array(batch.lengths.length) : batch.compressors;
+      return await engine?.storeContents({ ...batch, compressors }, { evenly });
+    } finally {
+      this.#uploads--;
+      if (--this.#batches === 0) this.#onBatchesLeft?.();
     }
   }
 
@@ -198,14 +224,31 @@ export class Bulk {
       });
   }
 
-  /** The engine with an index that knows of all deletions, as long as no other upload keeps the old one. */
-  async #uploadEngine(threads: number | undefined): Promise<BulkEngine | undefined> {
-    if (this.#engine !== undefined && this.#isStale && this.#uploads === 0) {
-      await this.#parts.flush();
-      await this.close();
-      this.#stale = false;
-    }
-    return await this.#start(threads);
+  /**
+   * The engine, with an index that knows of all deletions as long as no other upload keeps the old one; counted among
+   * the uploads.
+   */
+  async #enter(threads: number | undefined): Promise<BulkEngine | undefined> {
+    return await this.#entering.run(async () => {
+      if (this.#engine !== undefined && this.#isStale) await this.#batchesLeft();
+      if (this.#engine !== undefined && this.#isStale && this.#uploads === 0) {
+        await this.#parts.flush();
+        await this.close();
+        this.#stale = false;
+      }
+      const engine = await this.#start(threads);
+      this.#uploads++;
+      return engine;
+    });
+  }
+
+  /** Coming one after the other without a gap, they would keep an old index for ever. */
+  async #batchesLeft(): Promise<void> {
+    if (this.#batches === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#onBatchesLeft = resolve;
+    });
+    this.#onBatchesLeft = undefined;
   }
 
   async #start(threads?: number): Promise<BulkEngine | undefined> {
@@ -252,7 +295,7 @@ export class Bulk {
         return { packId, formatCopy: factory.formatCopy };
       },
       storePack: async (packId: BlobId, bytes: Uint8Array, localIndex: OwnedBytes): Promise<void> =>
-        await packs.storeForeign(packId, bytes, localIndex),
+        await packs.storeForeign(packId, bytes, localIndex, this.#engine?.threads ?? 0),
       commitIndex: publish,
       locate: async (
         refs: readonly ContentRef[],

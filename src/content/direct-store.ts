@@ -44,6 +44,7 @@ import { recoverIndexes } from "./recovery.ts";
 import { listSessions, SessionKeeper } from "./sessions.ts";
 import type {
   CompactIndexesOptions,
+  ContentBatch,
   ContentInfo,
   ContentsStatistics,
   DirectContents,
@@ -60,6 +61,8 @@ import type {
   RecoverIndexesResult,
   RewriteOptions,
   SessionInfo,
+  StoreContentsOptions,
+  StoredBatch,
   VerifyContentsOptions,
   VerifyContentsResult,
 } from "./types.ts";
@@ -156,6 +159,16 @@ export class DirectStore implements DirectContents {
 
   async write(data: Uint8Array, options: DirectWriteOptions): Promise<ContentRef> {
     return (await this.#writeCounting(data, options)).ref;
+  }
+
+  async storeContents(
+    batch: ContentBatch,
+    options: StoreContentsOptions,
+  ): Promise<StoredBatch | undefined> {
+    assertWritable(this.#context);
+    const stored = await this.#bulk.storeContents(batch, options);
+    this.#flushIfDue();
+    return stored;
   }
 
   async flush(options: CallOptions = {}): Promise<void> {

@@ -29,6 +29,7 @@ export { openDirectContents } from "./direct-contents.ts";
 export type {
   CacheLimits,
   CompactIndexesOptions,
+  ContentBatch,
   ContentInfo,
   ContentProblem,
   ContentsEvent,
@@ -51,6 +52,8 @@ export type {
   RecoverIndexesResult,
   RewriteOptions,
   SessionInfo,
+  StoreContentsOptions,
+  StoredBatch,
   VerifyContentsOptions,
   VerifyContentsResult,
   WriterIdentity,

@@ -12,8 +12,12 @@ import type { Pending } from "./pending.ts";
 /** To a store far away; a local disk is no faster for a third, which would hold its memory. */
 const PARALLEL_PACKS = 3;
 const PARALLEL_LOCAL_PACKS = 2;
-/** Packs of the threads that are kept in memory when the store refuses them; beyond it their files fail. */
+/**
+ * Packs of the threads that are kept in memory when the store refuses them; beyond it their files fail. All that threads
+ * are filling when the first one is refused may follow it.
+ */
 const MAX_KEPT_PACKS = 4;
+const KEPT_BESIDE_THREADS = 2;
 
 interface Storable {
   readonly packId: BlobId;
@@ -42,11 +46,17 @@ export class PackStore {
   }
 
   /** Stores a thread's pack. Resolves also when it failed but was kept for the next flush. @throws the store's error. */
-  async storeForeign(packId: BlobId, bytes: Uint8Array, index: Uint8Array): Promise<void> {
+  async storeForeign(
+    packId: BlobId,
+    bytes: Uint8Array,
+    index: Uint8Array,
+    threads: number,
+  ): Promise<void> {
     try {
       await this.#store({ packId, bytes, index });
     } catch (error) {
-      if (this.#failed.size >= MAX_KEPT_PACKS) throw error;
+      const most = Math.max(MAX_KEPT_PACKS, threads + KEPT_BESIDE_THREADS);
+      if (this.#failed.size >= most) throw error;
       this.#failed.set(
         { packId, bytes: copyBytes(bytes), index },
         errorFromUnknown(error, `storing pack ${packId}`),
@@ -63,6 +73,11 @@ export class PackStore {
     const isLocal = this.#context.storage.localPath !== undefined;
     const most = isLocal ? PARALLEL_LOCAL_PACKS : PARALLEL_PACKS;
     while (this.#running.size >= most) await Promise.race(this.#running);
+    await this.retryKept();
+  }
+
+  /** @throws the store's error while packs cannot be stored. */
+  async retryKept(): Promise<void> {
     if (this.#failed.size > 0) await this.drain();
   }
 

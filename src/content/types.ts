@@ -16,6 +16,9 @@ import type {
   RepositoryFormat,
   WriteContentOptions,
 } from "../format/index.ts";
+import type { ContentBatch, StoredBatch } from "../node/engine/index.ts";
+
+export type { ContentBatch, StoredBatch };
 
 /** How index blobs are held. */
 export interface PlanLimits {
@@ -116,6 +119,11 @@ export interface DirectWriteOptions extends WriteContentOptions {
    * whether somebody else did before. Default false.
    */
   readonly evenly?: boolean | undefined;
+}
+
+export interface StoreContentsOptions extends CallOptions {
+  /** As of `DirectWriteOptions`. */
+  readonly evenly: boolean;
 }
 
 export interface ReadIntoOptions extends CallOptions {
@@ -266,6 +274,15 @@ export interface DirectContents extends ContentStore, AsyncDisposable {
    */
   readonly losses: number;
   write(data: Uint8Array, options: DirectWriteOptions): Promise<ContentRef>;
+  /**
+   * Stores contents in a thread, each if nobody has it: named and claimed when it resolves, durable after `flush`.
+   * `undefined` where there are no threads: nothing was done, nor the memory taken.
+   * @throws the storage's error as long as packs cannot be stored; SEJF_WORKER.
+   */
+  storeContents(
+    batch: ContentBatch,
+    options: StoreContentsOptions,
+  ): Promise<StoredBatch | undefined>;
   /** Sees what other clients have published. */
   refresh(options?: CallOptions): Promise<void>;
   /** Flushes nothing: what was not flushed is lost. Ends threads, closes files. The storage stays open. */

@@ -121,7 +121,7 @@ export class TestSessionServer implements AsyncDisposable {
       signal: AbortSignal.any([call.signal, broken.signal]),
       messages: () => untilBroken(call.messages(), broken.signal),
       send: async (parts, room) => await call.send(parts, room),
-      release: (message) => call.release(message),
+      release: (message) => call.release(message, message.byteLength),
       enter: async (bytes, options) => await call.enter(bytes, options),
       leave: (room) => call.leave(room),
       memory: (room, lengthBytes) => call.memory(room, lengthBytes),

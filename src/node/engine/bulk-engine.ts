@@ -24,7 +24,14 @@ import {
   type SubmitRead,
   verifyRequests,
 } from "./download.ts";
-import type { BulkEngine, BulkEngineConfig, BulkEngineHost, StoreHost } from "./host.ts";
+import type {
+  BulkEngine,
+  BulkEngineConfig,
+  BulkEngineHost,
+  ContentBatch,
+  StoredBatch,
+  StoreHost,
+} from "./host.ts";
 import { EngineMemory, type MoreBuffers, NumberPool, planMemory } from "./memory.ts";
 import { PackTraffic } from "./pack-traffic.ts";
 import type { SegmentReply, Stages, ThreadData } from "./protocol.ts";
@@ -156,6 +163,20 @@ export class ThreadEngine implements BulkEngine {
     assert(sealing !== undefined, "an engine that seals has the secrets for it");
     const tools = this.#uploadTools(sealing.splitter, true);
     return this.#write(batches, tools, options);
+  }
+
+  async storeContents(
+    { bytes, lengths, compressors }: ContentBatch,
+    { evenly }: { readonly evenly: boolean },
+  ): Promise<StoredBatch> {
+    this.#check();
+    const reply = await this.#gate.pass(lengths.length, () => {
+      const nowS = this.#sides.host.nowS();
+      const job = { op: "contents", nowS, bytes, lengths, compressors, evenly } as const;
+      return this.#pool.submit(job, [bytes.buffer]);
+    });
+    assert(reply.op === "contents", "contents are answered by their names");
+    return reply;
   }
 
   async *#write(

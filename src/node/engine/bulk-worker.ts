@@ -19,6 +19,7 @@ import { PackWriter } from "./pack-writer.ts";
 import type { JobReply, SegmentJob, SegmentReply, ThreadJob } from "./protocol.ts";
 import { restoreFiles, restorePieces, verifyPieces } from "./restore-files.ts";
 import { SealingStorer } from "./sealing-storer.ts";
+import { storeContents } from "./store-contents.ts";
 import { storeFiles, type StoreFilesTools } from "./store-files.ts";
 import { ThreadPort } from "./thread-port.ts";
 
@@ -88,7 +89,7 @@ async function run(job: ThreadJob): Promise<void> {
   if (isEnding) return;
   try {
     const reply = await perform(job);
-    port.post(reply, reply.op === "files" ? [reply.records.buffer] : []);
+    port.post(reply, transferOf(reply));
   } catch (error) {
     const cause =
       error instanceof Error && error.cause !== undefined && !isSejfError(error)
@@ -99,12 +100,19 @@ async function run(job: ThreadJob): Promise<void> {
   }
 }
 
+function transferOf(reply: JobReply): ArrayBuffer[] {
+  if (reply.op === "files") return [reply.records.buffer];
+  return reply.op === "contents" ? [reply.bytes.buffer] : [];
+}
+
 async function perform(job: ThreadJob): Promise<JobReply> {
   switch (job.op) {
     case "files":
       return storeFiles(job, storing);
     case "segment":
       return job.sealed ? sealSegment(job) : storeSegment(job);
+    case "contents":
+      return storeContents(job, storer, codec.hash.lengthBytes);
     case "drain":
       packs.finish();
       return { op: "done", job: job.job };

@@ -90,6 +90,15 @@ export class ContentStorer {
 
   /** Stores `data` if nobody has it; `hasRoom` was true. `compressor`: 0 for none. The result is in `outcome`. */
   store(data: Uint8Array, compressor: number, nowS: number): void {
+    this.#store(data, compressor, nowS, false);
+  }
+
+  /** As `store`. SECURITY: a known content takes the same work as a new one, so that the time does not tell. */
+  storeEvenly(data: Uint8Array, compressor: number, nowS: number): void {
+    this.#store(data, compressor, nowS, true);
+  }
+
+  #store(data: Uint8Array, compressor: number, nowS: number, evenly: boolean): void {
     const { codec, claims } = this.#options;
     const atObjectLevel =
       codec.indexVersion === 1 && compressor !== 0 ? this.#compressed(data, compressor) : undefined;
@@ -101,15 +110,14 @@ export class ContentStorer {
     outcome.isNew = false;
     this.#key.set(hash, 1);
     const known = this.#index?.probe(this.#key) ?? ABSENT;
-    if (known === LIVE || !claims.claim(this.#key)) return;
+    const compressorId = codec.indexVersion === 1 ? 0 : compressor;
+    if (known === LIVE || !claims.claim(this.#key)) {
+      if (evenly) this.#encode(plain, hash, compressorId);
+      return;
+    }
     outcome.isNew = true;
     try {
-      this.#write(
-        plain,
-        hash,
-        codec.indexVersion === 1 ? 0 : compressor,
-        known === ABSENT ? nowS : Math.max(nowS, known + 1),
-      );
+      this.#write(plain, hash, compressorId, known === ABSENT ? nowS : Math.max(nowS, known + 1));
     } catch (error) {
       this.claimLost = true;
       throw error;
@@ -117,7 +125,23 @@ export class ContentStorer {
   }
 
   #write(plain: Uint8Array, hash: Uint8Array, compressor: number, timestampS: number): void {
-    const { codec, packs, formatVersion, leavesCompression } = this.#options;
+    const { packs, formatVersion } = this.#options;
+    const { storedLength, compressionId } = this.#encode(plain, hash, compressor);
+    packs.commit(storedLength, this.#key, {
+      originalLength: plain.byteLength,
+      timestampS,
+      formatVersion,
+      compressionId,
+    });
+  }
+
+  /** Into the pack, behind what belongs to it. */
+  #encode(
+    plain: Uint8Array,
+    hash: Uint8Array,
+    compressor: number,
+  ): { readonly storedLength: number; readonly compressionId: number } {
+    const { codec, packs, leavesCompression } = this.#options;
     const isLeft = compressor === 0 || leavesCompression;
     const compressed = isLeft ? undefined : this.#compressedIfWorth(plain, compressor);
     const payload = compressed ?? plain;
@@ -127,12 +151,10 @@ export class ContentStorer {
       payload,
       hash.subarray(hash.length - IV_BYTES),
     );
-    packs.commit(storedLength, this.#key, {
-      originalLength: plain.byteLength,
-      timestampS,
-      formatVersion,
+    return {
+      storedLength,
       compressionId: compressed === undefined && !leavesCompression ? 0 : compressor,
-    });
+    };
   }
 
   /** Header and stream, if that is shorter: a view of the spare memory. */

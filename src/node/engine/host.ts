@@ -84,6 +84,25 @@ export type StoreHost = Pick<
   "nowS" | "indexDescriptor" | "openPack" | "storePack" | "commitIndex"
 >;
 
+/** Contents without a prefix, one behind the other. */
+export interface ContentBatch {
+  /** A view of memory that nothing else lies in: it is taken away, and comes back with the result. */
+  readonly bytes: OwnedBytes;
+  /** Together as long as `bytes`; each at most `LONGEST_STORED_BYTES`. */
+  readonly lengths: Uint32Array;
+  /** Compressor IDs, 0 for none. */
+  readonly compressors: Uint32Array;
+}
+
+export interface StoredBatch {
+  /** The memory that was taken, to be used again. */
+  readonly bytes: OwnedBytes;
+  /** One behind the other. */
+  readonly hashes: OwnedBytes;
+  /** 1: nobody had it. */
+  readonly isNew: OwnedBytes;
+}
+
 /** The two bulk paths over one set of threads. Pieces and requests to be read may be sealed ones. */
 export interface BulkEngine extends BulkWriter, BulkReader, AsyncDisposable {
   /** Threads that are or will be started; 0 means that the caller should use its portable path. */
@@ -93,6 +112,11 @@ export interface BulkEngine extends BulkWriter, BulkReader, AsyncDisposable {
     batches: AsyncIterable<FileBatch>,
     options?: WriteFilesOptions,
   ): AsyncIterable<readonly FileResult[]>;
+  /**
+   * Stores contents in a thread; `evenly`: contents that are known take the same work as new ones. They are claimed and
+   * readable behind `drain`. @throws as `drain`, with the memory lost.
+   */
+  storeContents(batch: ContentBatch, options: { readonly evenly: boolean }): Promise<StoredBatch>;
   /** Claims of everything that was written since the committed index was opened; for the host's own writes too. */
   readonly claims: ClaimTable;
   /**

@@ -5,9 +5,12 @@ export type {
   BulkEngine,
   BulkEngineConfig,
   BulkEngineHost,
+  ContentBatch,
   ContentLocation,
   OpenedPack,
+  StoredBatch,
 } from "./host.ts";
+export { LONGEST_STORED_BYTES } from "./memory.ts";
 export {
   createRemoteEngine,
   type RemoteEngineConfig,

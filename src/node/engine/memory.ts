@@ -32,6 +32,9 @@ const MAX_MEMORY_BYTES: number = 65535 * PAGE_BYTES;
 const LONGEST_SEGMENT_BYTES: number = 16 * 1024 * 1024;
 const LONGEST_CONTENT_BYTES: number = longestSealed(LONGEST_SEGMENT_BYTES);
 
+/** The longest content that the threads take from elsewhere. */
+export const LONGEST_STORED_BYTES: number = LONGEST_SEGMENT_BYTES;
+
 /** What one reading job may hold that was fetched from a server: 8 MiB, or one content as long as a message. */
 export const READ_BUFFER_BYTES: number = 20 * 1024 * 1024;
 

@@ -3,6 +3,7 @@
  * of objects. One reply for each job, by its number. SECURITY: keys are in a thread's first message alone, but
  * for those of single sealed contents.
  */
+import type { OwnedBytes } from "../../bytes/index.ts";
 import type { ErrorCode } from "../../errors/index.ts";
 import type { CodecParameters, SealingParameters, WrittenSeal } from "../../format/index.ts";
 import type { ListingOrder } from "../files/index.ts";
@@ -85,6 +86,30 @@ export interface SegmentReply {
    * segment as its header is long.
    */
   readonly isLeft: boolean;
+}
+
+/** Contents that came from elsewhere, to be stored as they are. Their memory goes to the thread and comes back. */
+export interface ContentsJob {
+  readonly op: "contents";
+  readonly job: number;
+  readonly nowS: number;
+  /** One behind the other. */
+  readonly bytes: OwnedBytes;
+  readonly lengths: Uint32Array;
+  /** Compressor IDs, 0 for none. */
+  readonly compressors: Uint32Array;
+  /** Contents that are known take the same work as new ones. */
+  readonly evenly: boolean;
+}
+
+export interface ContentsReply {
+  readonly op: "contents";
+  readonly job: number;
+  readonly bytes: OwnedBytes;
+  /** One behind the other. */
+  readonly hashes: OwnedBytes;
+  /** 1: nobody had it. */
+  readonly isNew: OwnedBytes;
 }
 
 /** A pack buffer to be filled when the present one is full. */
@@ -240,6 +265,7 @@ export interface FailedReply {
 export type ThreadJob =
   | FilesJob
   | SegmentJob
+  | ContentsJob
   | DrainJob
   | IndexJob
   | VerifyJob
@@ -264,5 +290,11 @@ export interface EndThread {
 }
 
 export type ToThread = ThreadJob | PackGrant | EndThread;
-export type JobReply = FilesReply | SegmentReply | DoneReply | ReadReply | FailedReply;
+export type JobReply =
+  | FilesReply
+  | SegmentReply
+  | ContentsReply
+  | DoneReply
+  | ReadReply
+  | FailedReply;
 export type FromThread = JobReply | WantPack | FullPack;

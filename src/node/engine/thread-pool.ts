@@ -71,7 +71,7 @@ export class ThreadPool {
 
   /**
    * Gives the job to the least busy thread; jobs on small files leave one core to the main thread, which lists and
-   * writes their directories. @throws SEJF_WORKER, or what the job failed with.
+   * writes their directories, and so do those on contents, which it receives. @throws SEJF_WORKER, or what the job failed with.
    */
   submit(job: NewJob, transfer: readonly ArrayBuffer[] = []): Promise<JobReply> {
     return new Promise((resolve, reject) => {
@@ -121,7 +121,8 @@ export class ThreadPool {
 
   #dispatch(): void {
     while (this.#queue.length > 0) {
-      const most = this.#queue[0]!.job.op === "files" ? this.#maxThreads - 1 : this.#maxThreads;
+      const { op } = this.#queue[0]!.job;
+      const most = op === "files" || op === "contents" ? this.#maxThreads - 1 : this.#maxThreads;
       const thread = this.#freeThread(Math.max(1, most));
       if (thread === undefined) return;
       this.#post(thread, this.#queue.shift() as Queued);

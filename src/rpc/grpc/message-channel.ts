@@ -104,10 +104,9 @@ export class MessageChannel {
     this.#receivedBytes = 0;
   }
 
-  /** A received message is not used any more. */
-  release(message: OwnedBytes): void {
-    const bytes = message.byteLength;
-    this.#limits.buffers?.give(message);
+  /** A received message of so many bytes is not used any more: `memory` is what it lay in, if that is still there. */
+  release(memory: OwnedBytes, bytes: number = memory.byteLength): void {
+    this.#limits.buffers?.give(memory);
     if (bytes <= SMALL_BYTES || bytes > this.#receivedBytes) return;
     this.#receivedBytes -= bytes;
     this.#limits.receiveBudget?.give(this.#budgetKey, bytes);

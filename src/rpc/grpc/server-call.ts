@@ -24,8 +24,11 @@ export interface GrpcServerCall {
   readonly signal: AbortSignal;
   /** Until the client half-closes; to be read once. @throws GrpcError when the call broke instead. */
   messages(): AsyncIterable<OwnedBytes>;
-  /** A message from `messages`, and what was decoded as a view of it, is not used any more: its memory is used again. */
-  release(message: OwnedBytes): void;
+  /**
+   * A message from `messages` that was so long, and what was decoded as a view of it, is not used any more: its memory
+   * is used again. `memory` may be what has come back in the place of memory that was handed to a thread.
+   */
+  release(memory: OwnedBytes, lengthBytes: number): void;
   /** Resolves when the message stands in the call's bounded queue. @throws GrpcError when the call has ended. */
   send(parts: MessageParts, room?: SendRoom): Promise<void>;
   /**
@@ -135,8 +138,8 @@ class ServerCall implements GrpcServerCall {
     await this.#channel.send(parts, room);
   }
 
-  release(message: OwnedBytes): void {
-    this.#channel.release(message);
+  release(memory: OwnedBytes, lengthBytes: number): void {
+    this.#channel.release(memory, lengthBytes);
   }
 
   async enter(bytes: number, options?: CallOptions): Promise<SendRoom> {

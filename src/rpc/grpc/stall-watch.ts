@@ -1,12 +1,13 @@
 /**
- * Notices that something which should move does not: `moved` is called with every step, cheaply, and `onStall` once
- * when there was none for so long while `isWaiting` says that one was due.
+ * Notices that something which should move does not: `moved` is called with every step, for next to nothing, and `onStall`
+ * once when there was none for so long, or up to twice as long, while `isWaiting` says that one was due.
  */
 export class StallWatch {
   readonly #limitMs: number;
   readonly #isWaiting: () => boolean;
   readonly #onStall: () => void;
   #timer: NodeJS.Timeout | undefined;
+  #hasMoved = false;
 
   /** `limitMs` 0: never. */
   constructor(limitMs: number, isWaiting: () => boolean, onStall: () => void) {
@@ -17,11 +18,8 @@ export class StallWatch {
 
   /** From now on the other side has the whole time again. */
   moved(): void {
-    if (this.#timer !== undefined) this.#timer.refresh();
-    else if (this.#limitMs > 0) {
-      this.#timer = setTimeout(this.#onTime, this.#limitMs);
-      this.#timer.unref();
-    }
+    this.#hasMoved = true;
+    if (this.#timer === undefined && this.#limitMs > 0) this.#arm();
   }
 
   stop(): void {
@@ -29,8 +27,15 @@ export class StallWatch {
     this.#timer = undefined;
   }
 
+  #arm(): void {
+    this.#hasMoved = false;
+    this.#timer = setTimeout(this.#onTime, this.#limitMs);
+    this.#timer.unref();
+  }
+
   readonly #onTime = (): void => {
     this.#timer = undefined;
-    if (this.#isWaiting()) this.#onStall();
+    if (this.#hasMoved) this.#arm();
+    else if (this.#isWaiting()) this.#onStall();
   };
 }

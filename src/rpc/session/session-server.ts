@@ -33,11 +33,16 @@ export interface RequestContext {
   enter(bytes: number): Promise<void>;
   /** Where an answer may lie behind `enter`: not zeroed, and used again when the answer has been sent. */
   memory(lengthBytes: number): OwnedBytes;
+  /**
+   * The memory of the request was handed to a thread, which takes it away from everything that was decoded as a view of
+   * it; this is what has come back.
+   */
+  gotBack(memory: ArrayBuffer): void;
 }
 
 /**
  * One handler a kind of request. What it throws is answered by the table of error codes. Bytes in `body` are valid
- * until it is done.
+ * until it is done, and lie in memory that nothing else lies in.
  * `findManifests` gives all results; they are sent in pages of the size asked for.
  */
 export type SessionHandlers = {
@@ -86,6 +91,11 @@ export async function serveSession(
   call.signal.throwIfAborted();
 }
 
+/** What a request lies in. */
+interface Lying {
+  memory: OwnedBytes;
+}
+
 class ServedSession {
   readonly #call: GrpcServerCall;
   readonly #handlers: SessionHandlers;
@@ -116,9 +126,11 @@ class ServedSession {
       if (request.request?.kind !== "initializeSession")
         throw new GrpcError("UNKNOWN", "missing initialization request");
       // Nothing else may begin before the session has begun; when that fails, it ends.
-      await this.#handle(request.requestId, request.request, request.traceContext);
+      await this.#handle(request.requestId, request.request, request.traceContext, {
+        memory: message,
+      });
       this.#isInitialized = true;
-      this.#call.release(message);
+      this.#call.release(message, message.byteLength);
       return;
     }
     const bytes = message.byteLength;
@@ -130,10 +142,11 @@ class ServedSession {
         this.#onDone = resolve;
       });
     this.#runningBytes += bytes;
-    const task: Promise<void> = this.#serve(request).finally(() => {
+    const lying: Lying = { memory: message };
+    const task: Promise<void> = this.#serve(request, lying).finally(() => {
       this.#running.delete(task);
       this.#runningBytes -= bytes;
-      this.#call.release(message);
+      this.#call.release(lying.memory, bytes);
       this.#onDone?.();
     });
     this.#running.add(task);
@@ -149,7 +162,7 @@ class ServedSession {
   }
 
   /** Never fails. */
-  async #serve({ requestId, traceContext, request }: SessionRequest): Promise<void> {
+  async #serve({ requestId, traceContext, request }: SessionRequest, lying: Lying): Promise<void> {
     if (request === undefined) {
       await this.#answerError(requestId, refusal("unhandled session request"));
       return;
@@ -159,7 +172,8 @@ class ServedSession {
       await this.#answerError(requestId, refusal(message));
       return;
     }
-    const work = async (): Promise<void> => await this.#handle(requestId, request, traceContext);
+    const work = async (): Promise<void> =>
+      await this.#handle(requestId, request, traceContext, lying);
     try {
       await (this.#options.run?.(request.kind, work, this.#signal) ?? work());
     } catch (error) {
@@ -169,7 +183,12 @@ class ServedSession {
     }
   }
 
-  async #handle(requestId: bigint, request: AnyRequest, traceContext: TextMap): Promise<void> {
+  async #handle(
+    requestId: bigint,
+    request: AnyRequest,
+    traceContext: TextMap,
+    lying: Lying,
+  ): Promise<void> {
     let room: SendRoom | undefined;
     const signal = this.#signal;
     const enter = async (bytes: number): Promise<void> => {
@@ -179,7 +198,10 @@ class ServedSession {
       assert(room !== undefined, "memory for an answer is taken when there is room for it");
       return this.#call.memory(room, lengthBytes);
     };
-    const context: RequestContext = { signal, traceContext, enter, memory };
+    const gotBack = (buffer: ArrayBuffer): void => {
+      lying.memory = new Uint8Array(buffer);
+    };
+    const context: RequestContext = { signal, traceContext, enter, memory, gotBack };
     try {
       if (request.kind === "findManifests") {
         await this.#answerPages(requestId, request.body, context);

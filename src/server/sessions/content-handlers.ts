@@ -5,21 +5,13 @@
  * SECURITY: times, packs and stored lengths tell that somebody else stored a content before, and how; they are told only
  * where all accounts may see all contents.
  */
-import { COMPRESSORS } from "../../compress/index.ts";
 import type { ContentInfo, ReadIntoOptions } from "../../content/index.ts";
-import { hashAlgorithm } from "../../crypto/index.ts";
 import { SejfError } from "../../errors/index.ts";
-import {
-  type ContentId,
-  contentPrefix,
-  type ContentRef,
-  listedContents,
-  parseContentId,
-} from "../../format/index.ts";
+import { type ContentId, contentPrefix, parseContentId } from "../../format/index.ts";
 import type { RequestContext, SessionHandlers } from "../../rpc/index.ts";
-import { assertRoom } from "../holding/index.ts";
 import { isOuterPart } from "./outer-part.ts";
 import { accessDenied, type AccountSession } from "./account-session.ts";
+import { writingHandlers } from "./content-writing.ts";
 import type { SessionParts } from "./session-parts.ts";
 
 /** Packed manifests: of all accounts together. */
@@ -28,53 +20,14 @@ const MANIFEST_PREFIX = "m";
 const MAX_PREFETCH_BYTES = 256 << 20;
 const PREFETCH_PAGE = 100;
 
-const COMPRESSOR_IDS: ReadonlySet<number> = new Set(COMPRESSORS.map(({ id }) => id));
-
 export function contentHandlers(
   session: AccountSession,
   parts: SessionParts,
-): ReadingHandlers & Pick<SessionHandlers, "writeContent" | "writeContents" | "getCapacity"> {
-  const { repository, holdings } = parts.options;
-  const { format } = repository.access;
-  const { lengthBytes: hashBytes } = hashAlgorithm(format.hash, format.secret.byteLength);
-  const writeContent: SessionHandlers["writeContent"] = async (
-    { prefix, data, compression },
-    context,
-  ) => {
-    session.assertWritable();
-    session.assertContents("APPEND");
-    checkPrefix(prefix);
-    checkCompression(compression);
-    const { signal } = context;
-    await assertRoom(holdings, session.principal, data.byteLength, { signal });
-    const write = async (): Promise<ContentRef> =>
-      await repository.contents.write(data, {
-        prefix,
-        compressor: compression === 0 ? undefined : compression,
-        evenly: holdings.mode === "holding",
-        signal,
-      });
-    const contentId = await parts.writing.run(session.account, write, { signal });
-    session.wrote();
-    holdings.noteSent(session.principal, parseContentId(contentId), data.byteLength);
-    session.counters.writtenContents++;
-    session.counters.writtenBytes += data.byteLength;
-    return { contentId };
-  };
+): ReadingHandlers & WritingHandlers & Pick<SessionHandlers, "getCapacity"> {
+  const { repository } = parts.options;
   return {
     ...readingHandlers(session, parts),
-    writeContent,
-    writeContents: async ({ list, data }, context) => {
-      const listed = listedContents(list, hashBytes, data.byteLength);
-      for (const { hash, offset, lengthBytes, compressor } of listed) {
-        const content = data.subarray(offset, offset + lengthBytes);
-        const body = { prefix: "", data: content, compression: compressor };
-        const { contentId } = await writeContent(body, context);
-        if (contentId !== hash)
-          throw new SejfError("SEJF_INVALID_ARGUMENT", `content ${contentId} is listed as ${hash}`);
-      }
-      return {};
-    },
+    ...writingHandlers(session, parts),
     getCapacity: async (_body, { signal }) => {
       session.assertContents("READ");
       const capacity = await repository.storage.capacity?.({ signal });
@@ -86,6 +39,7 @@ export function contentHandlers(
   };
 }
 
+type WritingHandlers = ReturnType<typeof writingHandlers>;
 type ReadingHandlers = Pick<SessionHandlers, "getContentInfo" | "getContent" | "prefetchContents">;
 
 function readingHandlers(session: AccountSession, parts: SessionParts): ReadingHandlers {
@@ -206,20 +160,4 @@ async function prefetch(
 // oxlint-disable-next-line require-await
 async function* onePage<T>(page: readonly T[]): AsyncGenerator<readonly T[], void, void> {
   yield page;
-}
-
-/** @throws SEJF_ACCESS_DENIED for manifests, SEJF_INVALID_ARGUMENT. */
-function checkPrefix(prefix: string): void {
-  if (prefix.startsWith(MANIFEST_PREFIX)) throw accessDenied();
-  if (!/^[g-z]?$/.test(prefix))
-    throw new SejfError(
-      "SEJF_INVALID_ARGUMENT",
-      "invalid prefix, must be empty or a single letter between 'g' and 'z'",
-    );
-}
-
-/** @throws SEJF_INVALID_ARGUMENT. */
-function checkCompression(id: number): void {
-  if (id !== 0 && !COMPRESSOR_IDS.has(id))
-    throw new SejfError("SEJF_INVALID_ARGUMENT", `unsupported compressor ${id}`);
 }

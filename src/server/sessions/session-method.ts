@@ -179,7 +179,7 @@ function handlersOf(session: AccountSession, parts: SessionParts): SessionHandle
           hmacSecret: format.secret,
           splitter: format.splitter,
           supportsContentCompression: format.indexVersion >= 2,
-          sejfBatches: false,
+          sejfBatches: true,
         },
       };
     },
