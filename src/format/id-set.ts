@@ -62,6 +62,7 @@ export class IdSet {
   }
 
   has(id: string): boolean {
+    if (this.#size === 0) return false;
     this.#keyOf(id);
     return !isFree(this.#table, this.#find(this.#table, this.#capacity));
   }
@@ -76,23 +77,8 @@ export class IdSet {
   }
 
   #keyOf(id: string): void {
-    let at = 0;
-    let tag = 0;
-    for (; at < id.length; at++) {
-      const unit = id.charCodeAt(at);
-      if (isHex(unit)) break;
-      tag = (Math.imul(tag, 31) + unit) | 0;
-    }
-    const key = this.#key;
-    for (let word = 0; word < WORDS; word++) {
-      let value = 0;
-      for (const end = at + DIGITS; at < end; at++)
-        value = (value << 4) | (at < id.length ? digit(id.charCodeAt(at)) : 0);
-      key[word] = value;
-    }
-    key[0] = key[0]! ^ Math.imul(tag, 0x9e3779b1);
-    // All zeros mean that a place is free.
-    if ((key[0]! | key[1]! | key[2]! | key[3]!) === 0) key[0] = 1;
+    if (id !== lastId) parse(id);
+    copyKey(lastKey, 0, this.#key, 0);
   }
 
   /** Where the key is, or where it would be put. */
@@ -125,6 +111,30 @@ export class IdSet {
     this.#table = table;
     this.#capacity = capacity;
   }
+}
+
+/** An ID is asked of several sets, one after the other. */
+let lastId: string | undefined;
+const lastKey: Uint32Array = new Uint32Array(WORDS);
+
+function parse(id: string): void {
+  let at = 0;
+  let tag = 0;
+  for (; at < id.length; at++) {
+    const unit = id.charCodeAt(at);
+    if (isHex(unit)) break;
+    tag = (Math.imul(tag, 31) + unit) | 0;
+  }
+  for (let word = 0; word < WORDS; word++) {
+    let value = 0;
+    for (const end = at + DIGITS; at < end; at++)
+      value = (value << 4) | (at < id.length ? digit(id.charCodeAt(at)) : 0);
+    lastKey[word] = value;
+  }
+  lastKey[0] = lastKey[0]! ^ Math.imul(tag, 0x9e3779b1);
+  // All zeros mean that a place is free.
+  if ((lastKey[0]! | lastKey[1]! | lastKey[2]! | lastKey[3]!) === 0) lastKey[0] = 1;
+  lastId = id;
 }
 
 /** All bits of all words in each bit, unsigned. */

@@ -37,8 +37,7 @@ export class SentContents {
   /** `lengthBytes` count where the content was not noted before. */
   add(id: ContentId, nowMs: number, lengthBytes: number): void {
     this.#turn(nowMs);
-    if (!this.#old.has(id) && !this.#young.has(id)) this.#youngBytes += lengthBytes;
-    this.#young.add(id);
+    if (this.#young.add(id) && !this.#old.has(id)) this.#youngBytes += lengthBytes;
   }
 
   /** So many bytes are in a snapshot now, and counted there. */
