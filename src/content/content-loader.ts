@@ -67,6 +67,19 @@ export class ContentLoader {
     return this.entryOf(id);
   }
 
+  /** Plain bytes of each content, negative for those that are not there or deleted. */
+  async lengthsOf(ids: readonly ContentId[], options: CallOptions = {}): Promise<Float64Array> {
+    await this.#committed.ensureFresh(options);
+    const lengths = new Float64Array(ids.length);
+    for (const [i, id] of ids.entries()) {
+      const key = contentIdToKey(id);
+      let length = this.#liveLength(id, key);
+      if (length < 0 && (await this.#drainThreads(key))) length = this.#liveLength(id, key);
+      lengths[i] = length;
+    }
+    return lengths;
+  }
+
   /** @throws SEJF_CONTENT_NOT_FOUND. */
   async mustFind(id: ContentId, options: CallOptions = {}): Promise<IndexEntry> {
     const entry = await this.findEntry(id, options);
@@ -215,6 +228,14 @@ export class ContentLoader {
         throw describe(again, entry);
       }
     }
+  }
+
+  #liveLength(id: ContentId, key: Uint8Array): number {
+    const committed = this.#committed.set.look(key);
+    const pending = this.#pending.isEmpty ? undefined : this.#pending.look(id, key);
+    const isPlain = pending !== "else" && (pending === undefined || committed === undefined);
+    const found = isPlain ? (pending ?? committed) : this.entryOf(id);
+    return found === undefined || found.deleted ? -1 : found.originalLength;
   }
 
   /** The cache may be rotten where the store is not. */

@@ -241,6 +241,10 @@ export class DirectStore implements DirectContents {
     return entry === undefined ? undefined : infoOf(entry);
   }
 
+  async lengths(ids: readonly ContentId[], options: CallOptions = {}): Promise<Float64Array> {
+    return await this.#loader.lengthsOf(ids, options);
+  }
+
   async *list(
     options: ListContentsOptions = {},
   ): AsyncGenerator<readonly ContentInfo[], void, void> {

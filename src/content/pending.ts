@@ -84,6 +84,13 @@ export class Pending {
     return winner(best, this.#loose.get(id));
   }
 
+  /** What the stored packs say of a content, valid until the next question; "else" when something else says more. */
+  look(id: ContentId, key: Uint8Array): ReturnType<IndexSet["look"]> | "else" {
+    if (this.#loose.has(id)) return "else";
+    for (const pack of this.#inMemory) if (pack.find(id) !== undefined) return "else";
+    return this.#storedSet.look(key);
+  }
+
   /** Contents that may be referenced, as far as this knows. */
   *liveIds(): Generator<ContentId, void, void> {
     for (const pack of this.#inMemory)

@@ -156,3 +156,24 @@ test("storeContents: while the store is full nothing more is taken on; what was 
   for (const data of [first, utf8ToBytes("now there is room")])
     assert.deepEqual(await reader.read(reader.contentId(data, "") as string as ContentRef), data);
 });
+
+test("lengths: of live contents wherever they are; negative for others", async () => {
+  const repository = new TestRepository();
+  await using writer = await repository.open({ threads: THREADS });
+  const write = async (data: string): Promise<ContentId> =>
+    (await writer.write(utf8ToBytes(data), { prefix: "" })) as string as ContentId;
+  const flushed = await write("flushed");
+  const deleted = await write("deleted");
+  await writer.flush();
+  await writer.delete(deleted);
+  const pending = await write("in a pack");
+  const absent = writer.contentId(utf8ToBytes("nowhere"), "");
+  const { ids } = await store(writer, [new Uint8Array(7000), new Uint8Array(0)]);
+  const asked = [flushed, deleted, pending, absent, ...(ids as ContentId[])];
+  const expected = [7, -1, 9, -1, 7000, 0];
+  assert.deepEqual([...(await writer.lengths(asked))], expected);
+  await writer.flush();
+  assert.deepEqual([...(await writer.lengths(asked))], expected);
+  await writer.undelete(deleted);
+  assert.deepEqual([...(await writer.lengths([deleted]))], [7]);
+});

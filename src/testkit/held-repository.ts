@@ -15,6 +15,7 @@ type Info = Awaited<ReturnType<MemoryRepository["contents"]["stat"]>>;
 export interface LosableContents {
   losses: number;
   info(id: ContentId): Promise<never>;
+  lengths(ids: readonly ContentId[]): Promise<Float64Array>;
   undelete(id: ContentId): Promise<void>;
   /** Gone from the storage, as after a rollback; nobody was told yet. */
   lose(ref: string): void;
@@ -39,6 +40,9 @@ export function heldRepository(options: MemoryRepositoryOptions = {}): HeldMemor
       const data = stored(id) ?? deleted.get(id);
       return data && { ref: id as string as ContentRef, originalLength: data.length };
     },
+    // oxlint-disable-next-line require-await
+    lengths: async (ids: readonly ContentId[]): Promise<Float64Array> =>
+      Float64Array.from(ids, (id) => stored(id)?.length ?? -1),
     // oxlint-disable-next-line require-await
     undelete: async (id: ContentId): Promise<void> => {
       const data = deleted.get(id);

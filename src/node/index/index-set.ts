@@ -76,6 +76,11 @@ export class IndexSet implements Disposable {
     return entryOf(keyToContentId(key), found.segment, found.fields);
   }
 
+  /** As `find`, deleted ones included, without making an entry: valid until the next question. */
+  look(key: Uint8Array): Readonly<EntryFields> | undefined {
+    return this.#findBest(key)?.fields;
+  }
+
   /** Winners in order of keys, from the first key not below `from`. */
   *entries(from?: Uint8Array): Generator<IndexEntry, void, void> {
     for (const cursor of mergeCursors(this.#segments, from)) {

@@ -112,11 +112,7 @@ class AccountHoldings implements Holdings {
     // Whatever a snapshot reached when the view was made is no secret to the account.
     if (own.has(id)) return true;
     await this.#catchUp(account.name, own, options);
-    return (
-      own.has(id) ||
-      (await this.#readsForeign(account, state, id, options)) ||
-      (await this.#peersHold(account, id, options))
-    );
+    return own.has(id) || (await this.#othersGive(account, state, id, options));
   }
 
   noteSent(account: Account, id: ContentId, lengthBytes: number): void {
@@ -135,14 +131,17 @@ class AccountHoldings implements Holdings {
       throw new SejfError("SEJF_INVALID_ARGUMENT", "the snapshot has no root");
     const state = this.#stateOf(account);
     const own = (state.own ??= this.#ownView(account));
-    const mayTake = async (id: ContentId): Promise<boolean> =>
-      !id.startsWith("m") &&
-      (this.#options.mode === "any" ||
-        state.sent.has(id, this.#nowMs()) ||
-        (await this.#readsForeign(account, state, id, options)) ||
-        (await this.#peersHold(account, id, options)));
+    const nowMs = this.#nowMs();
+    const mayTake = (id: ContentId): boolean | Promise<boolean> => {
+      if (id.startsWith("m")) return false;
+      return (
+        this.#options.mode === "any" ||
+        state.sent.has(id, nowMs) ||
+        this.#othersGive(account, state, id, options)
+      );
+    };
     const onTaken = (id: ContentId, lengthBytes: number): void => {
-      if (state.sent.has(id, this.#nowMs())) state.sent.discount(lengthBytes);
+      if (state.sent.has(id, nowMs)) state.sent.discount(lengthBytes);
     };
     const { signal } = options;
     await own.accept(rootEntry, this.#generation, { mayTake, onTaken }, { signal });
@@ -213,6 +212,19 @@ class AccountHoldings implements Holdings {
     if (view.isFresh(this.#generation)) return;
     await view.catchUp(this.#generation, { signal });
     this.#trim(name);
+  }
+
+  /** Held through snapshots of others that the account may read, or by members of its group. */
+  async #othersGive(
+    account: Account,
+    state: AccountState,
+    id: ContentId,
+    options: HoldingCallOptions,
+  ): Promise<boolean> {
+    return (
+      (await this.#readsForeign(account, state, id, options)) ||
+      (await this.#peersHold(account, id, options))
+    );
   }
 
   async #readsForeign(

@@ -53,8 +53,10 @@ export interface KnownContents {
 }
 
 export interface WalkRules {
-  /** For a content that is not known as held: it is there, and the walk may take it for held. */
-  readonly take: (ref: ContentRef) => Promise<boolean>;
+  /**
+   * For contents that are not known as held: gives those that are not there, or that the walk may not take for held.
+   */
+  readonly take: (refs: readonly ContentRef[]) => Promise<ReadonlySet<ContentRef>>;
   /**
    * With it, what is missing or damaged is reported and left out; without it that is thrown. Failures of the storage are
    * thrown in any case.
@@ -147,9 +149,24 @@ export class TreeWalk {
   async #checkContents(): Promise<void> {
     const refs = this.#unchecked.sort();
     this.#unchecked = [];
-    for (const ref of refs) {
-      await this.#attempt(async () => await this.#take(ref));
-      if (++this.#steps % STEPS_PER_TURN === 0) await this.#giveTurn();
+    for (let at = 0; at < refs.length; at += STEPS_PER_TURN) {
+      await this.#takeAll(refs.slice(at, at + STEPS_PER_TURN));
+      await this.#giveTurn();
+    }
+  }
+
+  /** In the order of the index, each once. */
+  async #takeAll(sorted: readonly ContentRef[]): Promise<void> {
+    const { held } = this.#known;
+    const open = sorted.filter((ref, i) => ref !== sorted[i - 1] && !held.has(ref));
+    if (open.length === 0) return;
+    const refused = await this.#rules.take(open);
+    for (const ref of open) {
+      if (!refused.has(ref)) held.add(ref);
+      else
+        this.#attemptNow(() => {
+          throw missing(ref);
+        });
     }
   }
 
@@ -268,7 +285,7 @@ export class TreeWalk {
 
   async #take(ref: ContentRef): Promise<void> {
     if (this.#known.held.has(ref)) return;
-    if (!(await this.#rules.take(ref))) throw missing(ref);
+    if ((await this.#rules.take([ref])).size > 0) throw missing(ref);
     this.#known.held.add(ref);
   }
 

@@ -17,7 +17,7 @@ export type HoldingMode = "holding" | "any";
 /** What holdings need of a direct repository. */
 export interface HeldRepository {
   readonly contents: ContentReader &
-    Pick<DirectContents, "losses" | "info" | "undelete" | "refresh">;
+    Pick<DirectContents, "losses" | "info" | "lengths" | "undelete" | "refresh">;
   readonly manifests: Pick<ManifestStore, "find" | "get">;
 }
 

@@ -8,7 +8,7 @@ import { isSejfError, type SejfError } from "../../errors/index.ts";
 import { type ContentId, type ContentRef, IdSet } from "../../format/index.ts";
 import type { ManifestId, ManifestMetadata } from "../../manifest/index.ts";
 import { decodeSnapshot, type DirEntry } from "../../snapshot/index.ts";
-import { TreeWalk } from "./tree-walk.ts";
+import { TreeWalk, type WalkRules } from "./tree-walk.ts";
 import type { HeldRepository } from "./types.ts";
 
 export interface ViewOptions {
@@ -82,20 +82,14 @@ export class View {
     root: DirEntry,
     generation: number,
     rules: {
-      readonly mayTake: (id: ContentId) => Promise<boolean>;
+      readonly mayTake: (id: ContentId) => boolean | Promise<boolean>;
       readonly onTaken: (id: ContentId, lengthBytes: number) => void;
     },
     options: CallOptions,
   ): Promise<void> {
     await this.#turns.run(async () => {
-      const take = async (ref: ContentRef): Promise<boolean> => {
-        const id = ref as string as ContentId;
-        const lengthBytes = (await rules.mayTake(id)) ? await this.#live(ref, options) : undefined;
-        if (lengthBytes === undefined) return false;
-        this.#heldBytes += lengthBytes;
-        rules.onTaken(id, lengthBytes);
-        return true;
-      };
+      const take = async (refs: readonly ContentRef[]): Promise<ReadonlySet<ContentRef>> =>
+        await this.#take(refs, rules, options);
       // SECURITY: a storage that was put back under a running server is noticed here, or the snapshot would name what is gone.
       await this.#contents.refresh(options);
       await this.#catchUp(generation, options);
@@ -141,11 +135,15 @@ export class View {
     try {
       const { data } = await this.#options.repository.manifests.get(id, options);
       const { rootEntry } = decodeSnapshot(id, data);
-      const take = async (ref: ContentRef): Promise<boolean> => {
-        if (ref.startsWith("m")) return false;
-        const stat = await this.#contents.stat(ref, options);
-        this.#heldBytes += stat?.originalLength ?? 0;
-        return stat !== undefined;
+      const take = async (refs: readonly ContentRef[]): Promise<ReadonlySet<ContentRef>> => {
+        const missing = new Set<ContentRef>();
+        const lengths = await this.#contents.lengths(refs.map(idOf), options);
+        for (const [i, ref] of refs.entries()) {
+          const lengthBytes = ref.startsWith("m") ? -1 : (lengths[i] ?? -1);
+          if (lengthBytes < 0) missing.add(ref);
+          else this.#heldBytes += lengthBytes;
+        }
+        return missing;
       };
       const onBroken = (error: SejfError): void => this.#options.onBroken(id, error);
       if (rootEntry !== undefined) await this.#walk(rootEntry, { take, onBroken }, options);
@@ -161,7 +159,7 @@ export class View {
   async #walk(
     root: DirEntry,
     rules: {
-      readonly take: (ref: ContentRef) => Promise<boolean>;
+      readonly take: WalkRules["take"];
       readonly onBroken?: (error: SejfError) => void;
     },
     options: CallOptions,
@@ -183,6 +181,35 @@ export class View {
     if (broken === 0) known.complete.addAll(walk.visited);
   }
 
+  /** Those that may not be taken, or are not there. */
+  async #take(
+    refs: readonly ContentRef[],
+    rules: Parameters<View["accept"]>[2],
+    options: CallOptions,
+  ): Promise<ReadonlySet<ContentRef>> {
+    const refused = new Set<ContentRef>();
+    const allowed: ContentId[] = [];
+    for (const ref of refs) {
+      const answer = rules.mayTake(idOf(ref));
+      if (answer === true || (answer !== false && (await answer))) allowed.push(idOf(ref));
+      else refused.add(ref);
+    }
+    // SECURITY: only now is it looked whether they are there.
+    const lengths = await this.#contents.lengths(allowed, options);
+    for (const [i, id] of allowed.entries()) {
+      const ref = id as string as ContentRef;
+      let lengthBytes = lengths[i];
+      if (lengthBytes === undefined || lengthBytes < 0)
+        lengthBytes = await this.#live(ref, options);
+      if (lengthBytes === undefined) refused.add(ref);
+      else {
+        this.#heldBytes += lengthBytes;
+        rules.onTaken(id, lengthBytes);
+      }
+    }
+    return refused;
+  }
+
   /**
    * Its bytes, when it is there. A content marked as deleted that somebody sends or uses again becomes live.
    */
@@ -202,4 +229,9 @@ export class View {
       throw error;
     }
   }
+}
+
+/** Directories of a repository that is not sealed name contents by their IDs. */
+function idOf(ref: ContentRef): ContentId {
+  return ref as string as ContentId;
 }

@@ -230,6 +230,8 @@ function logFailure(
   kind: RequestKind,
   error: unknown,
 ): void {
+  // The way to ask whether something is there.
+  if (kind === "getContentInfo" && isSejfError(error, "SEJF_CONTENT_NOT_FOUND")) return;
   const message = isSejfError(error) ? error.message : "a defect of the server";
   options.log.debug({ account: session.account, kind, message }, "a request was refused");
 }
