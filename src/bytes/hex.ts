@@ -21,17 +21,26 @@ export function hexToBytes(text: string): OwnedBytes {
       `hexadecimal text has ${text.length} digits, expected an even number`,
     );
   const bytes = new Uint8Array(text.length / 2);
-  for (let i = 0; i < bytes.length; i++)
-    bytes[i] = (digit(text, 2 * i) << 4) | digit(text, 2 * i + 1);
+  for (let i = 0; i < bytes.length; i++) {
+    const high = VALUES[text.charCodeAt(2 * i)] ?? NO_DIGIT;
+    const low = VALUES[text.charCodeAt(2 * i + 1)] ?? NO_DIGIT;
+    if ((high | low) > 15) throw badDigit(text, high > 15 ? 2 * i : 2 * i + 1);
+    bytes[i] = (high << 4) | low;
+  }
   return bytes;
 }
 
-function digit(text: string, at: number): number {
-  const code = text.charCodeAt(at);
-  if (code >= 0x30 && code <= 0x39) return code - 0x30;
-  if (code >= 0x61 && code <= 0x66) return code - 0x57;
-  if (code >= 0x41 && code <= 0x46) return code - 0x37;
-  throw new SejfError(
+const NO_DIGIT = 0xff;
+/** By character code. */
+const VALUES: Uint8Array = new Uint8Array(128).fill(NO_DIGIT);
+for (let value = 0; value < 16; value++) {
+  const text = value.toString(16);
+  VALUES[text.charCodeAt(0)] = value;
+  VALUES[text.toUpperCase().charCodeAt(0)] = value;
+}
+
+function badDigit(text: string, at: number): SejfError {
+  return new SejfError(
     "SEJF_CORRUPT",
     `hexadecimal text has the character ${JSON.stringify(text[at])} at position ${at}`,
   );

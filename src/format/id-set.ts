@@ -128,7 +128,7 @@ function parse(id: string): void {
   for (let word = 0; word < WORDS; word++) {
     let value = 0;
     for (const end = at + DIGITS; at < end; at++)
-      value = (value << 4) | (at < id.length ? digit(id.charCodeAt(at)) : 0);
+      value = (value << 4) | (at < id.length ? VALUES[id.charCodeAt(at) & 127]! : 0);
     lastKey[word] = value;
   }
   lastKey[0] = lastKey[0]! ^ Math.imul(tag, 0x9e3779b1);
@@ -161,6 +161,7 @@ function isHex(unit: number): boolean {
   return (unit >= 48 && unit <= 57) || (unit >= 97 && unit <= 102);
 }
 
-function digit(unit: number): number {
-  return unit <= 57 ? unit & 15 : unit - 87;
-}
+/** Of lower-case digits, by the lowest bits of their codes. */
+const VALUES: Uint8Array = Uint8Array.from({ length: 128 }, (_, unit) =>
+  unit <= 57 ? unit & 15 : unit - 87,
+);
