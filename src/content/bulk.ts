@@ -135,6 +135,14 @@ export class Bulk {
     }
   }
 
+  /** In the background; what fails is met by the first who needs the threads. */
+  warmUp(): void {
+    this.#start().then(
+      (engine) => engine?.warmUp(),
+      () => undefined,
+    );
+  }
+
   /** `undefined` without threads, which leaves the memory alone. @throws what the store refuses earlier packs with. */
   async storeContents(
     batch: ContentBatch,

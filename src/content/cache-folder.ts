@@ -8,26 +8,34 @@ import type { Context } from "./context.ts";
 import { type CachePart, CACHE_PARTS } from "./disk-cache.ts";
 import type { FillCacheOptions, FillCacheResult } from "./types.ts";
 
+/** The folder of a server's contents, which `rpc/` keeps. */
+export const SERVER_CONTENTS = "server-contents";
+
+/** The folders of a cache, whoever keeps what is in them. */
+export type CacheFolder = CachePart | typeof SERVER_CONTENTS;
+
+const CACHE_FOLDERS: readonly CacheFolder[] = [...CACHE_PARTS, SERVER_CONTENTS];
+
 export interface FolderUsage {
   readonly path: string;
   readonly files: number;
   readonly sizeBytes: number;
 }
 
-export interface CachePartUsage extends FolderUsage {
-  readonly part: CachePart;
+export interface CacheFolderUsage extends FolderUsage {
+  readonly folder: CacheFolder;
 }
 
 const PARALLEL_PACKS = 16;
 
-/** The parts of the cache in this folder that exist. Files that vanish meanwhile are not counted. */
-export async function cacheUsage(directory: string): Promise<readonly CachePartUsage[]> {
-  const parts: CachePartUsage[] = [];
-  for (const part of CACHE_PARTS) {
-    const usage = await folderUsage(join(directory, part));
-    if (usage !== undefined) parts.push({ part, ...usage });
+/** The folders of the cache in this one that exist. Files that vanish meanwhile are not counted. */
+export async function cacheUsage(directory: string): Promise<readonly CacheFolderUsage[]> {
+  const folders: CacheFolderUsage[] = [];
+  for (const folder of CACHE_FOLDERS) {
+    const usage = await folderUsage(join(directory, folder));
+    if (usage !== undefined) folders.push({ folder, ...usage });
   }
-  return parts;
+  return folders;
 }
 
 /** All files below a folder; `undefined` when there is no such folder. */
@@ -48,14 +56,17 @@ export async function folderUsage(path: string): Promise<FolderUsage | undefined
   return { path, files, sizeBytes };
 }
 
-/** Empties the named parts of the cache in this folder, all when none are named. Safe while others use it: they miss. */
+/**
+ * Empties the named folders of the cache in this one, all when none are named. Safe while others use it: they miss, or
+ * go on with a database that has no name any more.
+ */
 export async function clearCache(
   directory: string,
-  parts: readonly CachePart[] = CACHE_PARTS,
+  folders: readonly CacheFolder[] = CACHE_FOLDERS,
 ): Promise<void> {
-  for (const part of parts) {
-    await rm(join(directory, part), { recursive: true, force: true });
-    await mkdir(join(directory, part), { recursive: true, mode: 0o700 });
+  for (const folder of folders) {
+    await rm(join(directory, folder), { recursive: true, force: true });
+    await mkdir(join(directory, folder), { recursive: true, mode: 0o700 });
   }
 }
 

@@ -161,6 +161,10 @@ export class DirectStore implements DirectContents {
     return (await this.#writeCounting(data, options)).ref;
   }
 
+  warmUp(): void {
+    if (!this.#context.readOnly) this.#bulk.warmUp();
+  }
+
   async storeContents(
     batch: ContentBatch,
     options: StoreContentsOptions,

@@ -21,6 +21,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bytesToHex, type Clock, type OwnedBytes, type Random } from "../bytes/index.ts";
 import type { BlobId, ByteRange } from "../blob/index.ts";
+import { markCacheFolder } from "./cache-tag.ts";
 import type { CacheLimits } from "./types.ts";
 
 export const DEFAULT_CACHE_LIMITS: CacheLimits = {
@@ -31,7 +32,7 @@ export const DEFAULT_CACHE_LIMITS: CacheLimits = {
 };
 
 /** The folders of the cache. */
-export type CachePart = "contents" | "metadata" | "index-blobs" | "index-files" | "server-contents";
+export type CachePart = "contents" | "metadata" | "index-blobs" | "index-files";
 
 /** Which limit they share. */
 const PARTS: Readonly<Record<CachePart, keyof CacheLimits>> = {
@@ -39,17 +40,15 @@ const PARTS: Readonly<Record<CachePart, keyof CacheLimits>> = {
   metadata: "metadataBytes",
   "index-blobs": "indexBytes",
   "index-files": "indexBytes",
-  "server-contents": "contentBytes",
 };
 
 export const CACHE_PARTS: readonly CachePart[] = Object.keys(PARTS) as CachePart[];
 
 const SHARD_LENGTH = 2;
-const TOUCH_AGE_MS = 60 * 60_000;
+/** A use is noted when the last one noted is older. */
+export const TOUCH_AGE_MS: number = 60 * 60_000;
 /** A sweep is due after this share of a limit has been written. */
 const SWEEP_SHARE = 0.1;
-const TAG =
-  "Signature: 8a477f597d28d172789f06886806bc55\n# Local copies made by sejf; may be deleted at any time.\n";
 
 interface CacheFile {
   readonly path: string;
@@ -184,11 +183,7 @@ export class DiskCache {
   async #makeFolder(folder: string): Promise<void> {
     if (this.#folders.has(folder)) return;
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    if (this.#folders.size === 0 && this.#root !== undefined) {
-      await writeFile(join(this.#root, "CACHEDIR.TAG"), TAG, { mode: 0o600 }).catch(
-        () => undefined,
-      );
-    }
+    if (this.#folders.size === 0 && this.#root !== undefined) markCacheFolder(this.#root);
     this.#folders.add(folder);
   }
 

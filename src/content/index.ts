@@ -2,13 +2,16 @@
 export { PortableBulk, type PortableParts } from "./bulk-portable.ts";
 export { sealedOver } from "./sealed-over.ts";
 export {
-  type CachePartUsage,
+  type CacheFolder,
+  type CacheFolderUsage,
   cacheUsage,
   clearCache,
   type FolderUsage,
   folderUsage,
+  SERVER_CONTENTS,
 } from "./cache-folder.ts";
-export { type CachePart, DiskCache } from "./disk-cache.ts";
+export { markCacheFolder } from "./cache-tag.ts";
+export { DEFAULT_CACHE_LIMITS, TOUCH_AGE_MS } from "./disk-cache.ts";
 export {
   type CollectionAges,
   collectPacks,

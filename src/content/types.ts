@@ -274,6 +274,8 @@ export interface DirectContents extends ContentStore, AsyncDisposable {
    */
   readonly losses: number;
   write(data: Uint8Array, options: DirectWriteOptions): Promise<ContentRef>;
+  /** Starts a thread for `storeContents` ahead of it. */
+  warmUp(): void;
   /**
    * Stores contents in a thread, each if nobody has it: named and claimed when it resolves, durable after `flush`.
    * `undefined` where there are no threads: nothing was done, nor the memory taken.

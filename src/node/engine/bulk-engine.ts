@@ -165,6 +165,10 @@ export class ThreadEngine implements BulkEngine {
     return this.#write(batches, tools, options);
   }
 
+  warmUp(): void {
+    this.#pool.warmUp();
+  }
+
   async storeContents(
     { bytes, lengths, compressors }: ContentBatch,
     { evenly }: { readonly evenly: boolean },

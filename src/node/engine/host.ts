@@ -117,6 +117,8 @@ export interface BulkEngine extends BulkWriter, BulkReader, AsyncDisposable {
    * readable behind `drain`. @throws as `drain`, with the memory lost.
    */
   storeContents(batch: ContentBatch, options: { readonly evenly: boolean }): Promise<StoredBatch>;
+  /** Starts a thread before there is work for it. */
+  warmUp(): void;
   /** Claims of everything that was written since the committed index was opened; for the host's own writes too. */
   readonly claims: ClaimTable;
   /**

@@ -84,6 +84,11 @@ export class ThreadPool {
     });
   }
 
+  /** Starts a thread before there is work, if none was started. */
+  warmUp(): void {
+    if (this.#failure === undefined && this.#threads.length === 0) this.#start();
+  }
+
   /** The same job for every thread that was started, behind what each was given before. */
   async broadcast(job: NewJob): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
