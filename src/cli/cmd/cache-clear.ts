@@ -1,5 +1,5 @@
 /** `cache clear`: empties the cache of this connection. Kopia's own files in the same folder stay. */
-import { type CachePart, clearCache } from "../../content/index.ts";
+import { type CacheFolder, clearCache, SERVER_CONTENTS } from "../../content/index.ts";
 import { SejfError } from "../../errors/index.ts";
 import { loadConfig, ownCacheDirectory } from "../../repository/index.ts";
 import { type Command, defineCommand } from "../command.ts";
@@ -8,8 +8,8 @@ import { choice } from "../flags.ts";
 const PARTS = ["contents", "indexes", "metadata", "own-writes", "blob-list"] as const;
 
 /** Kopia's names; it keeps two caches that sejf needs not. */
-const FOLDERS: Readonly<Record<(typeof PARTS)[number], readonly CachePart[]>> = {
-  contents: ["contents", "server-contents"],
+const FOLDERS: Readonly<Record<(typeof PARTS)[number], readonly CacheFolder[]>> = {
+  contents: ["contents", SERVER_CONTENTS],
   indexes: ["index-blobs", "index-files"],
   metadata: ["metadata"],
   "own-writes": [],

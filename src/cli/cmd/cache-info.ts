@@ -1,6 +1,6 @@
 /** `cache info`: what lies in the cache of this connection. Kopia's own files in the same folder are not counted. */
 import { formatDuration } from "../../bytes/index.ts";
-import { type CachePart, cacheUsage } from "../../content/index.ts";
+import { type CacheFolder, cacheUsage, SERVER_CONTENTS } from "../../content/index.ts";
 import {
   cacheLimits,
   type CachingOptions,
@@ -27,9 +27,9 @@ export const command: Command = defineCommand({
       return 0;
     }
     const { contentBytes = 0, metadataBytes = 0 } = cacheLimits(config);
-    for (const { part, path, files, sizeBytes } of await cacheUsage(directory)) {
-      const limit = isContents(part) ? contentBytes : metadataBytes;
-      const limits = limitText(part, limit, config.caching ?? {});
+    for (const { folder, path, files, sizeBytes } of await cacheUsage(directory)) {
+      const limit = isContents(folder) ? contentBytes : metadataBytes;
+      const limits = limitText(folder, limit, config.caching ?? {});
       context.out.line(`${path}: ${files} files ${formatBytes(sizeBytes)}${limits}`);
     }
     context.log.info("To adjust cache sizes use 'sejf cache set'.");
@@ -38,8 +38,8 @@ export const command: Command = defineCommand({
   },
 });
 
-function limitText(part: CachePart, softBytes: number, caching: CachingOptions): string {
-  const hard = isContents(part)
+function limitText(folder: CacheFolder, softBytes: number, caching: CachingOptions): string {
+  const hard = isContents(folder)
     ? caching.contentCacheSizeLimitBytes
     : caching.metadataCacheSizeLimitBytes;
   const ageS = caching.minContentSweepAge ?? DEFAULT_CONTENT_SWEEP_AGE_S;
@@ -48,6 +48,6 @@ function limitText(part: CachePart, softBytes: number, caching: CachingOptions):
   return ` (soft limit: ${formatBytes(softBytes)}, hard limit: ${hardText}, min sweep age: ${age})`;
 }
 
-function isContents(part: CachePart): boolean {
-  return part === "contents" || part === "server-contents";
+function isContents(folder: CacheFolder): boolean {
+  return folder === "contents" || folder === SERVER_CONTENTS;
 }

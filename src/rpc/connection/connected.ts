@@ -3,7 +3,7 @@
  * such a connection to a server. Spec: kopia-server 1.3.
  */
 import { systemClock, systemRandom } from "../../bytes/index.ts";
-import { DiskCache } from "../../content/index.ts";
+import { DEFAULT_CACHE_LIMITS } from "../../content/index.ts";
 import type { CryptoEngine } from "../../crypto/index.ts";
 import { SejfError } from "../../errors/index.ts";
 import { nodeCompressionEngine, nodeCryptoEngine } from "../../node/index.ts";
@@ -131,12 +131,12 @@ function localCache(
 ): LocalContentCache | undefined {
   const directory = ownCacheDirectory(config);
   if (directory === undefined) return undefined;
-  const random = options.random ?? systemRandom;
-  const clock = options.clock ?? systemClock;
   return new LocalContentCache({
-    files: new DiskCache(directory, cacheLimits(config), clock, random),
+    directory,
+    limits: { ...DEFAULT_CACHE_LIMITS, ...cacheLimits(config) },
+    clock: options.clock ?? systemClock,
     engine,
-    random,
+    random: options.random ?? systemRandom,
     key: deriveCacheKey(
       engine,
       server.cacheKeyAlgorithm,

@@ -1,33 +1,46 @@
 /**
  * The local copies of contents that were read from a server, or written to it with a prefix: encrypted one by one with
  * a key from the password, bounded in size. Nothing in it is needed, and nothing in it is trusted: whoever reads
- * hashes again, and what lies here says nothing of what the server has. Spec: kopia-server 1.4.
+ * hashes again, and what lies here says nothing of what the server has. Copies are collected and written together.
+ * Spec: kopia-server 1.4.
  */
-import { type OwnedBytes, type Random, utf8ToBytes } from "../../bytes/index.ts";
-import type { DiskCache } from "../../content/index.ts";
+import { setImmediate as turn } from "node:timers/promises";
+import { copyBytes, type OwnedBytes, type Random, utf8ToBytes } from "../../bytes/index.ts";
 import { type ContentCipher, createContentCipher, type CryptoEngine } from "../../crypto/index.ts";
 import type { ContentId } from "../../format/index.ts";
 import type { CacheKeyAlgorithm } from "../../repository/index.ts";
+import {
+  type CopyDatabase,
+  type CopyDatabaseOptions,
+  createCopyDatabase,
+} from "./copy-database.ts";
+import type { StoredCopy } from "./copy-tables.ts";
 
-const PART = "server-contents";
 const CIPHER = "AES256-GCM-HMAC-SHA256";
 const SALT: OwnedBytes = utf8ToBytes("content-cache-protection");
 const KEY_BYTES = 32;
-/** Copies that are being written; what comes meanwhile is not kept. */
-const MAX_WRITING = 64;
+/** Written in one transaction, when so many have come or so much. */
+const BATCH_COPIES = 256;
+const BATCH_BYTES = 2 << 20;
+/** Collected at most, but for one content; what comes meanwhile is not kept. */
+const MAX_COLLECTED_BYTES = 8 << 20;
 
-export interface LocalCacheOptions {
-  readonly files: DiskCache;
+export interface LocalCacheOptions extends CopyDatabaseOptions {
   readonly engine: CryptoEngine;
   readonly random: Random;
   /** The key costs a fifth of a second: it is derived at once, and waited for when it is first needed. */
   readonly key: Promise<OwnedBytes>;
 }
 
+/** Nothing in it fails: without a usable folder there are no copies. The folder is looked at when first needed. */
 export class LocalContentCache implements AsyncDisposable {
   readonly #options: LocalCacheOptions;
   readonly #cipher: Promise<ContentCipher>;
-  readonly #writing = new Set<Promise<void>>();
+  /** In plain, not written yet. */
+  readonly #collected = new Map<ContentId, Uint8Array>();
+  #collectedBytes = 0;
+  #database: Promise<CopyDatabase | undefined> | undefined;
+  #writing: Promise<void> | undefined;
 
   constructor(options: LocalCacheOptions) {
     this.#options = options;
@@ -39,7 +52,10 @@ export class LocalContentCache implements AsyncDisposable {
 
   /** What lies there under the name; a copy that cannot be decrypted is removed. To be hashed by the caller. */
   async get(id: ContentId): Promise<OwnedBytes | undefined> {
-    const stored = await this.#options.files.get(PART, id);
+    const collected = this.#collected.get(id);
+    if (collected !== undefined) return copyBytes(collected);
+    const database = await this.#open();
+    const stored = database?.get(id);
     if (stored === undefined) return undefined;
     try {
       return (await this.#cipher).decrypt(stored, this.#iv(id));
@@ -51,26 +67,66 @@ export class LocalContentCache implements AsyncDisposable {
 
   /** In the background; a copy that cannot be kept is not. The bytes must not change afterwards. */
   put(id: ContentId, data: Uint8Array): void {
-    if (this.#writing.size >= MAX_WRITING) return;
-    const task: Promise<void> = this.#put(id, data)
-      .catch(() => undefined)
-      .finally(() => this.#writing.delete(task));
-    this.#writing.add(task);
+    if (this.#collected.has(id) || this.#collectedBytes >= MAX_COLLECTED_BYTES) return;
+    this.#collected.set(id, data);
+    this.#collectedBytes += data.byteLength;
+    if (this.#isBatchFull()) this.#writing ??= this.#writeFullBatches();
   }
 
   async remove(id: ContentId): Promise<void> {
-    await this.#options.files.remove(PART, id);
+    this.#collectedBytes -= this.#collected.get(id)?.byteLength ?? 0;
+    this.#collected.delete(id);
+    (await this.#open())?.remove(id);
   }
 
-  /** Waits for what is being written and brings the folder below its bound. */
+  /** Writes what is collected and brings the file below its bound. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#writing);
-    await this.#options.files.close();
+    await this.#writing;
+    while (this.#collected.size > 0) await this.#writeBatch();
+    await (await this.#database)?.close();
   }
 
-  async #put(id: ContentId, data: Uint8Array): Promise<void> {
-    const cipher = await this.#cipher;
-    await this.#options.files.put(PART, id, cipher.encrypt(data, this.#iv(id)));
+  async #writeFullBatches(): Promise<void> {
+    while (this.#isBatchFull()) await this.#writeBatch();
+    this.#writing = undefined;
+  }
+
+  #isBatchFull(): boolean {
+    return this.#collected.size >= BATCH_COPIES || this.#collectedBytes >= BATCH_BYTES;
+  }
+
+  /** After what waits to be done now. A copy is collected until it is written, so that it is always found. */
+  async #writeBatch(): Promise<void> {
+    const database = await this.#open();
+    const cipher = await this.#cipher.catch(() => undefined);
+    await turn();
+    const batch = this.#takeBatch();
+    if (database === undefined || cipher === undefined) return;
+    try {
+      database.write(
+        batch.map(([id, data]): StoredCopy => ({ id, stored: cipher.encrypt(data, this.#iv(id)) })),
+      );
+    } catch {
+      // an engine that cannot encrypt: no copies
+    }
+  }
+
+  #takeBatch(): readonly (readonly [ContentId, Uint8Array])[] {
+    const batch: (readonly [ContentId, Uint8Array])[] = [];
+    let bytes = 0;
+    for (const [id, data] of this.#collected) {
+      batch.push([id, data]);
+      bytes += data.byteLength;
+      this.#collected.delete(id);
+      if (batch.length === BATCH_COPIES || bytes >= BATCH_BYTES) break;
+    }
+    this.#collectedBytes -= bytes;
+    return batch;
+  }
+
+  async #open(): Promise<CopyDatabase | undefined> {
+    this.#database ??= createCopyDatabase(this.#options).catch(() => undefined);
+    return await this.#database;
   }
 
   #iv(id: ContentId): OwnedBytes {
