@@ -191,8 +191,13 @@ test("the local cache: read again without the server, encrypted, dropped when da
   server.requests.length = 0;
   await client.ok(["ls", rootEntry.obj]);
   assert.ok(!server.requests.includes("getContent"));
+  const info = await client.ok(["cache", "info"]);
+  assert.match(info.stdout, /server-contents: 1 files [1-9]/);
   await client.ok(["cache", "clear"]);
   assert.deepEqual(await files(), []);
+  await client.ok(["cache", "set", "--content-cache-size-mb=0"]);
+  await client.ok(["ls", rootEntry.obj]);
+  assert.deepEqual(await files(), [], "no cache is wanted");
 });
 
 async function connected(server: TestSessionServer): Promise<SourcesClient> {
