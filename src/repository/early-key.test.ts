@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { utf8ToBytes } from "../bytes/index.ts";
 import { decodeFormatBlob, deriveFormatKey } from "../format/index.ts";
 import { nodeCryptoEngine } from "../node/index.ts";
 import { goldenRepository } from "../testkit/golden.ts";
 import { temporaryDirectory } from "../testkit/temp.ts";
-import { type EarlyKeyOptions, persistPassword, startEarlyKey } from "./index.ts";
+import { CACHE_SALT, type EarlyKeyOptions, persistPassword, startEarlyKey } from "./index.ts";
 
 const golden = goldenRepository("kopia-default");
 
@@ -86,4 +87,32 @@ test("startEarlyKey: for other storages kopia's cached copy gives the salt; what
     undefined,
   );
   assert.equal(startEarlyKey({ ...options, configFile: "/nowhere" }), undefined);
+});
+
+test("startEarlyKey: behind a server it is the key of the local copies, where there are any", async () => {
+  await using folder = await temporaryDirectory();
+  const connect = async (
+    caching: Record<string, unknown>,
+    localCacheKeyDerivationAlgorithm = "scrypt-65536-8-1",
+  ): Promise<EarlyKeyOptions> => {
+    const apiServer = {
+      url: "https://127.0.0.1:51515",
+      serverCertFingerprint: "",
+      localCacheKeyDerivationAlgorithm,
+    };
+    const configFile = join(folder.path, "server.config");
+    const config = { apiServer, caching, hostname: "h", username: "u", enableActions: false };
+    await writeFile(configFile, JSON.stringify(config));
+    return { configFile, password: "secret", persisted: false, env: {} };
+  };
+  const caching = { cacheDirectory: "cache", maxCacheSize: 1_000_000 };
+  const usual = { uniqueId: CACHE_SALT, keyAlgorithm: "scrypt-65536-8-1" };
+  const early = startEarlyKey(await connect(caching));
+  const parameters = { cost: 65_536, blockSize: 8, parallelization: 1, length: 32 };
+  assert.deepEqual(
+    await early?.take(usual, "secret"),
+    await nodeCryptoEngine.scrypt(utf8ToBytes("secret"), CACHE_SALT, parameters),
+  );
+  assert.equal(startEarlyKey(await connect({})), undefined);
+  assert.equal(startEarlyKey(await connect(caching, "pbkdf2-sha256-600000")), undefined);
 });

@@ -8,10 +8,19 @@
 import { scrypt } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { base64ToBytes, bytesToUtf8, equalBytes, type OwnedBytes } from "../bytes/index.ts";
+import {
+  base64ToBytes,
+  bytesToUtf8,
+  equalBytes,
+  type OwnedBytes,
+  utf8ToBytes,
+} from "../bytes/index.ts";
+import { ownCacheDirectory } from "./caching.ts";
 import { type ConnectionConfig, decodeConfig } from "./config-json.ts";
+import { serverOf } from "./connection-settings.ts";
 import { loadKeptKey, passwordFileOf } from "./key-file.ts";
 import { cacheDirectoryOverride, type Environment } from "./paths.ts";
+import { sealedAccountOf } from "./sealed-mark.ts";
 
 const ALGORITHM = "scrypt-65536-8-1";
 const PARAMETERS = { N: 65536, r: 8, p: 1, maxmem: 1 << 27 };
@@ -20,7 +29,7 @@ const FORMAT_BLOB = "kopia.repository";
 
 /** A derivation under way. */
 export interface EarlyKey {
-  /** The key, once, when it is of this password and this format blob. */
+  /** The key, once, when it is of this password and this format blob, or this salt. */
   take(
     blob: { readonly uniqueId: Uint8Array; readonly keyAlgorithm: string },
     password: string,
@@ -93,9 +102,18 @@ function keptPassword(configFile: string): string {
   return bytesToUtf8(base64ToBytes(readFileSync(passwordFileOf(configFile), "latin1").trim()));
 }
 
+/** Under what a client of a server keeps its local copies. Spec: kopia-server 1.4. */
+export const CACHE_SALT: OwnedBytes = utf8ToBytes("content-cache-protection");
+
 /** From the blob itself where it is a local file, else from the copy that kopia keeps for 15 minutes. */
 function findSalt({ configFile, env }: EarlyKeyOptions): OwnedBytes | undefined {
   const config = decodeConfig(readFileSync(configFile, "utf8"), configFile);
+  if (config.apiServer !== undefined) {
+    // A sealed account keeps its copies under another password.
+    const isUsed = sealedAccountOf(config) === undefined && ownCacheDirectory(config) !== undefined;
+    const usual = serverOf(config, configFile)?.cacheKeyAlgorithm === ALGORITHM;
+    return isUsed && usual ? CACHE_SALT : undefined;
+  }
   const path = config.storage?.config["path"];
   const local = config.storage?.type === "filesystem" && typeof path === "string";
   const file = local ? join(path, `${FORMAT_BLOB}.f`) : cachedFormat(config, configFile, env);

@@ -33,7 +33,7 @@ export type { Connection, OpenOptions } from "./connection.ts";
 export { dropCachedFormat, serverOf, storageOf, throttlingOf } from "./connection-settings.ts";
 export type { CreatedRepository, CreateRepositoryOptions } from "./create.ts";
 export type { DirectRepository } from "./direct-repository.ts";
-export { type EarlyKey, type EarlyKeyOptions, startEarlyKey } from "./early-key.ts";
+export { CACHE_SALT, type EarlyKey, type EarlyKeyOptions, startEarlyKey } from "./early-key.ts";
 export {
   connectRepository,
   createRepository,

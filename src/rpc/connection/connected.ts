@@ -10,6 +10,7 @@ import { nodeCompressionEngine, nodeCryptoEngine } from "../../node/index.ts";
 import {
   type ApiServer,
   assertNotSealed,
+  CACHE_SALT,
   cacheLimits,
   type ConnectionConfig,
   type ConnectOptions,
@@ -131,16 +132,15 @@ function localCache(
 ): LocalContentCache | undefined {
   const directory = ownCacheDirectory(config);
   if (directory === undefined) return undefined;
+  const password = options.cachePassword ?? options.password;
+  const { cacheKeyAlgorithm: keyAlgorithm } = server;
+  const early = options.earlyKey?.take({ uniqueId: CACHE_SALT, keyAlgorithm }, password);
   return new LocalContentCache({
     directory,
     limits: { ...DEFAULT_CACHE_LIMITS, ...cacheLimits(config) },
     clock: options.clock ?? systemClock,
     engine,
     random: options.random ?? systemRandom,
-    key: deriveCacheKey(
-      engine,
-      server.cacheKeyAlgorithm,
-      options.cachePassword ?? options.password,
-    ),
+    key: early ?? deriveCacheKey(engine, keyAlgorithm, password),
   });
 }

@@ -8,7 +8,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { copyBytes, type OwnedBytes, type Random, utf8ToBytes } from "../../bytes/index.ts";
 import { type ContentCipher, createContentCipher, type CryptoEngine } from "../../crypto/index.ts";
 import type { ContentId } from "../../format/index.ts";
-import type { CacheKeyAlgorithm } from "../../repository/index.ts";
+import { CACHE_SALT, type CacheKeyAlgorithm } from "../../repository/index.ts";
 import {
   type CopyDatabase,
   type CopyDatabaseOptions,
@@ -17,7 +17,6 @@ import {
 import type { StoredCopy } from "./copy-tables.ts";
 
 const CIPHER = "AES256-GCM-HMAC-SHA256";
-const SALT: OwnedBytes = utf8ToBytes("content-cache-protection");
 const KEY_BYTES = 32;
 /** Written in one transaction, when so many have come or so much. */
 const BATCH_COPIES = 256;
@@ -143,13 +142,13 @@ export async function deriveCacheKey(
   const secret = utf8ToBytes(password);
   switch (algorithm) {
     case "scrypt-65536-8-1":
-      return await engine.scrypt(secret, SALT, {
+      return await engine.scrypt(secret, CACHE_SALT, {
         cost: 65_536,
         blockSize: 8,
         parallelization: 1,
         length: KEY_BYTES,
       });
     case "pbkdf2-sha256-600000":
-      return await engine.pbkdf2Sha256(secret, SALT, 600_000, KEY_BYTES);
+      return await engine.pbkdf2Sha256(secret, CACHE_SALT, 600_000, KEY_BYTES);
   }
 }
