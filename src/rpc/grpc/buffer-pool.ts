@@ -8,6 +8,12 @@ import type { OwnedBytes } from "../../bytes/index.ts";
 const SMALLEST_BYTES = 64 << 10;
 /** Sizes between a power of two and the next: at most a quarter of a buffer is more than was asked for. */
 const SIZES_PER_OCTAVE = 4;
+/**
+ * Of longer ones there are few at a time, and any two of them differ: one size for all up to a power of two, and what
+ * stands before a content in its message. What of a buffer was never used takes no memory.
+ */
+const LARGE_BYTES = 2 << 20;
+const HEAD_BYTES = 64 << 10;
 
 export class BufferPool {
   readonly #maxBytes: number;
@@ -77,6 +83,7 @@ export function unfilled(length: number): OwnedBytes {
 }
 
 function sizeFor(length: number): number {
+  if (length > LARGE_BYTES) return 2 ** Math.ceil(Math.log2(length - HEAD_BYTES)) + HEAD_BYTES;
   const step = 2 ** Math.floor(Math.log2(length - 1)) / SIZES_PER_OCTAVE;
   return Math.ceil(length / step) * step;
 }

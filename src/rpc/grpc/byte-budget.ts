@@ -8,7 +8,10 @@ import { assert } from "../../errors/index.ts";
 
 export interface ByteBudgetLimits {
   readonly totalBytes: number;
-  /** Most that one key holds; one taking may go beyond when it holds nothing. Default: a quarter. */
+  /**
+   * What one key may hold however many others there are, if there is room; one taking may go beyond when it holds nothing.
+   * Where few hold or want something it is an equal part of all. Default: a quarter.
+   */
   readonly shareBytes?: number | undefined;
 }
 
@@ -102,7 +105,15 @@ export class ByteBudget {
 
   #inShare(key: string, bytes: number): boolean {
     const held = this.#held.get(key) ?? 0;
-    return held === 0 || held + bytes <= this.#shareBytes;
+    return held === 0 || held + bytes <= this.#shareOf(key);
+  }
+
+  /** Who is alone may have all: one that waits for its own share would stand still half of the time. */
+  #shareOf(key: string): number {
+    let keys = this.#held.has(key) ? this.#held.size : this.#held.size + 1;
+    for (const other of this.#waiting.keys())
+      if (other !== key && !this.#held.has(other)) keys++;
+    return Math.max(this.#shareBytes, Math.floor(this.#totalBytes / keys));
   }
 
   #fits(key: string, bytes: number): boolean {

@@ -74,7 +74,7 @@ const NARROWEST_WINDOW_BYTES = 256 << 10;
 const DEFAULT_MEMORY_BYTES = 20 << 20;
 const STRANGERS: StrangerLimits = { connections: 512, patienceMs: 30_000 };
 /** Of big messages, kept for the next ones. */
-const SPARE_BYTES = 16 << 20;
+const SPARE_BYTES = 34 << 20;
 /** A call whose other side stops in the middle is given up after so long. */
 const STALL_MS = 60_000;
 /** Connections that the system holds until they are taken: a flood of them must not keep others from being made. */
