@@ -111,8 +111,7 @@ export class ByteBudget {
   /** Who is alone may have all: one that waits for its own share would stand still half of the time. */
   #shareOf(key: string): number {
     let keys = this.#held.has(key) ? this.#held.size : this.#held.size + 1;
-    for (const other of this.#waiting.keys())
-      if (other !== key && !this.#held.has(other)) keys++;
+    for (const other of this.#waiting.keys()) if (other !== key && !this.#held.has(other)) keys++;
     return Math.max(this.#shareBytes, Math.floor(this.#totalBytes / keys));
   }
 
