@@ -16,7 +16,14 @@ import { createStages } from "./stages.ts";
 import { createThreadTools } from "./thread-tools.ts";
 import { EngineMemory } from "./memory.ts";
 import { PackWriter } from "./pack-writer.ts";
-import type { JobReply, SegmentJob, SegmentReply, ThreadJob } from "./protocol.ts";
+import type {
+  JobReply,
+  RangeColumn,
+  ReadReply,
+  SegmentJob,
+  SegmentReply,
+  ThreadJob,
+} from "./protocol.ts";
 import { restoreFiles, restorePieces, verifyPieces } from "./restore-files.ts";
 import { SealingStorer } from "./sealing-storer.ts";
 import { storeContents } from "./store-contents.ts";
@@ -102,7 +109,14 @@ async function run(job: ThreadJob): Promise<void> {
 
 function transferOf(reply: JobReply): ArrayBuffer[] {
   if (reply.op === "files") return [reply.records.buffer];
+  if (reply.op === "read") return reply.memory?.map(({ buffer }) => buffer) ?? [];
   return reply.op === "contents" ? [reply.bytes.buffer] : [];
+}
+
+/** What was lent to the job goes back. */
+function givingBack(reply: ReadReply, { isLent, data: lent }: RangeColumn): ReadReply {
+  if (isLent !== true) return reply;
+  return { ...reply, memory: lent.filter((bytes) => bytes !== undefined) };
 }
 
 async function perform(job: ThreadJob): Promise<JobReply> {
@@ -120,11 +134,11 @@ async function perform(job: ThreadJob): Promise<JobReply> {
       storer.useIndex(openThreadIndex(job.index));
       return { op: "done", job: job.job };
     case "verify":
-      return verifyPieces(job, opener);
+      return givingBack(verifyPieces(job, opener), job.ranges);
     case "restore":
-      return restoreFiles(job, opener);
+      return givingBack(restoreFiles(job, opener), job.ranges);
     case "pieces":
-      return restorePieces(job, opener);
+      return givingBack(restorePieces(job, opener), job.ranges);
   }
 }
 

@@ -58,8 +58,9 @@ export class ContentOpener {
   /** All ranges of a job; views that are valid until the next call. */
   loadRanges(ranges: RangeColumn): LoadedRange[] {
     if (ranges.inMemory === true)
-      return Array.from(ranges.length, (length, i) =>
-        this.#options.memory.bytesAt(ranges.offset[i]!, length),
+      return Array.from(
+        ranges.length,
+        (length, i) => ranges.data[i] ?? this.#options.memory.bytesAt(ranges.offset[i]!, length),
       );
     const total = ranges.length.reduce(
       (sum, length, i) => sum + (ranges.data[i] === undefined ? length : 0),

@@ -138,6 +138,7 @@ async function makePlanned(
     },
     plan.transfer,
   );
+  plan.takeBack?.(reply);
   const failures = failuresByIndex(reply);
   good.forEach(({ file: { job, sizeBytes } }, index) => {
     const failure = failures.get(index);
@@ -232,6 +233,7 @@ async function writeParts(
         },
         plan.transfer,
       );
+      plan.takeBack?.(reply);
       for (const failure of failuresByIndex(reply).values())
         throw new SejfError(failure.code, failure.message);
     } finally {

@@ -1,13 +1,18 @@
 /**
- * Contents for a reading job, fetched from a server into the shared memory, where threads hash them and write from.
+ * Contents for a reading job, fetched from a server: short ones into the shared memory, long ones in the memory that they
+ * were received in, which is lent to the thread that hashes them and writes from there.
  * All of a plan is asked for at once, so that the way to the server and back is waited for once a job.
  */
+import type { OwnedBytes } from "../../bytes/index.ts";
 import type { BlobId } from "../../blob/index.ts";
 import { SejfError } from "../../errors/index.ts";
 import { type ContentPiece, type ContentRef, longestSealed } from "../../format/index.ts";
 import { type EngineMemory, NumberPool, READ_BUFFER_BYTES } from "./memory.ts";
 import type { PlacedContent, PlanPieces, ReadPlan } from "./read-plan.ts";
-import type { RemoteEngineHost } from "./remote-engine.ts";
+import type { OnFetched, RemoteEngineHost } from "./remote-engine.ts";
+
+/** From here on copying costs more than another message to and from a thread. */
+const LENT_BYTES: number = 256 * 1024;
 
 /** Plans wait for a buffer in turn. */
 export function fetchPlanner(host: RemoteEngineHost, memory: EngineMemory): PlanPieces {
@@ -51,13 +56,26 @@ async function fetchInto(
     if (fits) end += most;
   }
   const asked = [...byRef.values()].filter(({ at, piece }) => at + mostBytes(piece) <= end);
-  const onAnswer = (index: number, data: Uint8Array | SejfError): void => {
+  const lent: OwnedBytes[] = [];
+  const onAnswer: OnFetched = (index, data) => {
     const wanted = asked[index];
-    if (wanted === undefined) return;
+    if (wanted === undefined) return false;
     const { piece, at } = wanted;
-    wanted.found =
-      data instanceof SejfError ? data : (refusal(piece, data) ?? placed(piece, at, data));
-    if (!(wanted.found instanceof SejfError)) buffer.set(data as Uint8Array, at);
+    const { ref } = piece;
+    const failure = data instanceof SejfError ? data : refusal(piece, data);
+    if (failure !== undefined || data instanceof SejfError) {
+      wanted.found = failure;
+      return false;
+    }
+    const { byteLength } = data;
+    if (byteLength >= LENT_BYTES && data.buffer instanceof ArrayBuffer) {
+      wanted.found = placeFetched(ref, 0, byteLength, 1 + lent.length);
+      lent.push(data as OwnedBytes);
+      return true;
+    }
+    wanted.found = placeFetched(ref, at, byteLength);
+    buffer.set(data, at);
+    return false;
   };
   await host.fetch(
     asked.map(({ piece }) => piece.ref),
@@ -67,25 +85,31 @@ async function fetchInto(
   return {
     ranges: {
       paths: [],
-      path: Uint32Array.of(0),
-      offset: Float64Array.of(buffer.byteOffset),
-      length: Uint32Array.of(end),
-      data: [],
+      path: new Uint32Array(1 + lent.length),
+      offset: Float64Array.of(buffer.byteOffset, ...lent.map(() => 0)),
+      length: Uint32Array.of(end, ...lent.map(({ byteLength }) => byteLength)),
+      data: [undefined, ...lent],
       inMemory: true,
+      isLent: true,
     },
     places: pieces.map(({ ref }) => byRef.get(ref)?.found ?? notAnswered(ref)),
-    transfer: [],
+    transfer: lent.map(({ buffer: memory }) => memory),
+    takeBack: (reply) => {
+      if (reply.op === "read")
+        for (const memory of reply.memory ?? []) host.giveBack(new Uint8Array(memory.buffer));
+    },
   };
 }
 
-function placed({ ref }: ContentPiece, at: number, data: Uint8Array): PlacedContent {
-  return placeFetched(ref, at, data.byteLength);
-}
-
-/** Where a fetched content lies in the only range of its job. */
-export function placeFetched(ref: ContentRef, offset: number, lengthBytes: number): PlacedContent {
+/** Where a fetched content lies; the first range of a job is the shared memory, or the only one. */
+export function placeFetched(
+  ref: ContentRef,
+  offset: number,
+  lengthBytes: number,
+  range = 0,
+): PlacedContent {
   return {
-    range: 0,
+    range,
     offset,
     ref,
     location: {

@@ -159,8 +159,10 @@ export interface FullPack {
 /** Stretches of packs that a reading job needs: of a local file, or fetched by the main thread. */
 export interface RangeColumn {
   readonly paths: readonly string[];
-  /** The ranges lie in the shared memory, at their offsets. */
+  /** The ranges without `data` lie in the shared memory, at their offsets. */
   readonly inMemory?: boolean | undefined;
+  /** `data` came with the message, and goes back with the answer. */
+  readonly isLent?: boolean | undefined;
   /** For each range: index into `paths`, offset, length. Empty paths: `data` holds the bytes. */
   readonly path: Uint32Array;
   readonly offset: Float64Array;
@@ -243,6 +245,8 @@ export interface ReadReply {
   readonly failures: readonly ReadFailure[];
   /** Of `verify`: plain bytes of each piece that is well. */
   readonly lengths?: Float64Array<ArrayBuffer> | undefined;
+  /** What was lent to the job. */
+  readonly memory?: readonly OwnedBytes[] | undefined;
 }
 
 export interface ReadFailure {

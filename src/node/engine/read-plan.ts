@@ -6,7 +6,7 @@ import { mapConcurrent } from "../../bytes/index.ts";
 import { assert, errorFromUnknown, SejfError } from "../../errors/index.ts";
 import type { ContentPiece, ContentRef } from "../../format/index.ts";
 import type { BulkEngineHost, ContentLocation } from "./host.ts";
-import { type PieceColumn, type RangeColumn, SEAL_KEY_BYTES } from "./protocol.ts";
+import { type JobReply, type PieceColumn, type RangeColumn, SEAL_KEY_BYTES } from "./protocol.ts";
 
 /** Unwanted bytes that are read along rather than begin another read. */
 const GAP_BYTES: number = 32 * 1024;
@@ -35,6 +35,8 @@ export interface ReadPlan {
   readonly places: readonly (PlacedContent | SejfError)[];
   /** To be moved with the message. */
   readonly transfer: readonly ArrayBuffer[];
+  /** Gets the answer to the job: what was lent to it is used again. */
+  readonly takeBack?: ((reply: JobReply) => void) | undefined;
   /** To be called when the job with the plan has ended. */
   readonly release?: (() => void) | undefined;
 }

@@ -33,6 +33,9 @@ export interface RemoteEngineConfig {
   readonly sealing?: SealingParameters | undefined;
 }
 
+/** True: the memory of the bytes is kept. */
+export type OnFetched = (index: number, data: Uint8Array | SejfError) => boolean;
+
 /** Implemented by whoever owns the connection. All methods are called on the main thread. */
 export interface RemoteEngineHost {
   /**
@@ -45,14 +48,12 @@ export interface RemoteEngineHost {
   /** Makes everything sent so far durable; called with no upload under way. */
   commit(): Promise<void>;
   /**
-   * `onAnswer` gets each content, by its place in `refs`: plain bytes as they came, not hashed yet and valid during the
-   * call only, or why there are none.
+   * `onAnswer` gets each content, by its place in `refs`: plain bytes as they came, not hashed yet, or why there are none.
+   * The bytes are valid during the call only, unless it says that it keeps the memory they lie in.
    */
-  fetch(
-    refs: readonly ContentRef[],
-    onAnswer: (index: number, data: Uint8Array | SejfError) => void,
-    options: CallOptions,
-  ): Promise<void>;
+  fetch(refs: readonly ContentRef[], onAnswer: OnFetched, options: CallOptions): Promise<void>;
+  /** Memory that was kept is not used any more. */
+  giveBack(memory: OwnedBytes): void;
 }
 
 /** A batch leaves its thread when it has reached this many bytes. */
@@ -138,8 +139,9 @@ async function fetched(
   signal: AbortSignal,
 ): Promise<readonly (OwnedBytes | SejfError)[]> {
   const found: (OwnedBytes | SejfError)[] = [];
-  const onAnswer = (_: number, data: Uint8Array | SejfError): void => {
+  const onAnswer: OnFetched = (_, data) => {
     found.push(data instanceof SejfError ? data : copyBytes(data));
+    return false;
   };
   await host.fetch([ref], onAnswer, { signal });
   return found;

@@ -158,6 +158,7 @@ function openRemote(stored: Map<string, Uint8Array>, sealing: SealingParameters)
   return createRemoteEngine(
     {
       // oxlint-disable-next-line require-await
+      giveBack: () => undefined,
       sendBatch: async (bytes, list): Promise<void> => {
         const contents = listedContents(list, HASH_BYTES, bytes.byteLength);
         for (const { hash, offset, lengthBytes, compressor } of contents) {
@@ -173,9 +174,11 @@ function openRemote(stored: Map<string, Uint8Array>, sealing: SealingParameters)
       commit: async () => undefined,
       // oxlint-disable-next-line require-await
       fetch: async (refs, onAnswer): Promise<void> => {
-        refs.forEach((ref, i) =>
-          onAnswer(i, stored.get(ref) ?? new SejfError("SEJF_CONTENT_NOT_FOUND", "not there")),
-        );
+        for (const [i, ref] of refs.entries()) {
+          const data = stored.get(ref);
+          const missing = new SejfError("SEJF_CONTENT_NOT_FOUND", "not there");
+          onAnswer(i, data === undefined ? missing : copyBytes(data));
+        }
       },
     },
     {

@@ -47,6 +47,7 @@ export interface RemoteBulkParts {
   /** Whether the server takes many contents in one message; may be another after a break. */
   readonly takesBatches: () => boolean;
   readonly fetch: RemoteEngineHost["fetch"];
+  readonly giveBack: RemoteEngineHost["giveBack"];
   readonly assertWritable: () => void;
 }
 
@@ -165,7 +166,7 @@ export class RemoteBulk implements AsyncDisposable {
   }
 
   async #create(threads: number | undefined): Promise<BulkEngine | undefined> {
-    const { hash, secret, indexVersion, splitter, unflushed, fetch } = this.#parts;
+    const { hash, secret, indexVersion, splitter, unflushed, fetch, giveBack } = this.#parts;
     if ((this.#parts.threads ?? threadsOfEnvironment()) === 0) return undefined;
     const { createRemoteEngine } = await import("../../node/engine/index.ts");
     const engine = createRemoteEngine(
@@ -175,6 +176,7 @@ export class RemoteBulk implements AsyncDisposable {
           await unflushed.writeMany(this.#unknown([{ id: hash as ContentId, data, compressor }])),
         commit: async () => await unflushed.flush(),
         fetch,
+        giveBack,
       },
       {
         hash,

@@ -33,6 +33,7 @@ import {
   type WriteContentOptions,
   type WriteFilesOptions,
 } from "../../format/index.ts";
+import type { SessionClient } from "../session/session-client.ts";
 import type { GetContentResponse } from "../wire/messages.ts";
 import type { LocalContentCache } from "./local-cache.ts";
 import { RemoteBulk } from "./remote-bulk.ts";
@@ -72,6 +73,8 @@ export class RemoteContents implements ContentStore, AsyncDisposable {
    */
   readonly #likely = new LRUCache<ContentId, true>({ max: MAX_KNOWN });
   readonly #bulk: RemoteBulk;
+  /** Whose memory long contents come in. */
+  #answering: SessionClient | undefined;
   #sessions = 1;
 
   constructor(options: RemoteContentsOptions) {
@@ -102,6 +105,7 @@ export class RemoteContents implements ContentStore, AsyncDisposable {
       },
       fetch: async (refs, onAnswer, call) =>
         await this.#fetch(refs.map(parseContentId), onAnswer, call),
+      giveBack: (memory) => this.#answering?.giveBack(memory),
       assertWritable: () => this.#assertWritable(),
     });
   }
@@ -230,10 +234,10 @@ export class RemoteContents implements ContentStore, AsyncDisposable {
     return data.buffer instanceof ArrayBuffer ? (data as OwnedBytes) : copyBytes(data);
   }
 
-  /** As the server sends them, not hashed yet; valid during the call of `onAnswer` only. */
+  /** As the server sends them, not hashed yet; valid during the call of `onAnswer` only, unless it keeps them. */
   async #fetch(
     ids: readonly ContentId[],
-    onAnswer: (index: number, data: Uint8Array | SejfError) => void,
+    onAnswer: (index: number, data: Uint8Array | SejfError) => boolean,
     options: CallOptions,
   ): Promise<void> {
     const { keeper, unflushed } = this.#options;
@@ -244,11 +248,12 @@ export class RemoteContents implements ContentStore, AsyncDisposable {
       else onAnswer(at, own);
     }
     await keeper.retrying(async (session) => {
+      this.#answering = session;
       const asked = [...open];
-      const onContent = (index: number, answer: GetContentResponse | SejfError): void => {
+      const onContent = (index: number, answer: GetContentResponse | SejfError): boolean => {
         const at = asked[index] ?? 0;
         open.delete(at);
-        onAnswer(at, answer instanceof SejfError ? answer : answer.data);
+        return onAnswer(at, answer instanceof SejfError ? answer : answer.data);
       };
       const bodies = asked.map((at) => ({ contentId: ids[at] ?? "" }));
       await session.requestMany("getContent", bodies, onContent, options);

@@ -3,7 +3,7 @@
  * stream and never heals: when it breaks, everything that waits fails with a retryable SEJF_CONNECTION, and what was
  * not flushed is lost on the server. Spec: kopia-server 3.
  */
-import type { CallOptions } from "../../bytes/index.ts";
+import type { CallOptions, OwnedBytes } from "../../bytes/index.ts";
 import { errorFromUnknown, SejfError } from "../../errors/index.ts";
 import { BufferPool } from "../grpc/buffer-pool.ts";
 import type { GrpcConnection } from "../grpc/client.ts";
@@ -48,10 +48,8 @@ export interface OpenSessionOptions extends CallOptions {
 /** What waits for answers: one object for all requests of a piece. */
 interface Pending {
   readonly kind: RequestKind;
-  /** Nobody keeps an answer, or a view of it. */
-  readonly isTransient: boolean;
-  /** Gets every response; `last` with the one that ends the request. */
-  readonly onBody: (id: number, body: unknown, last: boolean, lengthBytes: number) => void;
+  /** Gets every response; `last` with the one that ends the request. True: it, or a view of it, is kept. */
+  readonly onBody: (id: number, body: unknown, last: boolean, lengthBytes: number) => boolean;
   /** Gets the server's refusal. */
   readonly onError: (id: number, error: SejfError) => void;
   /** There will be no answer. */
@@ -114,14 +112,15 @@ export class SessionClient implements AsyncDisposable {
 
   /**
    * Many short requests of one kind in one piece, which costs far less for each. Every answer goes to `onAnswer` as it
-   * comes, with the place of its request, and is valid during that call only; an error in place of an answer is a
-   * SejfError. Resolves with the last one.
+   * comes, with the place of its request, and is valid during that call only, unless true is returned: then the memory
+   * of the message is the caller's until it goes to `giveBack`. An error in place of an answer is a SejfError. Resolves
+   * with the last one.
    * An abort ends the waiting only. @throws SEJF_CONNECTION when the session breaks; what `onAnswer` throws.
    */
   async requestMany<K extends Exclude<RequestKind, "findManifests">>(
     kind: K,
     bodies: readonly RequestBodies[K][],
-    onAnswer: (index: number, answer: ResponseBodies[K] | SejfError) => void,
+    onAnswer: (index: number, answer: ResponseBodies[K] | SejfError) => boolean | undefined,
     options: CallOptions = {},
   ): Promise<void> {
     if (bodies.length === 0) return;
@@ -133,17 +132,18 @@ export class SessionClient implements AsyncDisposable {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     // Whoever fails to send sees that failure, not the one of the answers.
     promise.catch(() => {});
-    const settle = (id: number, answer: unknown): void => {
+    const settle = (id: number, answer: unknown): boolean => {
+      let isKept = true;
       try {
-        onAnswer(id - firstId, answer as ResponseBodies[K] | SejfError);
+        isKept = onAnswer(id - firstId, answer as ResponseBodies[K] | SejfError) === true;
         if (--open === 0) resolve();
       } catch (error) {
         reject(error as Error);
       }
+      return isKept;
     };
     const pending: Pending = {
       kind,
-      isTransient: true,
       onBody: settle,
       onError: settle,
       fail: reject,
@@ -188,6 +188,11 @@ export class SessionClient implements AsyncDisposable {
     return found.flat();
   }
 
+  /** Memory of a message that was kept is not used any more. */
+  giveBack(memory: OwnedBytes): void {
+    this.#call.release(memory);
+  }
+
   /** Half-closes and waits for the end: the server flushes what was written. @throws SEJF_CONNECTION when it breaks. */
   async finish(): Promise<void> {
     this.#closing = "finishing";
@@ -222,12 +227,13 @@ export class SessionClient implements AsyncDisposable {
     const id = this.#nextId++;
     let onAbort = (): void => {};
     const answered = new Promise<void>((resolve, reject) => {
-      const onBody = (_: number, part: unknown, last: boolean, lengthBytes: number): void => {
+      const onBody = (_: number, part: unknown, last: boolean, lengthBytes: number): boolean => {
         onPart(part, lengthBytes);
         if (last) resolve();
+        return true;
       };
       const onError = (_: number, error: SejfError): void => reject(error);
-      this.#pending.set(id, { kind, isTransient: false, onBody, onError, fail: reject });
+      this.#pending.set(id, { kind, onBody, onError, fail: reject });
       onAbort = (): void => reject(signal?.reason as Error);
     });
     // Whoever fails to send sees that failure, not the one of the answer.
@@ -298,8 +304,7 @@ export class SessionClient implements AsyncDisposable {
     if (hasMore && response.kind !== "findManifests")
       throw new SejfError("SEJF_CORRUPT", `${pending.kind}: the answer has no end`);
     if (!hasMore) this.#pending.delete(id);
-    pending.onBody(id, response.body, !hasMore, lengthBytes);
-    return pending.isTransient;
+    return !pending.onBody(id, response.body, !hasMore, lengthBytes);
   }
 
   #failPending(error: unknown): void {
