@@ -157,7 +157,9 @@ export class Bulk {
       // An index of version 1 cannot tell that a content is compressed.
       const plain = this.#parts.context.format.indexVersion === 1;
       const compressors = plain ? new Uint32Array(batch.lengths.length) : batch.compressors;
-      return await engine?.storeContents({ ...batch, compressors }, { evenly });
+      const stored = await engine?.storeContents({ ...batch, compressors }, { evenly });
+      if (stored !== undefined) this.#count(batch.lengths, stored.isNew);
+      return stored;
     } finally {
       this.#uploads--;
       if (--this.#batches === 0) this.#onBatchesLeft?.();
@@ -199,6 +201,19 @@ export class Bulk {
   async close(): Promise<void> {
     await this.#engine?.close();
     this.#engine = undefined;
+  }
+
+  #count(lengths: Uint32Array, isNew: Uint8Array): void {
+    const { statistics } = this.#parts.context;
+    for (const [i, length] of lengths.entries()) {
+      if (isNew[i] === 1) {
+        statistics.writtenContents++;
+        statistics.writtenBytes += length;
+      } else {
+        statistics.knownContents++;
+        statistics.knownBytes += length;
+      }
+    }
   }
 
   async *#counted(

@@ -8,8 +8,9 @@ import { bytesToHex, type OwnedBytes } from "../../bytes/index.ts";
 import { COMPRESSORS } from "../../compress/index.ts";
 import type { StoredBatch } from "../../content/index.ts";
 import { hashAlgorithm } from "../../crypto/index.ts";
-import { SejfError } from "../../errors/index.ts";
+import { isSejfError, SejfError } from "../../errors/index.ts";
 import {
+  CONTENT_LIST_HEAD_BYTES,
   type ContentId,
   type ContentList,
   type ContentRef,
@@ -55,8 +56,7 @@ export function writingHandlers(
     writeContents: async ({ list, data }, context) => {
       writer.assertMayWrite();
       const { byteLength } = data;
-      const contents = decodeContentList(list, writer.hashBytes, byteLength);
-      checkCount(contents.lengths.length);
+      const contents = decodeList(list, writer.hashBytes, byteLength);
       for (const id of new Set(contents.compressors)) checkCompression(id);
       await writer.assertRoom(byteLength, context);
       await writer.storeMany(contents, data, context);
@@ -197,13 +197,21 @@ function checkPrefix(prefix: string): void {
     );
 }
 
-/** @throws SEJF_INVALID_ARGUMENT. */
-function checkCount(contents: number): void {
-  if (contents < 1 || contents > MAX_CONTENTS_IN_BATCH)
+/** @throws SEJF_INVALID_ARGUMENT for a list that does not fit its contents, or has too many. */
+function decodeList(list: Uint8Array, hashBytes: number, dataBytes: number): ContentList {
+  const most = MAX_CONTENTS_IN_BATCH * (CONTENT_LIST_HEAD_BYTES + hashBytes);
+  if (list.byteLength === 0 || list.byteLength > most)
     throw new SejfError(
       "SEJF_INVALID_ARGUMENT",
-      `a batch of ${contents} contents, expected 1 to ${MAX_CONTENTS_IN_BATCH}`,
+      `a batch with a list of ${list.byteLength} bytes, expected 1 to ${MAX_CONTENTS_IN_BATCH} contents`,
     );
+  try {
+    return decodeContentList(list, hashBytes, dataBytes);
+  } catch (error) {
+    if (!isSejfError(error, "SEJF_CORRUPT")) throw error;
+    // What a client sends is its fault, no damage of ours.
+    throw new SejfError("SEJF_INVALID_ARGUMENT", error.message, { cause: error });
+  }
 }
 
 /** @throws SEJF_INVALID_ARGUMENT. */
