@@ -67,7 +67,7 @@ test("a batch: one and the same by many sessions at once is stored once, and eac
   await using alice = await server.session(connection);
   await using bob = await server.session(connection, "bob@desk");
   const contents = someContents(2);
-  const [names = []] = await Promise.all([
+  const [names] = await Promise.all([
     send(server, alice, contents),
     send(server, bob, contents),
     send(server, alice, contents.toReversed()),
