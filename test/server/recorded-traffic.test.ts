@@ -156,19 +156,27 @@ function comparable(answer: unknown): unknown {
   return JSON.parse(JSON.stringify(plain(answer, (id) => id)));
 }
 
-/** Without what is by chance: times, places of contents, stored lengths. */
+/** Without what is by chance (times, places of contents, stored lengths), and what kopia does not know. */
 function plain(value: unknown, idOf: (id: string) => string): unknown {
   if (value instanceof Uint8Array) return value.length > 5000 ? value.length : bytesOf(value);
   if (typeof value === "bigint") return value.toString();
   if (Array.isArray(value)) return value.map((item: unknown) => plain(item, idOf));
   if (typeof value !== "object" || value === null) return value;
-  const byChance = new Set(["modTimeNanos", "timestampSeconds", "packBlobId", "packOffset"]);
   const entries = Object.entries(value)
-    .filter(([key]) => !byChance.has(key) && key !== "packedLength")
+    .filter(([key]) => !LEFT_OUT.has(key))
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .map(([key, item]) => [key, typeof item === "string" ? idOf(item) : plain(item, idOf)]);
   return Object.fromEntries(entries);
 }
+
+const LEFT_OUT: ReadonlySet<string> = new Set([
+  "modTimeNanos",
+  "timestampSeconds",
+  "packBlobId",
+  "packOffset",
+  "packedLength",
+  "sejfBatches",
+]);
 
 function bytesOf(bytes: Uint8Array): string {
   try {

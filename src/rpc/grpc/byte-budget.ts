@@ -8,10 +8,7 @@ import { assert } from "../../errors/index.ts";
 
 export interface ByteBudgetLimits {
   readonly totalBytes: number;
-  /**
-   * What one key may hold however many others there are, if there is room; one taking may go beyond when it holds nothing.
-   * Where few hold or want something it is an equal part of all. Default: a quarter.
-   */
+  /** Most that one key holds, unless it is the only one; one taking may go beyond when it holds nothing. Default: a quarter. */
   readonly shareBytes?: number | undefined;
 }
 
@@ -39,7 +36,7 @@ export class ByteBudget {
 
   /** Takes at once when nobody waits and there is room. */
   tryTake(key: string, bytes: number): boolean {
-    if (this.#waiting.size > 0 && !this.#isAlone(key)) return false;
+    if (this.#waiting.size > 0 && !this.#isNext(key)) return false;
     if (this.#waiting.has(key) || !this.#fits(key, bytes)) return false;
     this.#take(key, bytes);
     return true;
@@ -82,7 +79,7 @@ export class ByteBudget {
   }
 
   /** Nobody waits but keys that have had their share, which the total does not concern. */
-  #isAlone(key: string): boolean {
+  #isNext(key: string): boolean {
     for (const [other, [first]] of this.#waiting)
       if (other !== key && first !== undefined && this.#inShare(other, first.bytes)) return false;
     return true;
@@ -108,11 +105,20 @@ export class ByteBudget {
     return held === 0 || held + bytes <= this.#shareOf(key);
   }
 
-  /** Who is alone may have all: one that waits for its own share would stand still half of the time. */
+  /**
+   * Who is alone may have half: with a quarter he would stand still half of the time. SECURITY: not more, for whoever
+   * comes next must find room for a long message, however long this one holds on to his.
+   */
   #shareOf(key: string): number {
-    let keys = this.#held.has(key) ? this.#held.size : this.#held.size + 1;
-    for (const other of this.#waiting.keys()) if (other !== key && !this.#held.has(other)) keys++;
-    return Math.max(this.#shareBytes, Math.floor(this.#totalBytes / keys));
+    return this.#isAlone(key)
+      ? Math.max(this.#shareBytes, Math.floor(this.#totalBytes / 2))
+      : this.#shareBytes;
+  }
+
+  #isAlone(key: string): boolean {
+    const others = this.#held.size - (this.#held.has(key) ? 1 : 0);
+    const waiting = this.#waiting.size - (this.#waiting.has(key) ? 1 : 0);
+    return others + waiting === 0;
   }
 
   #fits(key: string, bytes: number): boolean {

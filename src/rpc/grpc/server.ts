@@ -47,7 +47,7 @@ export interface RpcServerOptions extends ChannelLimits {
   readonly patience?: Partial<Patience> | undefined;
   /**
    * Bytes of received messages that are worked on, the same of answers that are not read yet, and the same that clients
-   * may send ahead: of all connections together. Default 20 MiB.
+   * may send ahead: of all connections together. Default 24 MiB.
    */
   readonly memoryBytes?: number | undefined;
   /** Connections whose caller is not known. Default 512, for 30 s. */
@@ -71,7 +71,7 @@ const CHECKS_PER_PATIENCE = 5;
 const STRANGER_WINDOW_BYTES = 64 << 10;
 const WIDEST_WINDOW_BYTES = 16 << 20;
 const NARROWEST_WINDOW_BYTES = 256 << 10;
-const DEFAULT_MEMORY_BYTES = 20 << 20;
+const DEFAULT_MEMORY_BYTES = 24 << 20;
 const STRANGERS: StrangerLimits = { connections: 512, patienceMs: 30_000 };
 /** Of big messages, kept for the next ones. */
 const SPARE_BYTES = 34 << 20;
