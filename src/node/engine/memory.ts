@@ -52,6 +52,8 @@ export interface MemoryPlan {
 export interface MoreBuffers {
   /** What is fetched, default 0. */
   readonly readBuffers?: number | undefined;
+  /** Segments that stay in their slots until somebody has taken them over, default 0. */
+  readonly slots?: number | undefined;
   /** Packs that are being stored while each thread fills another, default 1. */
   readonly packsOnTheWay?: number | undefined;
 }
@@ -61,10 +63,11 @@ export function planMemory(
   wanted: number,
   maxPackSizeBytes: number,
   withEcc: boolean,
-  { readBuffers = 0, packsOnTheWay = 1 }: MoreBuffers = {},
+  { readBuffers = 0, packsOnTheWay = 1, slots = 0 }: MoreBuffers = {},
 ): MemoryPlan {
   const planFor = (threads: number): MemoryPlan => ({
     ...planThreads(threads, maxPackSizeBytes, withEcc),
+    slots: threads + 1 + slots,
     packBuffers: threads + packsOnTheWay,
     readBuffers,
   });
@@ -77,11 +80,10 @@ function planThreads(
   threads: number,
   maxPackSizeBytes: number,
   withEcc: boolean,
-): Omit<MemoryPlan, "readBuffers" | "packBuffers"> {
+): Pick<MemoryPlan, "threads" | "packBufferBytes"> {
   const segment = LONGEST_CONTENT_BYTES * (withEcc ? SEALED_SEGMENT_FACTOR : 1);
   return {
     threads,
-    slots: threads + 1,
     packBufferBytes: roundUp(maxPackSizeBytes + segment + PACK_END_BYTES),
   };
 }

@@ -58,6 +58,8 @@ export interface RemoteEngineHost {
 
 /** A batch leaves its thread when it has reached this many bytes. */
 const BATCH_BYTES: number = 4 << 20;
+/** Long contents that wait for the server's answer where they were read. */
+const SLOTS_ON_THE_WAY = 3;
 /** Reading jobs that are fetched for or wait to be done, each with up to 8 MiB. */
 const READ_BUFFERS = 6;
 /** Contents of unknown length that are fetched at the same time. */
@@ -101,7 +103,7 @@ function remoteSides(host: RemoteEngineHost): EngineSides {
       commitIndex: () => host.commit(),
     },
     sendSlot: async (hash, bytes, compressor) => await host.send(hash, bytes, compressor),
-    buffers: { readBuffers: READ_BUFFERS },
+    buffers: { readBuffers: READ_BUFFERS, slots: SLOTS_ON_THE_WAY },
     planner: (memory) => fetchPlanner(host, memory),
     verify: (requests, submit, signal) => verifyFetched(requests, host, submit, signal),
   };

@@ -18,6 +18,7 @@ import { decodeRequest, encodeResponse } from "../wire/envelopes.ts";
 import { openRemoteRepository, type RemoteRepository } from "./remote-repository.ts";
 
 const SMALL_FILES = 60;
+const NOTHING = new Uint8Array(0);
 /** From here on a content is asked for before it is sent. */
 const BIG_BYTES = 50_000;
 
@@ -130,6 +131,25 @@ test("a break: batches that are held no longer are a loss, told with the number 
     return true;
   });
   assert.equal(server.durable.contents.size, 0);
+});
+
+test("long contents beyond what is held go from where they were read; a break is told as their loss", async () => {
+  await using server = await serverOfBatches();
+  await using repository = await openTestRepository(server, { limits: { maxHeldBytes: 300_000 } });
+  await using files = await Files.make([]);
+  for (const round of [1, 2]) {
+    const data = new SeededRandom(50 + round).bytes(3 << 20);
+    const refs = await files.uploadLong(repository, data);
+    assert.equal(refs.length, 24);
+    if (round === 1) await repository.flush();
+    else {
+      await answered(repository);
+      server.breakSessions();
+      await assert.rejects(repository.flush(), /and 24 contents and 0 changes/);
+    }
+    const stored = refs.flatMap((ref) => server.durable.contents.get(ref) ?? []);
+    assert.deepEqual(Buffer.concat(stored), Buffer.from(round === 1 ? data : NOTHING));
+  }
 });
 
 test("after the flush nothing of a batch is held, sent again or lost", async () => {
@@ -251,6 +271,18 @@ class Files implements AsyncDisposable {
     const batch: FileBatch = { directory: join(this.#folder.path, "in"), files };
     const results = (await collect(repository.contents.writeFiles(once(batch)))).flat();
     return results.toSorted((a, b) => a.job - b.job).map(refOf);
+  }
+
+  /** One file of many contents. */
+  async uploadLong(repository: RemoteRepository, data: Uint8Array): Promise<readonly ContentRef[]> {
+    const directory = join(this.#folder.path, "in");
+    await writeFile(join(directory, "long"), data);
+    const expected = { sizeBytes: data.byteLength, mode: 0o100644, mtimeNs: 0n, uid: 0, gid: 0 };
+    const files = [{ job: 1, name: "long", expected, compressor: undefined }];
+    const results = await collect(repository.contents.writeFiles(once({ directory, files })));
+    const [result] = results.flat();
+    assert.ok(result?.ok);
+    return result.pieces.map(({ ref }) => ref);
   }
 
   async checkRestored(repository: RemoteRepository, refs: readonly ContentRef[]): Promise<void> {

@@ -1,42 +1,40 @@
-/** What the server has answered and not flushed: the newest are held, within a bound, to be sent again after a break. */
+/**
+ * What the server has answered and not flushed is held, within a bound, to be sent again after a break. Beyond the bound
+ * a break is a loss in any case, and nothing is held until the next flush.
+ */
 import type { UnflushedUnit } from "./unflushed-units.ts";
-
-const FORGET_AFTER = 1024;
 
 export class HeldWrites {
   readonly #maxBytes: number;
-  /** In order of their answers; those before `#first` were let go. */
-  #units: UnflushedUnit[] = [];
-  #first = 0;
+  readonly #units = new Set<UnflushedUnit>();
   #bytes = 0;
+  #isPast = false;
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
   }
 
-  hold(unit: UnflushedUnit): void {
-    this.#units.push(unit);
-    this.#bytes += unit.lengthBytes;
-    while (this.#bytes > this.#maxBytes) {
-      const oldest = this.#units[this.#first++];
-      if (oldest === undefined) break;
-      this.letGo(oldest);
-    }
-    if (this.#first < FORGET_AFTER) return;
-    this.#units = this.#units.slice(this.#first);
-    this.#first = 0;
+  /** The bound was passed: a break loses what was not flushed. */
+  get isPast(): boolean {
+    return this.#isPast;
   }
 
-  /** The bytes of what was held are not needed any more. */
-  letGo(unit: UnflushedUnit): void {
-    if (unit.data === undefined) return;
+  hold(unit: UnflushedUnit): void {
+    this.#units.add(unit);
+    this.#bytes += unit.lengthBytes;
+    this.#isPast ||= this.#bytes > this.#maxBytes;
+    if (this.#isPast) for (const held of this.#units) this.#letGo(held);
+  }
+
+  /** These are flushed, and those are what was answered and is not. */
+  flushed(units: readonly UnflushedUnit[], rest: readonly UnflushedUnit[]): void {
+    for (const unit of units) this.#letGo(unit);
+    this.#isPast = rest.some(({ data }) => data === undefined);
+  }
+
+  #letGo(unit: UnflushedUnit): void {
+    if (!this.#units.delete(unit)) return;
     unit.letGo();
     this.#bytes -= unit.lengthBytes;
-  }
-
-  /** Forgets what was let go out of order. */
-  tidy(): void {
-    this.#units = this.#units.slice(this.#first).filter(({ data }) => data !== undefined);
-    this.#first = 0;
   }
 }

@@ -172,8 +172,10 @@ export class RemoteBulk implements AsyncDisposable {
     const engine = createRemoteEngine(
       {
         sendBatch: async (bytes, list) => await this.#sendBatch(bytes, list),
-        send: async (hash, data, compressor) =>
-          await unflushed.writeMany(this.#unknown([{ id: hash as ContentId, data, compressor }])),
+        send: async (hash, data, compressor) => {
+          const single = { id: hash as ContentId, data, compressor };
+          for (const content of this.#unknown([single])) await unflushed.writeLong(content);
+        },
         commit: async () => await unflushed.flush(),
         fetch,
         giveBack,

@@ -100,7 +100,7 @@ export class UnflushedWrites {
       this.#contents.delete(id);
       throw error;
     }
-    this.#startGroup([content]);
+    void this.#startGroup([content]);
   }
 
   /** As `write` for many. Single ones that were written before are passed over. */
@@ -117,11 +117,26 @@ export class UnflushedWrites {
     for (const { id, data, ...how } of fresh) {
       const content = new UnflushedContent(id, how, slab.gather([data]), slab);
       this.#contents.set(id, content);
-      if (how.asksFirst === true) this.#startGroup([content]);
+      if (how.asksFirst === true) void this.#startGroup([content]);
       else short.push(content);
     }
-    if (short.length > 0) this.#startGroup(short);
+    if (short.length > 0) void this.#startGroup(short);
     for (const message of messages) this.#startBatch(new UnflushedBatch(message, slab));
+  }
+
+  /**
+   * As `writeMany` for a single one whose bytes stay where they are until this resolves. They are copied only as long as
+   * they may be needed a second time: that is when everything that is not flushed is held.
+   */
+  async writeLong(content: NewContent): Promise<void> {
+    if (!this.#held.isPast) return await this.writeMany([content]);
+    const { id, data, ...how } = content;
+    this.assertWhole();
+    await this.#room(data.byteLength, {});
+    if (this.#contents.has(id)) return;
+    const unit = new UnflushedContent(id, how, data as OwnedBytes);
+    this.#contents.set(id, unit);
+    await this.#startGroup([unit]);
   }
 
   /** Changes a manifest; counts until the next flush. */
@@ -151,9 +166,8 @@ export class UnflushedWrites {
     for (const unit of answered) {
       if (unit instanceof UnflushedBatch) this.#batches.delete(unit);
       else this.#contents.delete(unit.id);
-      this.#held.letGo(unit);
     }
-    this.#held.tidy();
+    this.#held.flushed(answered, this.#answeredUnits());
     this.#manifests -= manifests;
   }
 
@@ -171,9 +185,9 @@ export class UnflushedWrites {
   }
 
   /** Contents that leave together, each with an answer of its own: what has one is not sent by this again. */
-  #startGroup(group: readonly UnflushedContent[]): void {
+  #startGroup(group: readonly UnflushedContent[]): Promise<void> {
     const bytes = group.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
-    this.#start(bytes, group.length, async (session) => {
+    return this.#start(bytes, group.length, async (session) => {
       const open = group.filter(({ isAnswered }) => !isAnswered);
       const [only] = open;
       if (open.length === 1 && only !== undefined) await this.#sendOne(session, only);
@@ -183,13 +197,18 @@ export class UnflushedWrites {
 
   #startBatch(batch: UnflushedBatch): void {
     this.#batches.add(batch);
-    this.#start(batch.lengthBytes + batch.list.byteLength, 1, async (session) => {
+    void this.#start(batch.lengthBytes + batch.list.byteLength, 1, async (session) => {
       await batch.send(session);
       this.#answered(batch);
     });
   }
 
-  #start(bytes: number, requests: number, send: (session: SessionClient) => Promise<void>): void {
+  /** Resolves when it was answered, or has failed. */
+  #start(
+    bytes: number,
+    requests: number,
+    send: (session: SessionClient) => Promise<void>,
+  ): Promise<void> {
     this.#inFlightBytes += bytes;
     this.#inFlight += requests;
     const task: Promise<void> = this.#send(send).finally(() => {
@@ -199,6 +218,7 @@ export class UnflushedWrites {
       for (const wake of this.#waiting.splice(0)) wake();
     });
     this.#tasks.add(task);
+    return task;
   }
 
   #hasRoom(lengthBytes: number): boolean {
