@@ -34,7 +34,7 @@ import type {
 } from "./host.ts";
 import { EngineMemory, type MoreBuffers, NumberPool, planMemory } from "./memory.ts";
 import { PackTraffic } from "./pack-traffic.ts";
-import type { SegmentReply, Stages, ThreadData } from "./protocol.ts";
+import type { SegmentReply, Stages, ThreadData, ThreadJob } from "./protocol.ts";
 import { packPlanner, type PlanPieces } from "./read-plan.ts";
 import { ThreadPool } from "./thread-pool.ts";
 import { hasEcc, openWasm, SegmentFinders } from "./thread-tools.ts";
@@ -44,6 +44,15 @@ import { UploadGate } from "./upload-gate.ts";
 const MAX_THREADS = 8;
 /** Where a pack is long on its way: with three, twice as many bytes a second as with one at 30 ms and 10 MB/s a connection. */
 const DISTANT_PACKS = 3;
+
+/**
+ * Beside which jobs the main thread has as much to do: it lists and writes directories of small files, receives contents
+ * for a server, and sends to one or receives from it what a thread works on.
+ */
+const LEAVE_CORE: Readonly<Record<Stages, ReadonlySet<ThreadJob["op"]>>> = {
+  direct: new Set(["files", "contents"]),
+  remote: new Set(["files", "segment", "pieces"]),
+};
 
 /**
  * Threads are started by the first bulk call and stay until `close`.
@@ -121,7 +130,8 @@ export class ThreadEngine implements BulkEngine {
     this.#config = config;
     this.claims = ClaimTable.create(hashBytes, config.claimLimit);
     this.#memory = new EngineMemory(plan);
-    this.#pool = new ThreadPool(plan.threads, (thread) => this.#threadData(thread), {
+    const { stages } = sides;
+    this.#pool = new ThreadPool(plan.threads, LEAVE_CORE[stages], (one) => this.#threadData(one), {
       onWant: (thread, message) => this.#packs.onWant(thread, message),
       onFull: (thread, message) => this.#packs.onFull(thread, message),
       onFailure: (error) => {

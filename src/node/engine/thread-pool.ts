@@ -54,6 +54,7 @@ interface Thread {
 
 export class ThreadPool {
   readonly #maxThreads: number;
+  readonly #leaveCore: ReadonlySet<ThreadJob["op"]>;
   readonly #dataFor: (thread: number) => ThreadData;
   readonly #events: PoolEvents;
   readonly #threads: Thread[] = [];
@@ -63,15 +64,21 @@ export class ThreadPool {
   #failure: SejfError | undefined;
   #ended: Promise<unknown> | undefined;
 
-  constructor(maxThreads: number, dataFor: (thread: number) => ThreadData, events: PoolEvents) {
+  /** `leaveCore`: jobs beside which the main thread has as much to do. */
+  constructor(
+    maxThreads: number,
+    leaveCore: ReadonlySet<ThreadJob["op"]>,
+    dataFor: (thread: number) => ThreadData,
+    events: PoolEvents,
+  ) {
     this.#maxThreads = maxThreads;
+    this.#leaveCore = leaveCore;
     this.#dataFor = dataFor;
     this.#events = events;
   }
 
   /**
-   * Gives the job to the least busy thread; jobs on small files leave one core to the main thread, which lists and
-   * writes their directories, and so do those on contents, which it receives. @throws SEJF_WORKER, or what the job failed with.
+   * Gives the job to the least busy thread; some kinds of jobs leave one core to the main thread. @throws SEJF_WORKER, or what the job failed with.
    */
   submit(job: NewJob, transfer: readonly ArrayBuffer[] = []): Promise<JobReply> {
     return new Promise((resolve, reject) => {
@@ -126,8 +133,8 @@ export class ThreadPool {
 
   #dispatch(): void {
     while (this.#queue.length > 0) {
-      const { op } = this.#queue[0]!.job;
-      const most = op === "files" || op === "contents" ? this.#maxThreads - 1 : this.#maxThreads;
+      const leavesCore = this.#leaveCore.has(this.#queue[0]!.job.op);
+      const most = leavesCore ? this.#maxThreads - 1 : this.#maxThreads;
       const thread = this.#freeThread(Math.max(1, most));
       if (thread === undefined) return;
       this.#post(thread, this.#queue.shift() as Queued);
