@@ -172,7 +172,6 @@ function handlersOf(session: AccountSession, parts: SessionParts): SessionHandle
     initializeSession: async ({ purpose, readOnly }) => {
       session.purpose = purpose.slice(0, MAX_NAME_LENGTH);
       session.readOnly = readOnly;
-      if (!readOnly) options.repository.contents.warmUp();
       const { format } = options.repository.access;
       return {
         parameters: {

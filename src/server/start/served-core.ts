@@ -86,7 +86,10 @@ export class ServedCore implements ServedRepository {
   /** Owns the repository from now on. */
   static async open(options: CoreOptions): Promise<ServedCore> {
     const rooms = roomsOf(options);
-    return new ServedCore(options, rooms, await openCoreJobs(options, rooms));
+    const core = new ServedCore(options, rooms, await openCoreJobs(options, rooms));
+    // The first client need not wait for a thread.
+    if (core.sessionMethod !== undefined) options.repository.contents.warmUp();
+    return core;
   }
 
   get accounts(): AccountBook {
