@@ -8,6 +8,7 @@ import { isSejfError, SejfError } from "../errors/index.ts";
 import {
   type ContentId,
   type ContentPrefix,
+  contentPrefix,
   type ContentRef,
   type ContentRequest,
   type ContentResult,
@@ -260,7 +261,8 @@ export class DirectStore implements DirectContents {
     assertWritable(this.#context);
     if (!(await this.#writer.delete(id, options))) return;
     if (!id.startsWith("m")) this.#deletions++;
-    this.#bulk.deleted();
+    // Threads write file data only.
+    if (contentPrefix(id) === "") this.#bulk.deleted();
     if (this.#pending.looseCount < MAX_LOOSE_ENTRIES) return;
     await this.#flushing.run(async () => await this.#publish(this.#sessions.currentId, options));
   }

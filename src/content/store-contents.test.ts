@@ -177,3 +177,22 @@ test("lengths: of live contents wherever they are; negative for others", async (
   await writer.undelete(deleted);
   assert.deepEqual([...(await writer.lengths([deleted]))], [7]);
 });
+
+test("storeContents: after a deletion threads begin anew, but not for what they never write", async () => {
+  const repository = new TestRepository();
+  await using writer = await repository.open({ threads: THREADS });
+  const write = async (data: string, prefix: string): Promise<ContentId> =>
+    (await writer.write(utf8ToBytes(data), { prefix })) as string as ContentId;
+  const manifest = await write("{}", "m");
+  const fileData = await write("file data", "");
+  await store(writer, [utf8ToBytes("one")]);
+  await writer.flush();
+  const { indexFlushes } = writer.statistics();
+  await writer.delete(manifest);
+  await store(writer, [utf8ToBytes("two")]);
+  assert.equal(writer.statistics().indexFlushes, indexFlushes);
+  await writer.delete(fileData);
+  const { isNew } = await store(writer, [utf8ToBytes("file data")]);
+  assert.deepEqual(isNew, [1]);
+  assert.equal(writer.statistics().indexFlushes, indexFlushes + 1);
+});
