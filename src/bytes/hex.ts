@@ -13,6 +13,15 @@ export function bytesToHex(bytes: Uint8Array): string {
   return text;
 }
 
+const NO_DIGIT = 0xff;
+/** Of lower- and upper-case digits, by character code below 128; 255 for what is none. */
+export const HEX_VALUES: Uint8Array = new Uint8Array(128).fill(NO_DIGIT);
+for (let value = 0; value < 16; value++) {
+  const text = value.toString(16);
+  HEX_VALUES[text.charCodeAt(0)] = value;
+  HEX_VALUES[text.toUpperCase().charCodeAt(0)] = value;
+}
+
 /** @throws SEJF_CORRUPT for an odd number of digits or anything that is not a lower- or upper-case digit. */
 export function hexToBytes(text: string): OwnedBytes {
   if (text.length % 2 !== 0)
@@ -22,21 +31,12 @@ export function hexToBytes(text: string): OwnedBytes {
     );
   const bytes = new Uint8Array(text.length / 2);
   for (let i = 0; i < bytes.length; i++) {
-    const high = VALUES[text.charCodeAt(2 * i)] ?? NO_DIGIT;
-    const low = VALUES[text.charCodeAt(2 * i + 1)] ?? NO_DIGIT;
+    const high = HEX_VALUES[text.charCodeAt(2 * i)] ?? NO_DIGIT;
+    const low = HEX_VALUES[text.charCodeAt(2 * i + 1)] ?? NO_DIGIT;
     if ((high | low) > 15) throw badDigit(text, high > 15 ? 2 * i : 2 * i + 1);
     bytes[i] = (high << 4) | low;
   }
   return bytes;
-}
-
-const NO_DIGIT = 0xff;
-/** By character code. */
-const VALUES: Uint8Array = new Uint8Array(128).fill(NO_DIGIT);
-for (let value = 0; value < 16; value++) {
-  const text = value.toString(16);
-  VALUES[text.charCodeAt(0)] = value;
-  VALUES[text.toUpperCase().charCodeAt(0)] = value;
 }
 
 function badDigit(text: string, at: number): SejfError {

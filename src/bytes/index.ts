@@ -5,7 +5,7 @@ export { concatBytes, copyBytes, equalBytes, type OwnedBytes, viewOf } from "./b
 export { crc32 } from "./crc32.ts";
 export { formatDuration, parseDuration } from "./durations.ts";
 export { goJson, goJsonString } from "./go-json.ts";
-export { bytesToHex, hexToBytes } from "./hex.ts";
+export { bytesToHex, HEX_VALUES, hexToBytes } from "./hex.ts";
 export {
   getUint24,
   getUint48,
@@ -15,7 +15,7 @@ export {
   uvarintBytes,
 } from "./integers.ts";
 export { Mutex } from "./mutex.ts";
-export { type CallOptions, collect, mapConcurrent, mapUnordered } from "./pipeline.ts";
+export { type CallOptions, collect, mapConcurrent, mapUnordered, single } from "./pipeline.ts";
 export { type Random, systemRandom } from "./random.ts";
 export { formatTimestamp, parseTimestamp } from "./timestamps.ts";
 export { bytesToUtf8, isUtf8, utf8ToBytes } from "./utf8.ts";

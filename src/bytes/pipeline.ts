@@ -99,6 +99,12 @@ export async function* mapUnordered<T, R>(
   }
 }
 
+/** One item as the source of a stage. */
+// oxlint-disable-next-line require-await -- the interface is asynchronous
+export async function* single<T>(item: T): AsyncGenerator<T, void, void> {
+  yield item;
+}
+
 /** Everything an iterable gives, in memory: only where the caller knows a bound. */
 export async function collect<T>(source: AsyncIterable<T> | Iterable<T>): Promise<T[]> {
   const items: T[] = [];

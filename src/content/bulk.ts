@@ -143,7 +143,7 @@ export class Bulk {
     );
   }
 
-  /** `undefined` without threads, which leaves the memory alone. @throws what the store refuses earlier packs with. */
+  /** `undefined` where threads do not take it, which leaves the memory alone. @throws what the store refuses earlier packs with. */
   async storeContents(
     batch: ContentBatch,
     { evenly, ...options }: StoreContentsOptions,

@@ -15,6 +15,7 @@ import {
   type ContentStat,
   type FileBatch,
   type FileResult,
+  MANIFEST_PREFIX,
   openIndex,
   type PackedIndex,
   parseContentId,
@@ -260,7 +261,7 @@ export class DirectStore implements DirectContents {
   async delete(id: ContentId, options: CallOptions = {}): Promise<void> {
     assertWritable(this.#context);
     if (!(await this.#writer.delete(id, options))) return;
-    if (!id.startsWith("m")) this.#deletions++;
+    if (!id.startsWith(MANIFEST_PREFIX)) this.#deletions++;
     // Threads write file data only.
     if (contentPrefix(id) === "") this.#bulk.deleted();
     if (this.#pending.looseCount < MAX_LOOSE_ENTRIES) return;

@@ -112,6 +112,19 @@ test("storeContents: without threads nothing is done, and the memory stays", asy
   assert.equal(batch.bytes.byteLength, 4);
 });
 
+test("storeContents: what is longer than a thread takes stays with the caller, with all beside it", async () => {
+  await using writer = await new TestRepository().open({ threads: THREADS });
+  const longest = new Uint8Array(16 << 20);
+  const { ids } = await store(writer, [longest]);
+  assert.deepEqual(ids, [writer.contentId(longest, "")]);
+  const short = utf8ToBytes("data");
+  const batch = batchOf([short, new Uint8Array(longest.byteLength + 1)]);
+  assert.equal(await writer.storeContents(batch, { evenly: false }), undefined);
+  assert.equal(batch.bytes.byteLength, short.byteLength + longest.byteLength + 1);
+  const id = writer.contentId(short, "") as string as ContentRef;
+  assert.equal(await writer.stat(id), undefined);
+});
+
 test("storeContents: an index of version 1 has no compression", async () => {
   const repository = new TestRepository({ format: { version: 1 } });
   await using writer = await repository.open({ threads: THREADS });

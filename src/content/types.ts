@@ -278,7 +278,7 @@ export interface DirectContents extends ContentStore, AsyncDisposable {
   warmUp(): void;
   /**
    * Stores contents in a thread, each if nobody has it: named and claimed when it resolves, durable after `flush`.
-   * `undefined` where there are no threads: nothing was done, nor the memory taken.
+   * `undefined` where there are no threads, or for a content longer than they take: nothing was done, nor the memory taken.
    * @throws the storage's error as long as packs cannot be stored; SEJF_WORKER.
    */
   storeContents(

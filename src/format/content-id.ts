@@ -32,6 +32,9 @@ export function contentIdOf(prefix: ContentPrefix, hash: Uint8Array): ContentId 
   return (prefix + bytesToHex(hash)) as ContentId;
 }
 
+/** Of the contents that manifests are packed in: those of all accounts together. */
+export const MANIFEST_PREFIX = "m";
+
 /** The letter, or an empty string. */
 export function contentPrefix(id: ContentId): ContentPrefix {
   return id.length % 2 === 1 ? id.slice(0, 1) : "";

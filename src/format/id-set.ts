@@ -4,7 +4,7 @@
  * before the hash (`I`, `Z`, the prefix) is mixed in.
  */
 
-import { type Random, systemRandom } from "../bytes/index.ts";
+import { HEX_VALUES, type Random, systemRandom } from "../bytes/index.ts";
 
 const WORDS = 4;
 const DIGITS = 8;
@@ -128,7 +128,7 @@ function parse(id: string): void {
   for (let word = 0; word < WORDS; word++) {
     let value = 0;
     for (const end = at + DIGITS; at < end; at++)
-      value = (value << 4) | (at < id.length ? VALUES[id.charCodeAt(at) & 127]! : 0);
+      value = (value << 4) | (at < id.length ? HEX_VALUES[id.charCodeAt(at) & 127]! & 15 : 0);
     lastKey[word] = value;
   }
   lastKey[0] = lastKey[0]! ^ Math.imul(tag, 0x9e3779b1);
@@ -160,8 +160,3 @@ function isFree(table: Uint32Array, at: number): boolean {
 function isHex(unit: number): boolean {
   return (unit >= 48 && unit <= 57) || (unit >= 97 && unit <= 102);
 }
-
-/** Of lower-case digits, by the lowest bits of their codes. */
-const VALUES: Uint8Array = Uint8Array.from({ length: 128 }, (_, unit) =>
-  unit <= 57 ? unit & 15 : unit - 87,
-);

@@ -28,6 +28,7 @@ export {
   contentPrefix,
   isContentId,
   keyToContentId,
+  MANIFEST_PREFIX,
   parseContentId,
 } from "./content-id.ts";
 export {

@@ -4,11 +4,10 @@
  */
 import { type CallOptions, mapUnordered } from "../bytes/index.ts";
 import { type ErrorCode, SejfError } from "../errors/index.ts";
-import type { ContentId, ContentRef } from "../format/index.ts";
+import { type ContentId, type ContentRef, MANIFEST_PREFIX } from "../format/index.ts";
 import { decodeEntries, type StoredEntry } from "./entries.ts";
 import type { ManifestDamage, ManifestId, ManifestStoreOptions } from "./types.ts";
 
-export const MANIFEST_PREFIX = "m";
 const READS_AT_ONCE = 8;
 /** How often a load begins again because another client's compaction took a content away. */
 const LOAD_ATTEMPTS = 5;

@@ -10,9 +10,9 @@ import {
   utf8ToBytes,
 } from "../bytes/index.ts";
 import { SejfError } from "../errors/index.ts";
-import type { ContentRef } from "../format/index.ts";
+import { type ContentRef, MANIFEST_PREFIX } from "../format/index.ts";
 import { deletionEntry, encodeEntries, itemEntry, type StoredEntry } from "./entries.ts";
-import { MANIFEST_PREFIX, ManifestLoader } from "./loader.ts";
+import { ManifestLoader } from "./loader.ts";
 import type {
   CompactingManifestStore,
   Labels,

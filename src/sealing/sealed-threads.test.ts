@@ -1,7 +1,7 @@
 /** What passes between references and the pieces of threads, over threads that only remember what they were given. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bytesToBase64Url } from "../bytes/index.ts";
+import { bytesToBase64Url, single } from "../bytes/index.ts";
 import type {
   ContentPiece,
   ContentRef,
@@ -65,16 +65,12 @@ async function collected<T>(pages: AsyncIterable<readonly T[]>): Promise<T[]> {
   return all;
 }
 
-async function* once<T>(item: T): AsyncGenerator<T> {
-  yield item;
-}
-
 test("writeFiles: pieces become references, also those so far, and lengths of ciphertext are told", async () => {
   const told: (readonly [string, number])[] = [];
   const sealed = new SealedThreads(new Threads(), (id, bytes) => told.push([id, bytes]));
   const early: ContentPiece[] = [];
   const results = await collected(
-    sealed.writeFiles(once({ directory: "/", files: [] }), {
+    sealed.writeFiles(single({ directory: "/", files: [] }), {
       onReading: (_, soFar) => early.push(...soFar()),
     }),
   );
@@ -109,7 +105,7 @@ test("restoreFiles: what is no reference fails with its file alone, and the erro
   const threads = new Threads();
   const sealed = new SealedThreads(threads, () => undefined);
   const files = [fileOf(0, REF), ...WRONG.map((ref, i) => fileOf(i + 1, ref)), fileOf(9, REF)];
-  const results = await collected(sealed.restoreFiles(once({ directory: "/", files })));
+  const results = await collected(sealed.restoreFiles(single({ directory: "/", files })));
   const piece = { ref: ID, lengthBytes: 5, seal: { keyText: KEY_TEXT } };
   assert.deepEqual(threads.given, [piece, piece]);
   const failed = results.flatMap((result) => (result.ok ? [] : [result]));
@@ -125,7 +121,7 @@ test("verifyMany: the same", async () => {
   const threads = new Threads();
   const sealed = new SealedThreads(threads, () => undefined);
   const requests = [REF, ...WRONG].map((ref, job) => ({ job, ref: ref as ContentRef }));
-  const results = await collected(sealed.verifyMany(once(requests)));
+  const results = await collected(sealed.verifyMany(single(requests)));
   assert.deepEqual(threads.asked, [{ job: 0, ref: ID, seal: { keyText: KEY_TEXT } }]);
   assert.deepEqual(
     results.map(({ ok }) => ok),

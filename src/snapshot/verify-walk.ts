@@ -2,7 +2,7 @@
  * The walk of a verification: each object once, however many snapshots share it. Directories are fetched in bulk, the
  * last found first, so that little waits; of files only the index and the listing of packs are asked.
  */
-import { type CallOptions, mapUnordered } from "../bytes/index.ts";
+import { type CallOptions, mapUnordered, single } from "../bytes/index.ts";
 import { errorFromUnknown, SejfError } from "../errors/index.ts";
 import { type ContentPiece, type ContentRef, type ContentRequest, IdSet } from "../format/index.ts";
 import { type ObjectId, objectPieces, parseObjectId } from "../object/index.ts";
@@ -119,7 +119,7 @@ export class VerifyWalk {
     });
     if (requests.length > 0) {
       const { contents } = this.#repository;
-      for await (const page of contents.readMany(onePage(requests), this.#call)) {
+      for await (const page of contents.readMany(single(requests), this.#call)) {
         for (const result of page) {
           const waiting = batch[result.job] as Waiting;
           const listing = result.ok
@@ -270,8 +270,4 @@ function attempt<T>(work: () => T): T | SejfError {
     if (error instanceof SejfError) return error;
     throw error;
   }
-}
-
-async function* onePage<T>(page: readonly T[]): AsyncGenerator<readonly T[], void, void> {
-  yield page;
 }

@@ -32,7 +32,13 @@ import type {
   StoredBatch,
   StoreHost,
 } from "./host.ts";
-import { EngineMemory, type MoreBuffers, NumberPool, planMemory } from "./memory.ts";
+import {
+  EngineMemory,
+  LONGEST_STORED_BYTES,
+  type MoreBuffers,
+  NumberPool,
+  planMemory,
+} from "./memory.ts";
 import { PackTraffic } from "./pack-traffic.ts";
 import type { SegmentReply, Stages, ThreadData, ThreadJob } from "./protocol.ts";
 import { packPlanner, type PlanPieces } from "./read-plan.ts";
@@ -182,7 +188,8 @@ export class ThreadEngine implements BulkEngine {
   async storeContents(
     { bytes, lengths, compressors }: ContentBatch,
     { evenly }: { readonly evenly: boolean },
-  ): Promise<StoredBatch> {
+  ): Promise<StoredBatch | undefined> {
+    if (lengths.some((length) => length > LONGEST_STORED_BYTES)) return undefined;
     this.#check();
     const reply = await this.#gate.pass(lengths.length, () => {
       const nowS = this.#sides.host.nowS();

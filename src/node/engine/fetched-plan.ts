@@ -8,6 +8,7 @@ import type { BlobId } from "../../blob/index.ts";
 import { SejfError } from "../../errors/index.ts";
 import { type ContentPiece, type ContentRef, longestSealed } from "../../format/index.ts";
 import { type EngineMemory, NumberPool, READ_BUFFER_BYTES } from "./memory.ts";
+import type { JobReply } from "./protocol.ts";
 import type { PlacedContent, PlanPieces, ReadPlan } from "./read-plan.ts";
 import type { OnFetched, RemoteEngineHost } from "./remote-engine.ts";
 
@@ -94,11 +95,14 @@ async function fetchInto(
     },
     places: pieces.map(({ ref }) => byRef.get(ref)?.found ?? notAnswered(ref)),
     transfer: lent.map(({ buffer: memory }) => memory),
-    takeBack: (reply) => {
-      if (reply.op === "read")
-        for (const memory of reply.memory ?? []) host.giveBack(new Uint8Array(memory.buffer));
-    },
+    takeBack: (reply) => giveBackLent(host, reply),
   };
+}
+
+/** What was lent to the job is used again for what comes. */
+export function giveBackLent(host: RemoteEngineHost, reply: JobReply): void {
+  if (reply.op === "read")
+    for (const memory of reply.memory ?? []) host.giveBack(new Uint8Array(memory.buffer));
 }
 
 /** Where a fetched content lies; the first range of a job is the shared memory, or the only one. */

@@ -88,7 +88,7 @@ export type StoreHost = Pick<
 export interface ContentBatch {
   /** A view of memory that nothing else lies in: it is taken away, and comes back with the result. */
   readonly bytes: OwnedBytes;
-  /** Together as long as `bytes`; each at most `LONGEST_STORED_BYTES`. */
+  /** Together as long as `bytes`. */
   readonly lengths: Uint32Array;
   /** Compressor IDs, 0 for none. */
   readonly compressors: Uint32Array;
@@ -114,9 +114,13 @@ export interface BulkEngine extends BulkWriter, BulkReader, AsyncDisposable {
   ): AsyncIterable<readonly FileResult[]>;
   /**
    * Stores contents in a thread; `evenly`: contents that are known take the same work as new ones. They are claimed and
-   * readable behind `drain`. @throws as `drain`, with the memory lost.
+   * readable behind `drain`. `undefined` when one is longer than a thread takes (16 MiB): nothing was done, nor the
+   * memory taken. @throws as `drain`, with the memory lost.
    */
-  storeContents(batch: ContentBatch, options: { readonly evenly: boolean }): Promise<StoredBatch>;
+  storeContents(
+    batch: ContentBatch,
+    options: { readonly evenly: boolean },
+  ): Promise<StoredBatch | undefined>;
   /** Starts a thread before there is work for it. */
   warmUp(): void;
   /** Claims of everything that was written since the committed index was opened; for the host's own writes too. */

@@ -10,7 +10,6 @@ export type {
   OpenedPack,
   StoredBatch,
 } from "./host.ts";
-export { LONGEST_STORED_BYTES } from "./memory.ts";
 export {
   createRemoteEngine,
   type RemoteEngineConfig,

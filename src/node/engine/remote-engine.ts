@@ -15,7 +15,7 @@ import type {
 } from "../../format/index.ts";
 import { type EngineSides, ThreadEngine } from "./bulk-engine.ts";
 import { plainLength, type SubmitRead } from "./download.ts";
-import { fetchPlanner, notAnswered, placeFetched } from "./fetched-plan.ts";
+import { fetchPlanner, giveBackLent, notAnswered, placeFetched } from "./fetched-plan.ts";
 import type { BulkEngine } from "./host.ts";
 import type { VerifyJob } from "./protocol.ts";
 import { pieceColumn } from "./read-plan.ts";
@@ -123,6 +123,7 @@ async function verifyFetched(
     }
     const lengthBytes = found.byteLength;
     const reply = await submit(verifyJob(ref, found, seal), [found.buffer]);
+    giveBackLent(host, reply);
     assert(reply.op === "read", "a reading job is answered by what failed");
     const [failure] = reply.failures;
     if (failure === undefined)
@@ -142,14 +143,19 @@ async function fetched(
 ): Promise<readonly (OwnedBytes | SejfError)[]> {
   const found: (OwnedBytes | SejfError)[] = [];
   const onAnswer: OnFetched = (_, data) => {
-    found.push(data instanceof SejfError ? data : copyBytes(data));
-    return false;
+    if (data instanceof SejfError) {
+      found.push(data);
+      return false;
+    }
+    const isKept = data.buffer instanceof ArrayBuffer;
+    found.push(isKept ? (data as OwnedBytes) : copyBytes(data));
+    return isKept;
   };
   await host.fetch([ref], onAnswer, { signal });
   return found;
 }
 
-/** One content in a buffer of its own. */
+/** One content, in memory that is lent to the thread. */
 function verifyJob(
   ref: ContentRef,
   data: OwnedBytes,
@@ -164,6 +170,7 @@ function verifyJob(
       offset: Float64Array.of(0),
       length: Uint32Array.of(lengthBytes),
       data: [data],
+      isLent: true,
     },
     pieces: pieceColumn([placeFetched(ref, 0, lengthBytes)], [{ lengthBytes, seal }]),
   };

@@ -78,7 +78,8 @@ export class ThreadPool {
   }
 
   /**
-   * Gives the job to the least busy thread; some kinds of jobs leave one core to the main thread. @throws SEJF_WORKER, or what the job failed with.
+   * Gives the job to the least busy thread; some kinds of jobs leave one core to the main thread.
+   * @throws SEJF_WORKER, or what the job failed with.
    */
   submit(job: NewJob, transfer: readonly ArrayBuffer[] = []): Promise<JobReply> {
     return new Promise((resolve, reject) => {

@@ -12,6 +12,11 @@ import { StallWatch } from "./stall-watch.ts";
 import { Strangers } from "./strangers.ts";
 import { WindowPlan } from "./window-plan.ts";
 
+/** A `take` that tells when it was served. */
+function taking(budget: ByteBudget, order: string[]): (key: string, bytes: number) => void {
+  return (key, bytes) => void budget.take(key, bytes).then(() => order.push(`${key}${bytes}`));
+}
+
 /** Lets what waits for promises go on. */
 async function settle(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
@@ -20,8 +25,7 @@ async function settle(): Promise<void> {
 test("ByteBudget: a key gets its share, others the rest, in rotation", async () => {
   const budget = new ByteBudget({ totalBytes: 100, shareBytes: 40 });
   const order: string[] = [];
-  const take = (key: string, bytes: number): void =>
-    void budget.take(key, bytes).then(() => order.push(`${key}${bytes}`));
+  const take = taking(budget, order);
   take("a", 30);
   take("b", 40);
   take("a", 20); // beyond the share
@@ -42,8 +46,7 @@ test("ByteBudget: a key gets its share, others the rest, in rotation", async () 
 test("ByteBudget: who is alone gets half, and others find room", async () => {
   const budget = new ByteBudget({ totalBytes: 100, shareBytes: 25 });
   const order: string[] = [];
-  const take = (key: string, bytes: number): void =>
-    void budget.take(key, bytes).then(() => order.push(`${key}${bytes}`));
+  const take = taking(budget, order);
   take("a", 20);
   take("a", 30);
   take("a", 10);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { bytesToHex, collect, type OwnedBytes } from "../../bytes/index.ts";
+import { bytesToHex, collect, type OwnedBytes, single } from "../../bytes/index.ts";
 import { isSejfError, type SejfError } from "../../errors/index.ts";
 import type { ContentRef, FileBatch, FileResult, RestoreBatch } from "../../format/index.ts";
 import { nodeCryptoEngine } from "../../node/index.ts";
@@ -269,7 +269,7 @@ class Files implements AsyncDisposable {
       compressor: undefined,
     }));
     const batch: FileBatch = { directory: join(this.#folder.path, "in"), files };
-    const results = (await collect(repository.contents.writeFiles(once(batch)))).flat();
+    const results = (await collect(repository.contents.writeFiles(single(batch)))).flat();
     return results.toSorted((a, b) => a.job - b.job).map(refOf);
   }
 
@@ -279,7 +279,7 @@ class Files implements AsyncDisposable {
     await writeFile(join(directory, "long"), data);
     const expected = { sizeBytes: data.byteLength, mode: 0o100644, mtimeNs: 0n, uid: 0, gid: 0 };
     const files = [{ job: 1, name: "long", expected, compressor: undefined }];
-    const results = await collect(repository.contents.writeFiles(once({ directory, files })));
+    const results = await collect(repository.contents.writeFiles(single({ directory, files })));
     const [result] = results.flat();
     assert.ok(result?.ok);
     return result.pieces.map(({ ref }) => ref);
@@ -293,7 +293,7 @@ class Files implements AsyncDisposable {
       return { job, name: `f${job}`, pieces, sizeBytes, attributes: {}, options: RESTORE };
     });
     const batch: RestoreBatch = { directory, files };
-    const restored = (await collect(repository.contents.restoreFiles(once(batch)))).flat();
+    const restored = (await collect(repository.contents.restoreFiles(single(batch)))).flat();
     assert.deepEqual(
       restored.filter(({ ok }) => !ok),
       [],
@@ -334,9 +334,4 @@ function countOf(server: TestSessionServer, kind: string): number {
 async function answered(repository: RemoteRepository): Promise<void> {
   await repository.contents.stat("00".repeat(16) as ContentRef);
   await repository.contents.stat("00".repeat(16) as ContentRef);
-}
-
-// oxlint-disable-next-line require-await -- one item as the source of a stage
-async function* once<T>(item: T): AsyncGenerator<T> {
-  yield item;
 }

@@ -8,6 +8,7 @@ import {
   copyBytes,
   mapUnordered,
   type OwnedBytes,
+  single,
 } from "../../bytes/index.ts";
 import { PortableBulk, type PortableParts, sealedOver } from "../../content/index.ts";
 import { assert } from "../../errors/index.ts";
@@ -225,7 +226,7 @@ export class RemoteBulk implements AsyncDisposable {
       batches,
       options.parallel ?? FILE_GROUPS_AT_ONCE,
       async (batch, signal) =>
-        (await collect(this.#portable.writeFiles(once(batch), { ...options, signal }))).flat(),
+        (await collect(this.#portable.writeFiles(single(batch), { ...options, signal }))).flat(),
       options.signal,
     );
   }
@@ -245,7 +246,7 @@ export class RemoteBulk implements AsyncDisposable {
           ...portable,
           read: async (ref, call) => await ahead.read(ref, call),
         });
-        return (await collect(bulk.restoreFiles(once(batch), { signal }))).flat();
+        return (await collect(bulk.restoreFiles(single(batch), { signal }))).flat();
       },
       options.signal,
     );
@@ -254,9 +255,4 @@ export class RemoteBulk implements AsyncDisposable {
 
 function threadsOfEnvironment(): number | undefined {
   return process.env["SEJF_THREADS"] === "0" ? 0 : undefined;
-}
-
-// oxlint-disable-next-line require-await -- one item as the source of a stage
-async function* once<T>(item: T): AsyncGenerator<T, void, void> {
-  yield item;
 }

@@ -91,8 +91,8 @@ export async function serveSession(
   call.signal.throwIfAborted();
 }
 
-/** What a request lies in. */
-interface Lying {
+/** What a request lies in: its message, or what came back for it. */
+interface RequestMemory {
   memory: OwnedBytes;
 }
 
@@ -142,11 +142,11 @@ class ServedSession {
         this.#onDone = resolve;
       });
     this.#runningBytes += bytes;
-    const lying: Lying = { memory: message };
-    const task: Promise<void> = this.#serve(request, lying).finally(() => {
+    const held: RequestMemory = { memory: message };
+    const task: Promise<void> = this.#serve(request, held).finally(() => {
       this.#running.delete(task);
       this.#runningBytes -= bytes;
-      this.#call.release(lying.memory, bytes);
+      this.#call.release(held.memory, bytes);
       this.#onDone?.();
     });
     this.#running.add(task);
@@ -162,7 +162,10 @@ class ServedSession {
   }
 
   /** Never fails. */
-  async #serve({ requestId, traceContext, request }: SessionRequest, lying: Lying): Promise<void> {
+  async #serve(
+    { requestId, traceContext, request }: SessionRequest,
+    held: RequestMemory,
+  ): Promise<void> {
     if (request === undefined) {
       await this.#answerError(requestId, refusal("unhandled session request"));
       return;
@@ -173,7 +176,7 @@ class ServedSession {
       return;
     }
     const work = async (): Promise<void> =>
-      await this.#handle(requestId, request, traceContext, lying);
+      await this.#handle(requestId, request, traceContext, held);
     try {
       await (this.#options.run?.(request.kind, work, this.#signal) ?? work());
     } catch (error) {
@@ -187,7 +190,7 @@ class ServedSession {
     requestId: bigint,
     request: AnyRequest,
     traceContext: TextMap,
-    lying: Lying,
+    held: RequestMemory,
   ): Promise<void> {
     let room: SendRoom | undefined;
     const signal = this.#signal;
@@ -199,7 +202,7 @@ class ServedSession {
       return this.#call.memory(room, lengthBytes);
     };
     const gotBack = (buffer: ArrayBuffer): void => {
-      lying.memory = new Uint8Array(buffer);
+      held.memory = new Uint8Array(buffer);
     };
     const context: RequestContext = { signal, traceContext, enter, memory, gotBack };
     try {

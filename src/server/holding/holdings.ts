@@ -1,7 +1,7 @@
 /** The holdings of all accounts: each one's view and what it sent lately, in bounded memory. */
 import type { CallOptions } from "../../bytes/index.ts";
 import { SejfError } from "../../errors/index.ts";
-import { type ContentId, contentPrefix } from "../../format/index.ts";
+import { type ContentId, contentPrefix, MANIFEST_PREFIX } from "../../format/index.ts";
 import type { ManifestId } from "../../manifest/index.ts";
 import { decodeSnapshot } from "../../snapshot/index.ts";
 import type { Account } from "../types.ts";
@@ -105,7 +105,7 @@ class AccountHoldings implements Holdings {
 
   async holds(account: Account, id: ContentId, options: HoldingCallOptions = {}): Promise<boolean> {
     // Manifests lie in contents too; they are read as manifests, or not at all.
-    if (id.startsWith("m")) return false;
+    if (id.startsWith(MANIFEST_PREFIX)) return false;
     const state = this.#stateOf(account);
     if (state.sent.has(id, this.#nowMs())) return true;
     const own = (state.own ??= this.#ownView(account));
@@ -133,7 +133,7 @@ class AccountHoldings implements Holdings {
     const own = (state.own ??= this.#ownView(account));
     const nowMs = this.#nowMs();
     const mayTake = (id: ContentId): boolean | Promise<boolean> => {
-      if (id.startsWith("m")) return false;
+      if (id.startsWith(MANIFEST_PREFIX)) return false;
       return (
         this.#options.mode === "any" ||
         state.sent.has(id, nowMs) ||

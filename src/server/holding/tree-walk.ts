@@ -4,7 +4,7 @@
  * wait, rows of seek tables), as are the depth and what is read twice, and others get their turn in between.
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { CallOptions } from "../../bytes/index.ts";
+import { type CallOptions, single } from "../../bytes/index.ts";
 import { SejfError } from "../../errors/index.ts";
 import {
   type ContentReader,
@@ -184,7 +184,7 @@ export class TreeWalk {
       batch.push(waiting);
     }
     if (requests.length === 0) return;
-    for await (const page of this.#contents.readMany(onePage(requests), this.#call)) {
+    for await (const page of this.#contents.readMany(single(requests), this.#call)) {
       for (const result of page) {
         const { object, depth } = batch[result.job] as Waiting;
         await this.#attempt(async () => {
@@ -348,8 +348,4 @@ function missing(ref: ContentRef): SejfError {
 
 function corrupt(message: string): SejfError {
   return new SejfError("SEJF_CORRUPT", message);
-}
-
-async function* onePage<T>(page: readonly T[]): AsyncGenerator<readonly T[], void, void> {
-  yield page;
 }

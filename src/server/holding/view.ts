@@ -5,7 +5,7 @@
  */
 import { type CallOptions, Mutex } from "../../bytes/index.ts";
 import { isSejfError, type SejfError } from "../../errors/index.ts";
-import { type ContentId, type ContentRef, IdSet } from "../../format/index.ts";
+import { type ContentId, type ContentRef, IdSet, MANIFEST_PREFIX } from "../../format/index.ts";
 import type { ManifestId, ManifestMetadata } from "../../manifest/index.ts";
 import { decodeSnapshot, type DirEntry } from "../../snapshot/index.ts";
 import { TreeWalk, type WalkRules } from "./tree-walk.ts";
@@ -139,7 +139,7 @@ export class View {
         const missing = new Set<ContentRef>();
         const lengths = await this.#contents.lengths(refs.map(idOf), options);
         for (const [i, ref] of refs.entries()) {
-          const lengthBytes = ref.startsWith("m") ? -1 : (lengths[i] ?? -1);
+          const lengthBytes = ref.startsWith(MANIFEST_PREFIX) ? -1 : (lengths[i] ?? -1);
           if (lengthBytes < 0) missing.add(ref);
           else this.#heldBytes += lengthBytes;
         }
@@ -197,11 +197,10 @@ export class View {
     // SECURITY: only now is it looked whether they are there.
     const lengths = await this.#contents.lengths(allowed, options);
     for (const [i, id] of allowed.entries()) {
-      const ref = id as string as ContentRef;
       let lengthBytes = lengths[i];
       if (lengthBytes === undefined || lengthBytes < 0)
-        lengthBytes = await this.#live(ref, options);
-      if (lengthBytes === undefined) refused.add(ref);
+        lengthBytes = await this.#revived(id, options);
+      if (lengthBytes === undefined) refused.add(id as string as ContentRef);
       else {
         this.#heldBytes += lengthBytes;
         rules.onTaken(id, lengthBytes);
@@ -210,13 +209,8 @@ export class View {
     return refused;
   }
 
-  /**
-   * Its bytes, when it is there. A content marked as deleted that somebody sends or uses again becomes live.
-   */
-  async #live(ref: ContentRef, options: CallOptions): Promise<number | undefined> {
-    const stat = await this.#contents.stat(ref, options);
-    if (stat !== undefined) return stat.originalLength;
-    const id = ref as string as ContentId;
+  /** A content marked as deleted that somebody sends or uses again becomes live: its bytes, when it can be had. */
+  async #revived(id: ContentId, options: CallOptions): Promise<number | undefined> {
     const info = await this.#contents.info(id, options);
     if (info === undefined) return undefined;
     try {

@@ -5,17 +5,21 @@
  * SECURITY: times, packs and stored lengths tell that somebody else stored a content before, and how; they are told only
  * where all accounts may see all contents.
  */
+import { single } from "../../bytes/index.ts";
 import type { ContentInfo, ReadIntoOptions } from "../../content/index.ts";
 import { SejfError } from "../../errors/index.ts";
-import { type ContentId, contentPrefix, parseContentId } from "../../format/index.ts";
+import {
+  type ContentId,
+  contentPrefix,
+  MANIFEST_PREFIX,
+  parseContentId,
+} from "../../format/index.ts";
 import type { RequestContext, SessionHandlers } from "../../rpc/index.ts";
 import { isOuterPart } from "./outer-part.ts";
 import { accessDenied, type AccountSession } from "./account-session.ts";
 import { writingHandlers } from "./content-writing.ts";
 import type { SessionParts } from "./session-parts.ts";
 
-/** Packed manifests: of all accounts together. */
-const MANIFEST_PREFIX = "m";
 /** What one request may bring into the cache. */
 const MAX_PREFETCH_BYTES = 256 << 20;
 const PREFETCH_PAGE = 100;
@@ -150,14 +154,9 @@ async function prefetch(
     await parts.reading.run(
       session.account,
       async () => {
-        for await (const _ of contents.readMany(onePage(requests), { signal }));
+        for await (const _ of contents.readMany(single(requests), { signal }));
       },
       { signal },
     );
   }
-}
-
-// oxlint-disable-next-line require-await
-async function* onePage<T>(page: readonly T[]): AsyncGenerator<readonly T[], void, void> {
-  yield page;
 }

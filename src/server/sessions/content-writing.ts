@@ -15,6 +15,7 @@ import {
   type ContentList,
   type ContentRef,
   decodeContentList,
+  MANIFEST_PREFIX,
   parseContentId,
 } from "../../format/index.ts";
 import type { RequestContext, SessionHandlers } from "../../rpc/index.ts";
@@ -22,12 +23,8 @@ import { assertRoom } from "../holding/index.ts";
 import { accessDenied, type AccountSession } from "./account-session.ts";
 import type { SessionParts } from "./session-parts.ts";
 
-/** Packed manifests: of all accounts together. */
-const MANIFEST_PREFIX = "m";
 /** From here on the way to a thread pays. */
 const THREAD_BYTES = 64 << 10;
-/** The longest content that a thread takes. */
-const MAX_THREAD_BYTES = 16 << 20;
 const MAX_CONTENTS_IN_BATCH = 65_536;
 
 const COMPRESSOR_IDS: ReadonlySet<number> = new Set(COMPRESSORS.map(({ id }) => id));
@@ -44,8 +41,7 @@ export function writingHandlers(
       checkCompression(compression);
       const { byteLength } = data;
       await writer.assertRoom(byteLength, context);
-      const isForThreads =
-        prefix === "" && byteLength >= THREAD_BYTES && byteLength <= MAX_THREAD_BYTES;
+      const isForThreads = prefix === "" && byteLength >= THREAD_BYTES;
       const id =
         (isForThreads ? await writer.storeLong(data, compression, context) : undefined) ??
         (await writer.storeOne(prefix, data, compression, context));
@@ -117,7 +113,7 @@ class ReceivedContents {
     return parseContentId(ref);
   }
 
-  /** `undefined` where there are no threads. */
+  /** `undefined` where threads do not take it. */
   async storeLong(
     data: Uint8Array,
     compression: number,
@@ -133,8 +129,7 @@ class ReceivedContents {
   async storeMany(list: ContentList, data: Uint8Array, context: RequestContext): Promise<void> {
     const { lengths, hashes } = list;
     const { byteLength } = data;
-    const isLong = lengths.some((length) => length > MAX_THREAD_BYTES);
-    const stored = isLong ? undefined : await this.#inThread(data, list, context);
+    const stored = await this.#inThread(data, list, context);
     const names =
       stored === undefined ? await this.#oneByOne(list, data, context) : bytesToHex(stored.hashes);
     this.wrote(lengths.length, byteLength);
