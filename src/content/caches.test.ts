@@ -7,17 +7,11 @@ import type { ContentId, ContentRef } from "../format/index.ts";
 import { allContents, TestRepository } from "../testkit/direct-contents.ts";
 import { FaultStorage } from "../testkit/fault-storage.ts";
 import { SeededRandom } from "../testkit/random.ts";
-import { temporaryDirectory } from "../testkit/temp.ts";
+import { filesBelow, temporaryDirectory } from "../testkit/temp.ts";
 import type { DirectContents, DirectContentsOptions, PlanLimits } from "./index.ts";
 
 const CACHE_KEY = new Uint8Array(16).fill(7);
 const TINY: PlanLimits = { smallBytes: 200, memoryBytes: 400, files: 2 };
-
-function filesIn(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name));
-}
 
 async function filled(repository: TestRepository, count: number): Promise<ContentRef[]> {
   await using contents = await repository.open();
@@ -56,7 +50,7 @@ test("cache: a second client asks the store for listings only; files are private
     await readAll(contents, refs);
   }
   assert.equal(second.count("get"), 0);
-  for (const path of filesIn(cache.path)) assert.equal(statSync(path).mode & 0o077, 0, path);
+  for (const path of filesBelow(cache.path)) assert.equal(statSync(path).mode & 0o077, 0, path);
   const kopiaNames = ["blob-list", "own-writes", "indexes", "kopia.repository", "server-contents"];
   for (const name of readdirSync(cache.path)) assert.ok(!kopiaNames.includes(name));
 });
@@ -75,7 +69,7 @@ test("cache: whatever happens to its files, what is read is right", async () => 
     await using contents = await repository.open(options);
     await readAll(contents, refs);
     assert.equal((await allContents(contents)).length, refs.length);
-    for (const path of filesIn(cache.path)) {
+    for (const path of filesBelow(cache.path)) {
       const bytes = readFileSync(path);
       if (bytes.byteLength === 0) continue;
       const damage = random.int(4);
@@ -114,12 +108,12 @@ test("cache: the oldest files go first, young ones stay whatever the size", asyn
     await readAll(contents, refs);
   };
   await open(1 << 20, 0);
-  const kept = filesIn(join(cache.path, "contents"));
+  const kept = filesBelow(join(cache.path, "contents"));
   assert.equal(kept.length, 30);
   for (const [i, path] of kept.entries()) utimesSync(path, nowS - 7200 + i, nowS - 7200 + i);
   const bytes = kept.reduce((sum, path) => sum + statSync(path).size, 0);
   await open(1 << 20, 24 * 3_600_000);
-  assert.equal(filesIn(join(cache.path, "contents")).length, 30);
+  assert.equal(filesBelow(join(cache.path, "contents")).length, 30);
   {
     await using contents = await repository.open({
       cacheDirectory: cache.path,
@@ -130,7 +124,7 @@ test("cache: the oldest files go first, young ones stay whatever the size", asyn
     await contents.flush();
     await contents.read(fresh);
   }
-  const left = filesIn(join(cache.path, "contents"));
+  const left = filesBelow(join(cache.path, "contents"));
   assert.ok(left.length < 25, `${left.length} files are left`);
   assert.ok(left.reduce((sum, path) => sum + statSync(path).size, 0) <= bytes / 2);
 });

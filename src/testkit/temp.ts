@@ -1,4 +1,5 @@
 /** Temporary folders of tests. Every test that touches the disk gets its own and leaves nothing behind. */
+import { readdirSync } from "node:fs";
 import { chmod, lstat, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,6 +18,13 @@ export async function temporaryDirectory(label = "test"): Promise<TemporaryDirec
       await rm(path, { recursive: true, force: true });
     },
   };
+}
+
+/** Paths of all files below a folder; of those in a list of sealed contents, whichever leaves chance has cut it into. */
+export function filesBelow(folder: string): readonly string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
 }
 
 /** Gives the owner all rights on every folder below, so that its entries can be removed. */

@@ -1,6 +1,6 @@
 /** The commands on a bucket of a real MinIO, as their users type them; a real kopia beside sejf. */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import {
@@ -11,6 +11,7 @@ import {
 import { compareTrees } from "../../scripts/compare-trees.ts";
 import { KOPIA_SKIP, openKopia, runCommand } from "../../src/testkit/kopia.ts";
 import { Minio, MINIO_ENV, MINIO_SECRET_KEY, MINIO_SKIP } from "../../src/testkit/minio.ts";
+import { filesBelow } from "../../src/testkit/temp.ts";
 import { openSources, type SourcesClient } from "../cli/support.ts";
 import { makeTree } from "../sealed/command-support.ts";
 
@@ -211,10 +212,9 @@ test("keys: from the environment or flags, hidden in status, in no log; wrong on
   const status = await sejf.ok(["repository", "status"]);
   assert.ok(!status.stdout.includes(MINIO_SECRET_KEY));
   const logs = join(sejf.home, "logs");
-  for (const file of readdirSync(logs, { recursive: true, withFileTypes: true })) {
-    if (!file.isFile()) continue;
-    const text = readFileSync(join(file.parentPath, file.name), "utf8");
-    assert.ok(!text.includes(MINIO_SECRET_KEY) && !text.includes("nonsense"), file.name);
+  for (const path of filesBelow(logs)) {
+    const text = readFileSync(path, "utf8");
+    assert.ok(!text.includes(MINIO_SECRET_KEY) && !text.includes("nonsense"), path);
   }
 });
 

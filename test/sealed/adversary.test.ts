@@ -3,7 +3,7 @@
  * lying-server.test.ts and groups.test.ts, what it takes in in admission.test.ts, deletions in deletes.test.ts.
  */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -24,6 +24,7 @@ import { type DeviceState, deviceFileOf, logIn, nodeArgon2id } from "../../src/s
 import { SeededRandom } from "../../src/testkit/random.ts";
 import { Person } from "../../src/testkit/sealed-groups.ts";
 import { SEALED_PASSWORD, SealedServer } from "../../src/testkit/sealed-server.ts";
+import { filesBelow } from "../../src/testkit/temp.ts";
 import { openSources } from "../cli/support.ts";
 import {
   ALICE,
@@ -87,9 +88,8 @@ test("the operator searches all that he has, and a thief what the client keeps",
 });
 
 function bytesBelow(folder: string): string {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => readFileSync(join(entry.parentPath, entry.name), "latin1"))
+  return filesBelow(folder)
+    .map((path) => readFileSync(path, "latin1"))
     .join("\n");
 }
 

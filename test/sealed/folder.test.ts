@@ -32,7 +32,7 @@ import {
 import { createServedRepository, SERVER_PASSWORD } from "../../src/testkit/account-server.ts";
 import { SeededRandom } from "../../src/testkit/random.ts";
 import { sealedAccount, sealOver, sharedGroup } from "../../src/testkit/sealed-account.ts";
-import { type TemporaryDirectory, temporaryDirectory } from "../../src/testkit/temp.ts";
+import { filesBelow, type TemporaryDirectory, temporaryDirectory } from "../../src/testkit/temp.ts";
 
 const MARKER = "PLAINTEXT-MARKER-OF-THE-TEST";
 
@@ -155,9 +155,7 @@ test("what the operator sees: no name, no path, no text; a snapshot that verifie
     assert.equal((text + JSON.stringify(labels)).includes(home.tree), false);
   }
   const longer = { code: "SEJF_CORRUPT", message: /longer than any content/ };
-  const list = join(target, "contents");
-  for (const { name } of readdirSync(list, { withFileTypes: true }).filter((one) => one.isFile()))
-    truncateSync(join(list, name), 5e9);
+  for (const path of filesBelow(join(target, "contents"))) truncateSync(path, 5e9);
   await assert.rejects(
     restoreTree(restored.repository, plain.rootEntry, home.restored()),
     longer,

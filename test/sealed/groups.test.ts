@@ -1,6 +1,6 @@
 /** Dedup groups through a real server of ours: what is shared, who may probe, who comes in, and what a lying server is refused. */
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { compareTrees } from "../../scripts/compare-trees.ts";
@@ -24,6 +24,7 @@ import { createSnapshot, listSnapshots, restoreTree } from "../../src/snapshot/i
 import { SeededRandom } from "../../src/testkit/random.ts";
 import { Person, refusal } from "../../src/testkit/sealed-groups.ts";
 import { SealedServer } from "../../src/testkit/sealed-server.ts";
+import { filesBelow } from "../../src/testkit/temp.ts";
 
 const ALICE = "alice@laptop";
 const BOB = "bob@desk";
@@ -47,9 +48,7 @@ function oneChunk(): Uint8Array {
 }
 
 function bytesBelow(folder: string): number {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0);
+  return filesBelow(folder).reduce((sum, path) => sum + statSync(path).size, 0);
 }
 
 /** What the last session of an account sent, as the server's log says. */

@@ -1,11 +1,12 @@
 /** The command line as the client of a server that the test can look into: what it asks, tells, keeps and refuses. */
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { bytesToUtf8 } from "../../src/bytes/index.ts";
 import { TEST_CREDENTIALS, TestSessionServer } from "../../src/testkit/session-server.ts";
+import { filesBelow } from "../../src/testkit/temp.ts";
 import { openSources, type SourcesClient } from "../cli/support.ts";
 
 const { username, hostname, password } = TEST_CREDENTIALS;
@@ -174,14 +175,10 @@ test("the local cache: read again without the server, encrypted, dropped when da
     "--json",
   ]);
   const cache = join(client.home, "cache", "repository", "sejf", "server-contents");
-  const files = async (): Promise<string[]> =>
-    (await readdir(cache, { recursive: true, withFileTypes: true }))
-      .filter((entry) => entry.isFile())
-      .map((entry) => join(entry.parentPath, entry.name));
   server.requests.length = 0;
   await client.ok(["ls", rootEntry.obj]);
   assert.ok(!server.requests.includes("getContent"));
-  for (const file of await files()) {
+  for (const file of filesBelow(cache)) {
     assert.ok(!readFileSync(file).includes("a.txt"), "names are readable in the cache");
     await writeFile(file, "damaged");
   }
@@ -194,10 +191,10 @@ test("the local cache: read again without the server, encrypted, dropped when da
   const info = await client.ok(["cache", "info"]);
   assert.match(info.stdout, /server-contents: 1 files [1-9]/);
   await client.ok(["cache", "clear"]);
-  assert.deepEqual(await files(), []);
+  assert.deepEqual(filesBelow(cache), []);
   await client.ok(["cache", "set", "--content-cache-size-mb=0"]);
   await client.ok(["ls", rootEntry.obj]);
-  assert.deepEqual(await files(), [], "no cache is wanted");
+  assert.deepEqual(filesBelow(cache), [], "no cache is wanted");
 });
 
 async function connected(server: TestSessionServer): Promise<SourcesClient> {
