@@ -314,7 +314,7 @@ export class Bulk {
       },
       indexDescriptor: (): IndexSetDescriptor => committed.descriptor,
       openPack: async (prefix: PackPrefix): Promise<OpenedPack> => {
-        const { packId } = await sessions.open((session) => factory.newId(prefix, session));
+        const packId = sessions.addPack((session) => factory.newId(prefix, session));
         return { packId, formatCopy: factory.formatCopy };
       },
       storePack: async (packId: BlobId, bytes: Uint8Array, localIndex: OwnedBytes): Promise<void> =>

@@ -103,7 +103,7 @@ export class SingleWriter {
     const originalLength = data.byteLength;
     const seal = (target: Uint8Array): void =>
       codec.sealContentInto(payload, ivOfHash(key), target);
-    return await this.#withPack(id, options, (pack, hasWaited) => {
+    return await this.#withPack(id, (pack, hasWaited) => {
       // Another write of the same bytes may have come before.
       const state = hasWaited ? this.#stateOf(id, key) : before;
       if (state === "live") return this.#countKnown(id, data);
@@ -176,7 +176,7 @@ export class SingleWriter {
       compressor === undefined
         ? kept
         : context.codec.encodeContent(plain, id, compressor ?? undefined);
-    await this.#withPack(id, options, (pack) => {
+    await this.#withPack(id, (pack) => {
       const timestampS = this.#nextTime(id);
       const live = this.#append(pack, {
         id,
@@ -220,22 +220,21 @@ export class SingleWriter {
    */
   async #withPack<T>(
     id: ContentId,
-    options: CallOptions,
     use: (pack: PackInProgress, hasWaited: boolean) => T,
   ): Promise<T> {
     const prefix = packPrefix(id);
     for (let hasWaited = false; ; hasWaited = true) {
       const open = this.#open.get(prefix);
       if (open !== undefined) return use(open, hasWaited);
-      await this.#opening.run(async () => await this.#openPack(prefix, options));
+      await this.#opening.run(async () => await this.#openPack(prefix));
     }
   }
 
-  async #openPack(prefix: PackPrefix, options: CallOptions): Promise<void> {
+  async #openPack(prefix: PackPrefix): Promise<void> {
     if (this.#open.has(prefix)) return;
     const { packs, sessions, factory, pending } = this.#parts;
     await packs.waitForRoom();
-    const { packId } = await sessions.open((session) => factory.newId(prefix, session), options);
+    const packId = sessions.addPack((session) => factory.newId(prefix, session));
     const pack = factory.create(packId);
     pending.addPack(pack);
     this.#open.set(prefix, pack);

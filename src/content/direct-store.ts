@@ -110,7 +110,7 @@ export class DirectStore implements DirectContents {
     this.#committed = committed;
     this.#lastFlushMs = context.clock.nowMs();
     const sessions = new SessionKeeper(context);
-    const packs = new PackStore(context, pending, () => this.#flushIfDue());
+    const packs = new PackStore(context, pending, sessions, () => this.#flushIfDue());
     const loader = new ContentLoader(
       context,
       cache,

@@ -8,6 +8,7 @@ import { errorFromUnknown, type SejfError } from "../errors/index.ts";
 import { type Context, messageOf, putLocked } from "./context.ts";
 import type { PackInProgress } from "./pack-in-progress.ts";
 import type { Pending } from "./pending.ts";
+import type { SessionKeeper } from "./sessions.ts";
 
 /** To a store far away; a local disk is no faster for a third, which would hold its memory. */
 const PARALLEL_PACKS = 3;
@@ -29,13 +30,15 @@ interface Storable {
 export class PackStore {
   readonly #context: Context;
   readonly #pending: Pending;
+  readonly #sessions: SessionKeeper;
   readonly #onStored: () => void;
   readonly #running = new Set<Promise<void>>();
   readonly #failed = new Map<Storable, SejfError>();
 
-  constructor(context: Context, pending: Pending, onStored: () => void) {
+  constructor(context: Context, pending: Pending, sessions: SessionKeeper, onStored: () => void) {
     this.#context = context;
     this.#pending = pending;
+    this.#sessions = sessions;
     this.#onStored = onStored;
   }
 
@@ -106,6 +109,7 @@ export class PackStore {
   }
 
   async #store({ packId, bytes, index, pack }: Storable): Promise<void> {
+    await this.#sessions.marked(packId);
     await putLocked(this.#context, packId, bytes);
     this.#context.statistics.storedPacks++;
     this.#context.statistics.storedPackBytes += bytes.byteLength;

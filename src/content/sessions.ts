@@ -1,7 +1,7 @@
 /**
- * Sessions: from the first pack to the flush of its index. The marker is put before a pack is begun, refreshed while
- * the session is long, and deleted when no pack of the session is left that an index does not name; until then it
- * keeps pack collection off. Spec: kopia-format 5.7.
+ * Sessions: from the first pack to the flush of its index. The marker is put before any of its packs is, while the
+ * first is being filled, refreshed while the session is long, and deleted when no pack of the session is left that an
+ * index does not name; until then it keeps pack collection off. Spec: kopia-format 5.7.
  */
 import { type BlobId, type BlobMetadata, getBlobIfPresent, listAllBlobs } from "../blob/index.ts";
 import { type CallOptions, formatTimestamp, type TimestampNs, Mutex } from "../bytes/index.ts";
@@ -29,7 +29,7 @@ export interface Session {
 
 export class SessionKeeper {
   readonly #context: Context;
-  readonly #mutex = new Mutex();
+  readonly #marking = new Mutex();
   #current: Session | undefined;
   /** Ended, but not all their packs are in an index. */
   #ended: Session[] = [];
@@ -39,24 +39,23 @@ export class SessionKeeper {
     this.#context = context;
   }
 
-  /** The running session, begun where there is none; its marker is in the store. `addPack` is called before others run. */
-  async open(
-    addPack: (session: Session) => BlobId,
-    options: CallOptions = {},
-  ): Promise<{ readonly session: Session; readonly packId: BlobId }> {
-    return await this.#mutex.run(async () => {
-      const now = nowNs(this.#context);
-      const session = this.#current ?? this.#newSession(now);
-      if (session.markers.length === 0 || now - session.checkpointTime >= REFRESH_NS)
-        await this.#mark(session, now, options);
-      this.#current = session;
-      for (const ended of this.#ended)
-        if (ended.packs.size > 0 && now - ended.checkpointTime >= REFRESH_NS)
-          await this.#mark(ended, now, options);
-      const packId = addPack(session);
-      session.packs.add(packId);
-      return { session, packId };
-    });
+  /** A new pack of the running session, which is begun where there is none; its marker is on its way to the store. */
+  addPack(newId: (session: Session) => BlobId): BlobId {
+    this.#current ??= this.#newSession();
+    const session = this.#current;
+    const packId = newId(session);
+    session.packs.add(packId);
+    void this.#markAll([session, ...this.#ended]).catch(() => undefined); // met by `marked`
+    return packId;
+  }
+
+  /** Resolves when the marker of the pack's session is in the store: the pack may be put. @throws the store's error. */
+  async marked(packId: BlobId, options: CallOptions = {}): Promise<void> {
+    const sessions = [this.#current, ...this.#ended].filter((one) => one !== undefined);
+    await this.#markAll(
+      sessions.filter(({ packs }) => packs.has(packId)),
+      options,
+    );
   }
 
   /** Packs begun from now on belong to a new session. Gives the ID to publish an index under. */
@@ -90,6 +89,8 @@ export class SessionKeeper {
   async removeMarkers(options: CallOptions = {}): Promise<void> {
     const done = this.#ended.filter((session) => session.packs.size === 0);
     this.#ended = this.#ended.filter((session) => session.packs.size > 0);
+    // One may be on its way.
+    await this.#marking.run(() => Promise.resolve());
     for (const marker of done.flatMap((session) => session.markers)) {
       try {
         await this.#context.storage.delete(marker, options);
@@ -110,8 +111,9 @@ export class SessionKeeper {
     await this.removeMarkers();
   }
 
-  #newSession(now: TimestampNs): Session {
+  #newSession(): Session {
     const { clock, random } = this.#context;
+    const now = nowNs(this.#context);
     return {
       id: newSessionId(clock, random),
       startTime: now,
@@ -119,6 +121,17 @@ export class SessionKeeper {
       markers: [],
       packs: new Set(),
     };
+  }
+
+  /** Those that have packs and no marker, or an old one. */
+  async #markAll(sessions: readonly Session[], options: CallOptions = {}): Promise<void> {
+    await this.#marking.run(async () => {
+      const now = nowNs(this.#context);
+      for (const session of sessions) {
+        const isMarked = session.markers.length > 0 && now - session.checkpointTime < REFRESH_NS;
+        if (session.packs.size > 0 && !isMarked) await this.#mark(session, now, options);
+      }
+    });
   }
 
   async #mark(session: Session, now: TimestampNs, options: CallOptions): Promise<void> {

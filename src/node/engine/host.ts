@@ -60,7 +60,7 @@ export interface BulkEngineHost {
   nowS(): number;
   /** The committed index as it is now; threads open it themselves and keep it until `indexCommitted`. */
   indexDescriptor(): IndexSetDescriptor;
-  /** A fresh pack name; the session marker has been written when it resolves. */
+  /** A fresh pack name. Whatever must lie in the store before the pack does, `storePack` waits for. */
   openPack(prefix: "p" | "q"): Promise<OpenedPack>;
   /**
    * Stores a finished pack and takes over its entries, durable when it resolves. `bytes` is a view of shared memory,
