@@ -34,6 +34,7 @@ export { dropCachedFormat, serverOf, storageOf, throttlingOf } from "./connectio
 export type { CreatedRepository, CreateRepositoryOptions } from "./create.ts";
 export type { DirectRepository } from "./direct-repository.ts";
 export { CACHE_SALT, type EarlyKey, type EarlyKeyOptions, startEarlyKey } from "./early-key.ts";
+export { keptOrDerived } from "./key-file.ts";
 export {
   connectRepository,
   createRepository,

@@ -3,7 +3,7 @@ import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { temporaryDirectory } from "../testkit/temp.ts";
-import { keepKey, keyFileOf, loadKeptKey } from "./key-file.ts";
+import { keepKey, keptOrDerived, keyFileOf, loadKeptKey } from "./key-file.ts";
 import { forgetPassword, persistPassword } from "./password-file.ts";
 
 const SOURCE = { uniqueId: new Uint8Array(32).fill(7), keyAlgorithm: "scrypt-65536-8-1" };
@@ -36,6 +36,20 @@ test("loadKeptKey: another password, repository or algorithm, or a damaged file,
   assert.equal(loadKeptKey(config, "secret", { ...SOURCE, keyAlgorithm: "pbkdf2" }), undefined);
   writeFileSync(keyFileOf(config), "{");
   assert.equal(loadKeptKey(config, "secret", SOURCE), undefined);
+});
+
+test("keptOrDerived: derived once as long as the password is kept", async () => {
+  await using folder = await temporaryDirectory();
+  const config = join(folder.path, "repository.config");
+  let derived = 0;
+  const key = async (): Promise<Uint8Array> =>
+    await keptOrDerived(config, "secret", SOURCE, () => {
+      derived++;
+      return Promise.resolve(KEY);
+    });
+  assert.deepEqual([await key(), await key(), derived], [KEY, KEY, 2], "nothing is kept");
+  await persistPassword(config, "secret");
+  assert.deepEqual([await key(), await key(), derived], [KEY, KEY, 3]);
 });
 
 test("persistPassword, forgetPassword: the kept key goes with the password", async () => {

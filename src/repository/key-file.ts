@@ -1,5 +1,6 @@
 /**
- * The derived format key, kept beside a kept password: deriving it takes a fifth of a second, at every command.
+ * The key that is derived from a password, of a format or of local copies, kept beside a kept password: deriving it takes
+ * a fifth of a second, at every command.
  *
  * SECURITY: the file holds nothing that the password file beside it does not give away. It is written and used only
  * while that file exists and holds the very password in use, with the same mode 0600, and goes when that file goes.
@@ -74,6 +75,20 @@ export async function keepKey(
   } catch {
     // Reported when the password itself cannot be kept.
   }
+}
+
+/** The kept key, or what `derive` gives, which is kept from now on if the password is. @throws what `derive` does. */
+export async function keptOrDerived(
+  configFile: string,
+  password: string,
+  source: KeySource,
+  derive: () => Promise<OwnedBytes>,
+): Promise<OwnedBytes> {
+  const kept = loadKeptKey(configFile, password, source);
+  if (kept !== undefined) return kept;
+  const key = await derive();
+  await keepKey(configFile, password, source, key);
+  return key;
 }
 
 /** Removing none succeeds. */

@@ -5,6 +5,7 @@
 export {
   connectServer,
   type ConnectServerOptions,
+  keptCacheKey,
   openConnectedRepository,
   type OpenConnectedOptions,
   openServerRepository,

@@ -47,12 +47,23 @@ test("repository connect server: what is refused leaves nothing behind, what con
     [config["username"], config["hostname"], config["readonly"], config["description"]],
     [username, hostname, true, `API Server: ${server.url}`],
   );
-  assert.ok(existsSync(`${client.configFile}.kopia-password`));
+  const beside = [`${client.configFile}.kopia-password`, `${client.configFile}.sejf-key`];
+  assert.deepEqual(beside.map(existsSync), [true, true], "password, and the key of local copies");
   const { exitCode, stderr } = await client.run(["snapshot", "create", client.home]);
   assert.equal(exitCode, 1);
   assert.match(stderr, /read-only/);
   await client.ok(["repository", "disconnect"]);
-  assert.ok(!existsSync(client.configFile));
+  assert.deepEqual([client.configFile, ...beside].map(existsSync), [false, false, false]);
+  await client.ok([
+    "repository",
+    "connect",
+    "server",
+    url,
+    ...user,
+    pin,
+    "--no-persist-credentials",
+  ]);
+  assert.deepEqual(beside.map(existsSync), [false, false]);
 });
 
 test("repository status: who can read and delete stands first; a token connects again", async () => {

@@ -92,7 +92,7 @@ export async function connectToServer(
   values: ConnectFlagValues,
 ): Promise<void> {
   const { defaultIdentity } = await import("../../repository/index.ts");
-  const { connectServer } = await import("../../rpc/index.ts");
+  const { connectServer, keptCacheKey } = await import("../../rpc/index.ts");
   await context.assertNoDeviceFile();
   const client = clientOptions(values);
   const { username, hostname } = { ...defaultIdentity(), ...client };
@@ -110,6 +110,8 @@ export async function connectToServer(
     throw isRefused ? withAccountHint(error) : error;
   }
   await finishConnect(context, known);
+  if (context.globals.persistCredentials)
+    await keptCacheKey(server, { password: known }, context.configFile);
   context.log.info("Connected to repository API Server.");
 }
 

@@ -1,6 +1,6 @@
 /** The sealed repository of a connection with a device file: everything that such a connection does goes through it. */
 import {
-  bytesToBase64Url,
+  type OwnedBytes,
   type CallOptions,
   systemClock,
   systemRandom,
@@ -174,7 +174,7 @@ async function openBelow(
   const { openServerRepository } = await import("../../rpc/index.ts");
   const repository = await openServerRepository({
     ...options,
-    cachePassword: cachePassword(device),
+    cacheKey: cacheKey(device),
     // The server logs it. Paths are in nobody's commands.
     purpose: `cli:${context.path}`,
     clientVersion: VERSION,
@@ -183,7 +183,7 @@ async function openBelow(
 }
 
 /** Tokens come and go; local copies, which are ciphertext anyway, are kept under what stays. */
-function cachePassword({ secrets }: DeviceState): string {
+function cacheKey({ secrets }: DeviceState): OwnedBytes {
   const label = utf8ToBytes("sejf local copies v1");
-  return bytesToBase64Url(nodeCryptoEngine.hmacSha256(secrets.privateSecret, label));
+  return nodeCryptoEngine.hmacSha256(secrets.privateSecret, label);
 }

@@ -2,7 +2,7 @@
  * Repositories as a connection file says: behind a server where it names one, else worked on directly. And making
  * such a connection to a server. Spec: kopia-server 1.3.
  */
-import { systemClock, systemRandom } from "../../bytes/index.ts";
+import { type OwnedBytes, systemClock, systemRandom } from "../../bytes/index.ts";
 import { DEFAULT_CACHE_LIMITS } from "../../content/index.ts";
 import type { CryptoEngine } from "../../crypto/index.ts";
 import { SejfError } from "../../errors/index.ts";
@@ -14,6 +14,7 @@ import {
   cacheLimits,
   type ConnectionConfig,
   type ConnectOptions,
+  keptOrDerived,
   type Repository,
   loadConfig,
   openRepository,
@@ -31,8 +32,8 @@ export interface OpenConnectedOptions extends OpenRepositoryOptions {
   readonly purpose?: string | undefined;
   /** Told to the server for its log. */
   readonly clientVersion?: string | undefined;
-  /** What local copies are kept under, where the password is another one each time. Default: the password. */
-  readonly cachePassword?: string | undefined;
+  /** 32 bytes that nobody can guess, under which local copies are kept. Default: a key that is derived from the password. */
+  readonly cacheKey?: OwnedBytes | undefined;
 }
 
 export interface ConnectServerOptions extends ConnectOptions {
@@ -60,7 +61,8 @@ export async function openServerRepository(
   const server = serverOf(config, configFile);
   if (server === undefined)
     throw new SejfError("SEJF_UNSUPPORTED", `${configFile} is not a connection to a server`);
-  return await openServer(config, server, options);
+  const cache = localCache(config, server, options, configFile);
+  return await openServer(config, server, options, cache);
 }
 
 async function connectionOf(
@@ -83,11 +85,7 @@ export async function connectServer(
   options: ConnectServerOptions,
 ): Promise<string> {
   const prepared = await prepareServerConnection(server, options);
-  await using _tried = await openServer(
-    { ...prepared.config, caching: undefined },
-    server,
-    options,
-  );
+  await using _tried = await openServer(prepared.config, server, options);
   await prepared.save();
   return prepared.configFile;
 }
@@ -96,10 +94,9 @@ async function openServer(
   config: ConnectionConfig,
   server: ApiServer,
   options: Omit<OpenConnectedOptions, "configFile">,
+  cache?: LocalContentCache,
 ): Promise<RemoteRepository> {
   const { client } = config;
-  const engine = options.engine ?? nodeCryptoEngine;
-  const cache = localCache(config, server, options, engine);
   try {
     return await openRemoteRepository({
       url: server.url,
@@ -110,7 +107,7 @@ async function openServer(
       clientVersion: options.clientVersion,
       readOnly: client.readOnly,
       description: client.description,
-      engine,
+      engine: engineOf(options),
       compression: options.compression ?? nodeCompressionEngine,
       clock: options.clock,
       threads: options.threads,
@@ -127,20 +124,43 @@ async function openServer(
 function localCache(
   config: ConnectionConfig,
   server: ApiServer,
-  options: Omit<OpenConnectedOptions, "configFile">,
-  engine: CryptoEngine,
+  options: OpenConnectedOptions,
+  configFile: string,
 ): LocalContentCache | undefined {
   const directory = ownCacheDirectory(config);
   if (directory === undefined) return undefined;
-  const password = options.cachePassword ?? options.password;
-  const { cacheKeyAlgorithm: keyAlgorithm } = server;
-  const early = options.earlyKey?.take({ uniqueId: CACHE_SALT, keyAlgorithm }, password);
+  const { cacheKey } = options;
   return new LocalContentCache({
     directory,
     limits: { ...DEFAULT_CACHE_LIMITS, ...cacheLimits(config) },
     clock: options.clock ?? systemClock,
-    engine,
+    engine: engineOf(options),
     random: options.random ?? systemRandom,
-    key: early ?? deriveCacheKey(engine, keyAlgorithm, password),
+    key:
+      cacheKey === undefined
+        ? keptCacheKey(server, options, configFile)
+        : Promise.resolve(cacheKey),
   });
+}
+
+/** Under which local copies are kept; kept itself beside a kept password, so that later commands need not derive it. */
+export async function keptCacheKey(
+  { cacheKeyAlgorithm: keyAlgorithm }: ApiServer,
+  options: Pick<OpenConnectedOptions, "password" | "earlyKey" | "engine">,
+  configFile: string,
+): Promise<OwnedBytes> {
+  const { password, earlyKey } = options;
+  const source = { uniqueId: CACHE_SALT, keyAlgorithm };
+  return await keptOrDerived(
+    configFile,
+    password,
+    source,
+    async () =>
+      await (earlyKey?.take(source, password) ??
+        deriveCacheKey(engineOf(options), keyAlgorithm, password)),
+  );
+}
+
+function engineOf({ engine }: Pick<OpenConnectedOptions, "engine">): CryptoEngine {
+  return engine ?? nodeCryptoEngine;
 }

@@ -5,7 +5,6 @@
  *
  * SECURITY: the server sees everything in plain; against that there is only the sealed repository.
  */
-import { LRUCache } from "lru-cache";
 import { type CallOptions, copyBytes, mapUnordered, type OwnedBytes } from "../../bytes/index.ts";
 import type { CompressionEngine } from "../../compress/index.ts";
 import type { PortableParts } from "../../content/index.ts";
@@ -23,6 +22,7 @@ import {
   type ContentStore,
   type FileBatch,
   type FileResult,
+  IdSet,
   parseContentId,
   type RestoreBatch,
   type RestoreFilesOptions,
@@ -42,8 +42,8 @@ import { lengthOnServer, type UnflushedWrites } from "./unflushed.ts";
 
 /** From here on it pays to ask whether the server has a content, as Kopia does. */
 const ASK_FROM_BYTES = 50_000;
-/** IDs that the server is known to have. */
-const MAX_KNOWN = 50_000;
+/** IDs that the server is known to have, and such as it may have, 10 MB each; then they are forgotten. */
+const MAX_KNOWN = 400_000;
 const READS_AT_ONCE = 16;
 
 export interface RemoteContentsOptions {
@@ -66,12 +66,12 @@ export class RemoteContents implements ContentStore, AsyncDisposable {
   readonly compression: CompressionEngine;
   readonly #options: RemoteContentsOptions;
   /** Flushed or seen: not sent again. */
-  readonly #known = new LRUCache<ContentId, true>({ max: MAX_KNOWN });
+  #known = new IdSet();
   /**
    * Lie in the local cache. SECURITY: that does not say that the server has them, which may have been set back since,
    * only that it pays to ask.
    */
-  readonly #likely = new LRUCache<ContentId, true>({ max: MAX_KNOWN });
+  #likely = new IdSet();
   readonly #bulk: RemoteBulk;
   /** Whose memory long contents come in. */
   #answering: SessionClient | undefined;
@@ -127,7 +127,7 @@ export class RemoteContents implements ContentStore, AsyncDisposable {
 
   /** Forgets what the server is known to have: maintenance may have taken it away. */
   forgetKnown(): void {
-    this.#known.clear();
+    this.#known = new IdSet();
     this.#bulk.forgetKnown();
   }
 
@@ -144,7 +144,7 @@ export class RemoteContents implements ContentStore, AsyncDisposable {
         `content ${id}: the ${data.byteLength} bytes from the server have another hash`,
       );
     // As Kopia does: what directories and lists were read is not sent again by an unchanged tree.
-    if (contentPrefix(id) !== "") this.#known.set(id, true);
+    if (contentPrefix(id) !== "") this.#known = withId(this.#known, id);
     cache?.put(id, copyBytes(data));
     return data;
   }
@@ -218,7 +218,7 @@ export class RemoteContents implements ContentStore, AsyncDisposable {
     const data = await cache?.get(id);
     if (data === undefined) return undefined;
     if (this.#idOf(data, contentPrefix(id)) === id) {
-      this.#likely.set(id, true);
+      this.#likely = withId(this.#likely, id);
       return data;
     }
     await cache?.remove(id);
@@ -317,7 +317,7 @@ export class RemoteContents implements ContentStore, AsyncDisposable {
   /** A content whose length is another than it should be is damaged or a lie, and is sent. */
   async #isThere(id: ContentId, data: Uint8Array, options: CallOptions): Promise<boolean> {
     if ((await this.#ask(id, options)) !== data.byteLength) return false;
-    this.#known.set(id, true);
+    this.#known = withId(this.#known, id);
     return true;
   }
 
@@ -331,6 +331,13 @@ export class RemoteContents implements ContentStore, AsyncDisposable {
   #idOf(data: Uint8Array, prefix: ContentPrefix): ContentId {
     return contentIdOf(prefix, this.#options.hash.hash(data));
   }
+}
+
+/** The set, or a new one when it is full. */
+function withId(ids: IdSet, id: ContentId): IdSet {
+  const set = ids.size < MAX_KNOWN ? ids : new IdSet();
+  set.add(id);
+  return set;
 }
 
 /** In a repository that is not sealed, what stands in directories is the content's ID. */
