@@ -20,7 +20,7 @@ import {
   sealedAccountOf,
   storageOf,
 } from "../repository/index.ts";
-import type { RemoteRepository } from "../rpc/index.ts";
+import type { RemoteRepository } from "../rpc/client/index.ts";
 import type { DeviceState, OpenSealed } from "../sealing/index.ts";
 import type { GlobalValues } from "./globals.ts";
 import type { ConsoleLog } from "./log/console-log.ts";
@@ -257,7 +257,7 @@ export class CommandContext {
   }
 
   async #openServer(options: OpenOptions): Promise<RemoteRepository> {
-    const { openServerRepository } = await import("../rpc/index.ts");
+    const { openServerRepository } = await import("../rpc/client/index.ts");
     const purpose = `cli:${this.path}`;
     const repository = await openServerRepository({ ...options, purpose, clientVersion: VERSION });
     this.#hasUsedServer = true;

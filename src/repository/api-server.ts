@@ -13,6 +13,8 @@ export interface ApiServer {
   /** 64 hex digits in lower case; `undefined`: the system's roots decide. */
   readonly fingerprint: string | undefined;
   readonly cacheKeyAlgorithm: CacheKeyAlgorithm;
+  /** It is one of ours, which gives a session a connection of its own. */
+  readonly upgrades: boolean;
 }
 
 /** @throws SEJF_INVALID_ARGUMENT for a fingerprint that is none, or an unknown algorithm. */
@@ -20,11 +22,13 @@ export function parseApiServer(given: {
   readonly url: string;
   readonly fingerprint?: string | undefined;
   readonly cacheKeyAlgorithm?: string | undefined;
+  readonly upgrades?: boolean | undefined;
 }): ApiServer {
   return {
     url: given.url.replace(/\/$/, ""),
     fingerprint: parseFingerprint(given.fingerprint ?? ""),
     cacheKeyAlgorithm: cacheKeyAlgorithm(given.cacheKeyAlgorithm ?? ""),
+    upgrades: given.upgrades ?? false,
   };
 }
 
@@ -39,6 +43,7 @@ export function apiServerJson(server: ApiServer): ApiServerJson {
     url: server.url,
     serverCertFingerprint: server.fingerprint ?? "",
     localCacheKeyDerivationAlgorithm: server.cacheKeyAlgorithm,
+    ...(server.upgrades ? { sejfUpgrades: true } : {}),
   };
 }
 
@@ -55,6 +60,7 @@ export function apiServerOf(json: ApiServerJson, where: string): ApiServer {
     url,
     fingerprint: text("serverCertFingerprint"),
     cacheKeyAlgorithm: text("localCacheKeyDerivationAlgorithm"),
+    upgrades: json["sejfUpgrades"] === true,
   });
 }
 

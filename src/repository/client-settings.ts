@@ -71,6 +71,7 @@ export async function setServer(
     url: moved.url ?? old.url,
     fingerprint: moved.fingerprint ?? old.fingerprint,
     cacheKeyAlgorithm: old.cacheKeyAlgorithm,
+    upgrades: old.upgrades,
   });
   const { client } = config;
   const isDescribed = client.description === serverDescription(old);

@@ -79,8 +79,8 @@ export async function connectRepository(
 export interface PreparedConnection {
   readonly configFile: string;
   readonly config: ConnectionConfig;
-  /** A connection that was there before is replaced. */
-  save(): Promise<void>;
+  /** With what trying it has told. A connection that was there before is replaced. */
+  save(learned: Pick<ApiServer, "upgrades">): Promise<void>;
 }
 
 /** A connection to a server, which nobody has tried yet. @throws SEJF_INVALID_ARGUMENT. */
@@ -98,9 +98,12 @@ export function prepareServerConnection(
     client: clientOptions(serverDescription(server), options.client ?? {}),
     unknown: options.fields ?? {},
   };
-  const save = async (): Promise<void> => {
+  const save = async (learned: Pick<ApiServer, "upgrades">): Promise<void> => {
     await dropCachedFormat(caching.cacheDirectory);
-    await saveConfig(configFile, config);
+    await saveConfig(configFile, {
+      ...config,
+      apiServer: apiServerJson({ ...server, ...learned }),
+    });
   };
   return { configFile, config, save };
 }

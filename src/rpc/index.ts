@@ -2,14 +2,7 @@
  * Kopia's server protocol: gRPC over HTTP/2, the messages of a session, both ends of it, and a repository behind a
  * server. Who may do what is decided in `server/`, not here.
  */
-export {
-  connectServer,
-  type ConnectServerOptions,
-  keptCacheKey,
-  openConnectedRepository,
-  type OpenConnectedOptions,
-  openServerRepository,
-} from "./connection/connected.ts";
+export * from "./client/index.ts";
 export { ByteBudget, type ByteBudgetLimits } from "./grpc/byte-budget.ts";
 export { certificateFingerprint } from "./grpc/certificate.ts";
 export { connectGrpc, type ConnectGrpcOptions, GrpcConnection } from "./grpc/client.ts";
@@ -25,8 +18,6 @@ export {
   RpcServer,
   type RpcServerOptions,
 } from "./grpc/server.ts";
-export { parseServerAddress, type ServerAddress } from "./grpc/server-address.ts";
-export { openServerSocket, type ServerSocketOptions } from "./grpc/server-socket.ts";
 export type { GrpcMethod, GrpcServerCall } from "./grpc/server-call.ts";
 export { GrpcError, type GrpcStatusName } from "./grpc/status.ts";
 export { deriveCacheKey, LocalContentCache, type LocalCacheOptions } from "./remote/local-cache.ts";

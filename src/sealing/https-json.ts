@@ -35,8 +35,9 @@ export interface HttpsCall {
 export async function callJson(server: HttpsServer, call: HttpsCall): Promise<unknown> {
   // Accounts without a server need none of it, and it takes as long to load as a short command takes otherwise.
   const [{ request }, { openServerSocket, parseServerAddress }] = await Promise.all([
-    import("node:http"),
-    import("../rpc/index.ts"),
+    // To import `node:http` loads all of `fetch` and WebSocket.
+    import("node:https"),
+    import("../rpc/client/index.ts"),
   ]);
   const address = parseServerAddress(server.url);
   const limit = AbortSignal.timeout(CONNECT_MS);

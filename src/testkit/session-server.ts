@@ -165,6 +165,7 @@ export class TestSessionServer implements AsyncDisposable {
             splitter: TEST_SPLITTER,
             supportsContentCompression: this.compressesContents,
             sejfBatches: this.takesBatches,
+            sejfUpgrades: true,
           },
         };
       },

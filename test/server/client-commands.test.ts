@@ -42,6 +42,7 @@ test("repository connect server: what is refused leaves nothing behind, what con
     url: server.url,
     serverCertFingerprint: server.fingerprint,
     localCacheKeyDerivationAlgorithm: "scrypt-65536-8-1",
+    sejfUpgrades: true,
   });
   assert.deepEqual(
     [config["username"], config["hostname"], config["readonly"], config["description"]],

@@ -176,6 +176,7 @@ const LEFT_OUT: ReadonlySet<string> = new Set([
   "packOffset",
   "packedLength",
   "sejfBatches",
+  "sejfUpgrades",
 ]);
 
 function bytesOf(bytes: Uint8Array): string {

@@ -65,7 +65,7 @@ export const command: Command = defineCommand({
 /** A cache folder that the environment names belongs to the connection of the command alone. */
 async function openSource(context: CommandContext, file: string): Promise<Repository> {
   const { loadConfig, loadPersistedPassword } = await import("../../repository/index.ts");
-  const { openConnectedRepository } = await import("../../rpc/index.ts");
+  const { openConnectedRepository } = await import("../../rpc/client/index.ts");
   const env = { ...context.env };
   delete env["SEJF_CACHE_DIRECTORY"];
   delete env["KOPIA_CACHE_DIRECTORY"];

@@ -8,7 +8,7 @@ import {
   encodeToken,
   type Token,
 } from "../../repository/index.ts";
-import type { RemoteRepository } from "../../rpc/index.ts";
+import type { RemoteRepository } from "../../rpc/client/index.ts";
 import { isSejfError } from "../../errors/index.ts";
 import type { CommandContext } from "../context.ts";
 import { type JsonOptions, jsonText } from "../output/json.ts";

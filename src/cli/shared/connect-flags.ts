@@ -92,7 +92,7 @@ export async function connectToServer(
   values: ConnectFlagValues,
 ): Promise<void> {
   const { defaultIdentity } = await import("../../repository/index.ts");
-  const { connectServer, keptCacheKey } = await import("../../rpc/index.ts");
+  const { connectServer, keptCacheKey } = await import("../../rpc/client/index.ts");
   await context.assertNoDeviceFile();
   const client = clientOptions(values);
   const { username, hostname } = { ...defaultIdentity(), ...client };

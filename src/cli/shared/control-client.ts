@@ -111,7 +111,7 @@ export class ControlClient {
         host: url.hostname.replace(/^\[(.*)\]$/, "$1"),
         port: url.port === "" ? 80 : Number(url.port),
       });
-    const { openServerSocket, parseServerAddress } = await import("../../rpc/index.ts");
+    const { openServerSocket, parseServerAddress } = await import("../../rpc/client/index.ts");
     const address = parseServerAddress(this.#address);
     const socket = await openServerSocket(
       address,

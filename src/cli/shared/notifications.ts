@@ -6,7 +6,7 @@
 import { formatTimestamp, utf8ToBytes } from "../../bytes/index.ts";
 import { isSejfError } from "../../errors/index.ts";
 import type { Repository } from "../../repository/index.ts";
-import type { RemoteRepository } from "../../rpc/index.ts";
+import type { RemoteRepository } from "../../rpc/client/index.ts";
 import {
   type SnapshotManifest,
   type SnapshotSource,

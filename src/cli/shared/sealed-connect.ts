@@ -12,7 +12,7 @@ import {
   type Repository,
   sealedMark,
 } from "../../repository/index.ts";
-import { connectServer, openServerRepository } from "../../rpc/index.ts";
+import { connectServer, openServerRepository } from "../../rpc/client/index.ts";
 import { ACCOUNT_KEY_LABEL, parseCode } from "../../sealed/index.ts";
 import {
   AccountGroups,

@@ -171,7 +171,7 @@ async function openBelow(
     const repository = await openRepository(options);
     return { repository, contentSecret: repository.access.format.secret };
   }
-  const { openServerRepository } = await import("../../rpc/index.ts");
+  const { openServerRepository } = await import("../../rpc/client/index.ts");
   const repository = await openServerRepository({
     ...options,
     cacheKey: cacheKey(device),

@@ -85,8 +85,8 @@ export async function connectServer(
   options: ConnectServerOptions,
 ): Promise<string> {
   const prepared = await prepareServerConnection(server, options);
-  await using _tried = await openServer(prepared.config, server, options);
-  await prepared.save();
+  await using tried = await openServer(prepared.config, server, options);
+  await prepared.save({ upgrades: tried.upgrades });
   return prepared.configFile;
 }
 
@@ -107,6 +107,7 @@ async function openServer(
       clientVersion: options.clientVersion,
       readOnly: client.readOnly,
       description: client.description,
+      upgrades: server.upgrades,
       engine: engineOf(options),
       compression: options.compression ?? nodeCompressionEngine,
       clock: options.clock,

@@ -1,18 +1,10 @@
 /** One call of a client: headers and messages go, messages and a status come. */
-import { type ClientHttp2Session, type ClientHttp2Stream, constants } from "node:http2";
 import type { CallOptions, OwnedBytes } from "../../bytes/index.ts";
 import type { MessageParts } from "../wire/envelopes.ts";
 import { type ChannelLimits, MessageChannel } from "./message-channel.ts";
-import { isGrpcContentType } from "./metadata.ts";
-import type { ServerAddress } from "./server-address.ts";
-import {
-  decodeStatusMessage,
-  errorOfStatus,
-  formatTimeout,
-  GRPC_STATUS,
-  GrpcError,
-  MAX_TIMER_MS,
-} from "./status.ts";
+import type { MessageStream } from "./message-stream.ts";
+import { decodeStatusMessage, errorOfStatus, GRPC_STATUS, GrpcError } from "./status.ts";
+import { decodeFields } from "./upgrade.ts";
 
 export interface StartCallOptions extends ChannelLimits, CallOptions {
   /** Lower-case names; values of printable ASCII. */
@@ -22,31 +14,42 @@ export interface StartCallOptions extends ChannelLimits, CallOptions {
   readonly deadlineMs?: number | undefined;
 }
 
+/** The client's end of a stream. */
+export interface ClientStream extends MessageStream {
+  /** `listener` gets what may be the status, `onRefusal` what says that there is no call. */
+  onStatus(
+    listener: (fields: Readonly<Record<string, unknown>>) => void,
+    onRefusal: (error: GrpcError) => void,
+  ): void;
+  /** Behind everything that was written. */
+  halfClose(): void;
+  /** At once; what is not on its way is dropped. */
+  reset(): void;
+}
+
 export class GrpcClientCall {
-  readonly #stream: ClientHttp2Stream;
+  readonly #stream: ClientStream;
   readonly #channel: MessageChannel;
   readonly #end = new AbortController();
   /** `undefined` until the server has told it. */
   #status: { readonly code: number; readonly message: string } | undefined;
   #refusal: GrpcError | undefined;
 
-  constructor(stream: ClientHttp2Stream, limits: ChannelLimits) {
+  constructor(stream: ClientStream, limits: ChannelLimits) {
     this.#stream = stream;
-    this.#channel = new MessageChannel(stream, limits);
-    stream.on("error", () => {});
-    stream.once("response", (headers) => {
-      const status = headers[":status"];
-      const type = headers["content-type"];
-      if (status !== 200 || !isGrpcContentType(type)) {
-        this.#refusal = new GrpcError(
-          status === 404 ? "UNIMPLEMENTED" : "UNAVAILABLE",
-          `the server answers with HTTP status ${status}, which is not gRPC`,
-        );
-        this.#end.abort(this.#refusal);
-        resetWithoutEnd(stream);
-      } else this.#readStatus(headers);
+    this.#channel = new MessageChannel(stream, {
+      ...limits,
+      onEndFrame: (text) => this.#readStatus(decodeFields(text)),
     });
-    stream.once("trailers", (trailers) => this.#readStatus(trailers));
+    stream.duplex.on("error", () => {});
+    stream.onStatus(
+      (fields) => this.#readStatus(fields),
+      (refusal) => {
+        this.#refusal = refusal;
+        this.#end.abort(refusal);
+        stream.reset();
+      },
+    );
   }
 
   /** Resolves when the message stands in the bounded queue. @throws the call's error when it has ended. */
@@ -70,7 +73,7 @@ export class GrpcClientCall {
   /** No more messages will be sent. */
   halfClose(): void {
     this.#channel.flush();
-    this.#stream.end();
+    this.#stream.halfClose();
   }
 
   /** Until the server ends the call with status OK. @throws GrpcError with any other status, or UNAVAILABLE. */
@@ -98,7 +101,7 @@ export class GrpcClientCall {
   /** Ends the call; whoever waits for it gets the reason. */
   cancel(reason: Error = new GrpcError("CANCELLED", "the call was cancelled")): void {
     this.#end.abort(reason);
-    resetWithoutEnd(this.#stream);
+    this.#stream.reset();
   }
 
   #failure(): Error | undefined {
@@ -117,53 +120,4 @@ export class GrpcClientCall {
       message: decodeStatusMessage(typeof message === "string" ? message : ""),
     };
   }
-}
-
-/**
- * Node ends what it sends when a stream is closed with a code, and only then resets it: the server would see a client
- * that is done, and keep what should be dropped. (`waitForTrailers` would hold that back too, but then Node 26 fails an
- * assertion of its own when a stream is closed while it reads.)
- */
-function resetWithoutEnd(stream: ClientHttp2Stream): void {
-  stream._final = (callback): void => callback();
-  stream.close(constants.NGHTTP2_CANCEL);
-}
-
-/** Sends the headers. */
-export function startCall(
-  session: ClientHttp2Session,
-  address: ServerAddress,
-  path: string,
-  options: StartCallOptions,
-): GrpcClientCall {
-  options.signal?.throwIfAborted();
-  const { deadlineMs, signal } = options;
-  const stream = session.request({
-    ":method": "POST",
-    ":scheme": "https",
-    ":authority": address.authority,
-    ":path": path,
-    te: "trailers",
-    "content-type": "application/grpc",
-    "user-agent": options.userAgent ?? "sejf",
-    ...(deadlineMs === undefined ? {} : { "grpc-timeout": formatTimeout(deadlineMs) }),
-    ...options.metadata,
-  });
-  const call = new GrpcClientCall(stream, options);
-  const onAbort = (): void => call.cancel(signal?.reason as Error);
-  signal?.addEventListener("abort", onAbort);
-  const timer =
-    deadlineMs === undefined
-      ? undefined
-      : setTimeout(
-          () => {
-            call.cancel(new GrpcError("DEADLINE_EXCEEDED", `no answer within ${deadlineMs} ms`));
-          },
-          Math.min(deadlineMs, MAX_TIMER_MS),
-        );
-  stream.once("close", () => {
-    signal?.removeEventListener("abort", onAbort);
-    clearTimeout(timer);
-  });
-  return call;
 }

@@ -2,20 +2,20 @@
 import { type ClientHttp2Session, connect } from "node:http2";
 import type { TLSSocket } from "node:tls";
 import { SejfError } from "../../errors/index.ts";
-import { type GrpcClientCall, type StartCallOptions, startCall } from "./client-call.ts";
+import { GrpcClientCall, type StartCallOptions } from "./client-call.ts";
+import { http2ClientStream } from "./http2-stream.ts";
 import type { ServerAddress } from "./server-address.ts";
-import { connectFailure, openServerSocket, type ServerSocketOptions } from "./server-socket.ts";
-import { GrpcError } from "./status.ts";
+import {
+  type ConnectGrpcOptions,
+  connectFailure,
+  DEFAULT_CONNECT_MS,
+  DEFAULT_KEEP_ALIVE_MS,
+  openServerSocket,
+} from "./server-socket.ts";
 
-export interface ConnectGrpcOptions extends ServerSocketOptions {
-  /** For TCP, TLS and HTTP/2 together. Default 30 s. */
-  readonly connectTimeoutMs?: number | undefined;
-  /** How often a quiet connection is asked whether it lives. Default 30 s; 0: never. */
-  readonly keepAliveMs?: number | undefined;
-}
+export type { ConnectGrpcOptions } from "./server-socket.ts";
+import { formatTimeout, GrpcError, MAX_TIMER_MS } from "./status.ts";
 
-const DEFAULT_CONNECT_MS = 30_000;
-const DEFAULT_KEEP_ALIVE_MS = 30_000;
 /** How long a connection that goes away may be quiet, in times between two questions. */
 const QUIET_PERIODS = 2;
 /** For what is being said last. */
@@ -159,4 +159,43 @@ async function openHttp2(
       resolve(session);
     });
   });
+}
+
+/** Sends the headers. */
+function startCall(
+  session: ClientHttp2Session,
+  address: ServerAddress,
+  path: string,
+  options: StartCallOptions,
+): GrpcClientCall {
+  options.signal?.throwIfAborted();
+  const { deadlineMs, signal } = options;
+  const stream = session.request({
+    ":method": "POST",
+    ":scheme": "https",
+    ":authority": address.authority,
+    ":path": path,
+    te: "trailers",
+    "content-type": "application/grpc",
+    "user-agent": options.userAgent ?? "sejf",
+    ...(deadlineMs === undefined ? {} : { "grpc-timeout": formatTimeout(deadlineMs) }),
+    ...options.metadata,
+  });
+  const call = new GrpcClientCall(http2ClientStream(stream), options);
+  const onAbort = (): void => call.cancel(signal?.reason as Error);
+  signal?.addEventListener("abort", onAbort);
+  const timer =
+    deadlineMs === undefined
+      ? undefined
+      : setTimeout(
+          () => {
+            call.cancel(new GrpcError("DEADLINE_EXCEEDED", `no answer within ${deadlineMs} ms`));
+          },
+          Math.min(deadlineMs, MAX_TIMER_MS),
+        );
+  stream.once("close", () => {
+    signal?.removeEventListener("abort", onAbort);
+    clearTimeout(timer);
+  });
+  return call;
 }

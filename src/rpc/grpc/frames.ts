@@ -1,12 +1,17 @@
 /**
  * gRPC's framing: one byte of flags, four of length, the message. A message is put together in one buffer of its own,
- * made when its length is known and allowed. Spec: gRPC over HTTP/2, "Length-Prefixed-Message".
+ * made when its length is known and allowed. Spec: gRPC over HTTP/2, "Length-Prefixed-Message"; for the frame behind the
+ * last message, where streams have one, gRPC-Web's trailers.
  */
-import { type OwnedBytes, viewOf } from "../../bytes/index.ts";
+import { copyBytes, type OwnedBytes, utf8ToBytes, viewOf } from "../../bytes/index.ts";
 import { unfilled } from "./buffer-pool.ts";
 import { GrpcError } from "./status.ts";
 
 export const PREFIX_BYTES = 5;
+
+/** Of the frame behind the last message. */
+const END_FLAG = 0x80;
+const MAX_END_BYTES = 16 << 10;
 
 /** Both directions, both sides; a real kopia has the same. */
 export const MAX_MESSAGE_BYTES: number = 20 << 20;
@@ -16,6 +21,15 @@ export function framePrefix(lengthBytes: number, maxBytes: number = MAX_MESSAGE_
   const prefix = new Uint8Array(PREFIX_BYTES);
   putPrefix(prefix, 0, lengthBytes, maxBytes);
   return prefix;
+}
+
+/** The frame behind the last message. `text`: ASCII, a status. */
+export function endFrame(text: string): OwnedBytes {
+  const frame = new Uint8Array(PREFIX_BYTES + text.length);
+  putPrefix(frame, 0, text.length, MAX_END_BYTES);
+  frame[0] = END_FLAG;
+  frame.set(utf8ToBytes(text), PREFIX_BYTES);
+  return frame;
 }
 
 /** As `framePrefix`, into `target`; gives where the message begins. @throws as `framePrefix`. */
@@ -49,6 +63,9 @@ export class FrameReader {
   readonly #take: (lengthBytes: number) => OwnedBytes;
   /** Behind a prefix whose message waits to be admitted. */
   #rest: Uint8Array | undefined;
+  readonly #endsWithFrame: boolean;
+  #isEnding = false;
+  #end: OwnedBytes | undefined;
 
   /**
    * `admit` is asked before memory is taken for a message; when it says no, `admitted` goes on. `take` gives memory of
@@ -58,10 +75,28 @@ export class FrameReader {
     maxBytes: number = MAX_MESSAGE_BYTES,
     admit?: (lengthBytes: number) => boolean,
     take: (lengthBytes: number) => OwnedBytes = unfilled,
+    endsWithFrame = false,
   ) {
     this.#maxBytes = maxBytes;
     this.#admit = admit;
     this.#take = take;
+    this.#endsWithFrame = endsWithFrame;
+  }
+
+  /** What the frame behind the last message says, when it has come. */
+  get end(): OwnedBytes | undefined {
+    return this.#end;
+  }
+
+  /** The rest of the message that is being put together. Whoever puts bytes there says so to `filled`. */
+  get room(): OwnedBytes | undefined {
+    return this.#isEnding ? undefined : this.#message?.subarray(this.#messageFilled);
+  }
+
+  /** Gives the message that so many bytes complete. */
+  filled(count: number): OwnedBytes | undefined {
+    this.#messageFilled += count;
+    return this.#isComplete ? this.#takeMessage() : undefined;
   }
 
   /** Length of the message that waits to be admitted. */
@@ -97,8 +132,8 @@ export class FrameReader {
   }
 
   /**
-   * The messages that `chunk` completes, in order; each is the caller's. The chunk is kept only behind a message that
-   * waits to be admitted; nothing may be pushed then.
+   * The messages that `chunk` completes, in order; each is the caller's. Behind a message that waits to be admitted
+   * nothing may be pushed.
    * @throws GrpcError RESOURCE_EXHAUSTED for a longer message, UNIMPLEMENTED for a compressed one, INTERNAL for other flags.
    */
   *push(chunk: Uint8Array): Generator<OwnedBytes, void, void> {
@@ -106,7 +141,7 @@ export class FrameReader {
     while (at < chunk.byteLength || this.#isComplete) {
       if (this.#message === undefined) at += this.#fillPrefix(chunk, at);
       if (this.#message === undefined) {
-        if (this.#rest !== undefined) this.#rest = chunk.subarray(at);
+        if (this.#rest !== undefined) this.#rest = copyBytes(chunk.subarray(at));
         return;
       }
       const count = Math.min(chunk.byteLength - at, this.#message.byteLength - this.#messageFilled);
@@ -114,12 +149,22 @@ export class FrameReader {
       this.#messageFilled += count;
       at += count;
       if (!this.#isComplete) return;
-      const message = this.#message;
-      this.#message = undefined;
-      this.#messageFilled = 0;
-      this.#prefixFilled = 0;
-      yield message;
+      const message = this.#takeMessage();
+      if (!this.#isEnding) yield message;
+      else {
+        this.#end = message;
+        if (at < chunk.byteLength)
+          throw new GrpcError("INTERNAL", "the stream goes on behind its last frame");
+      }
     }
+  }
+
+  #takeMessage(): OwnedBytes {
+    const message = this.#message as OwnedBytes;
+    this.#message = undefined;
+    this.#messageFilled = 0;
+    this.#prefixFilled = 0;
+    return message;
   }
 
   get #isComplete(): boolean {
@@ -131,10 +176,12 @@ export class FrameReader {
     this.#prefix.set(chunk.subarray(at, at + count), this.#prefixFilled);
     this.#prefixFilled += count;
     if (this.#prefixFilled === PREFIX_BYTES) {
-      const length = checkedLength(this.#prefix, this.#maxBytes);
-      if (this.#admit?.(length) === false) this.#rest = chunk.subarray(0, 0);
+      this.#isEnding = this.#endsWithFrame && this.#prefix[0] === END_FLAG;
+      if (this.#isEnding) this.#prefix[0] = 0;
+      const length = checkedLength(this.#prefix, this.#isEnding ? MAX_END_BYTES : this.#maxBytes);
+      if (!this.#isEnding && this.#admit?.(length) === false) this.#rest = chunk.subarray(0, 0);
       else {
-        this.#message = this.#take(length);
+        this.#message = this.#isEnding ? unfilled(length) : this.#take(length);
         this.#messageFilled = 0;
       }
     }

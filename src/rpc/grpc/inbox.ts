@@ -3,10 +3,9 @@
  * wait to be taken, so that HTTP/2's own window holds the sender back. Memory for a message is taken from what all
  * calls share, before it is made.
  */
-import type { Http2Stream } from "node:http2";
-import { Readable } from "node:stream";
 import type { CallOptions, OwnedBytes } from "../../bytes/index.ts";
 import { FrameReader } from "./frames.ts";
+import type { Intake, MessageStream, Receiver } from "./message-stream.ts";
 import { StallWatch } from "./stall-watch.ts";
 import { GrpcError } from "./status.ts";
 
@@ -18,15 +17,18 @@ export interface InboxOptions {
   readonly tryAdmit: (lengthBytes: number) => boolean;
   /** Memory of exactly that length, with any bytes in it. */
   readonly take?: ((lengthBytes: number) => OwnedBytes) | undefined;
+  /** The frame behind the last message has come. */
+  readonly onEndFrame?: ((text: OwnedBytes) => void) | undefined;
   /** Resolves when it may. */
   readonly admit: (lengthBytes: number, options: CallOptions) => Promise<void>;
 }
 
 export class Inbox {
-  readonly #stream: Http2Stream;
+  readonly #intake: Intake;
   readonly #frames: FrameReader;
   readonly #signal: AbortSignal;
   readonly #options: InboxOptions;
+  readonly #endsWithFrame: boolean;
   readonly #messages: OwnedBytes[] = [];
   readonly #stall: StallWatch;
   /** A message waits for memory. */
@@ -36,30 +38,23 @@ export class Inbox {
   #wake: (() => void) | undefined;
 
   /** Begins to read. */
-  constructor(stream: Http2Stream, options: InboxOptions, signal: AbortSignal) {
-    this.#stream = stream;
+  constructor(stream: MessageStream, options: InboxOptions, signal: AbortSignal) {
+    const { maxMessageBytes, tryAdmit, take, stallMs } = options;
     this.#options = options;
-    this.#frames = new FrameReader(options.maxMessageBytes, options.tryAdmit, options.take);
+    this.#endsWithFrame = stream.endsWithFrame;
+    this.#frames = new FrameReader(maxMessageBytes, tryAdmit, take, stream.endsWithFrame);
     this.#signal = signal;
     this.#stall = new StallWatch(
-      options.stallMs,
-      () => this.#frames.isPartial && !this.#isHeldUp && !stream.isPaused() && !this.#hasEnded,
+      stallMs,
+      () => this.#frames.isPartial && !this.#isHeldUp && !this.#intake.isPaused && !this.#hasEnded,
       () =>
-        this.#onBreak(
-          new GrpcError("UNAVAILABLE", `a message did not go on for ${options.stallMs} ms`),
-        ),
+        this.#onBreak(new GrpcError("UNAVAILABLE", `a message did not go on for ${stallMs} ms`)),
     );
-    stream.push = this.#push;
-    stream.on("data", this.#onData);
-    stream.on("end", this.#onEnd);
-    stream.on("error", this.#onBreak);
-    stream.on("aborted", this.#onBreak);
-    stream.on("close", this.#onBreak);
+    this.#intake = stream.receive(this.#receiver());
     signal.addEventListener("abort", this.#onAbort);
     if (signal.aborted) this.#onAbort();
-    else if (stream.destroyed || stream.aborted) this.#onBreak();
-    // A stream that was paused before is not started by a listener.
-    stream.resume();
+    else if (stream.isBroken()) this.#onBreak();
+    this.#intake.resume();
   }
 
   /** A message that is there already. @throws the signal's reason. */
@@ -89,37 +84,33 @@ export class Inbox {
   /** Reads no further. */
   close(): void {
     this.#stall.stop();
-    this.#stream.pause();
-    Reflect.deleteProperty(this.#stream, "push");
-    this.#stream.off("data", this.#onData);
-    this.#stream.off("end", this.#onEnd);
-    this.#stream.off("error", this.#onBreak);
-    this.#stream.off("aborted", this.#onBreak);
-    this.#stream.off("close", this.#onBreak);
+    this.#intake.close();
     this.#signal.removeEventListener("abort", this.#onAbort);
   }
 
-  /**
-   * Most chunks lie wholly inside of a message. They need nothing of what a stream does for each of its chunks, which is
-   * half of the work of receiving.
-   */
-  readonly #push: Http2Stream["push"] = (chunk, encoding) => {
-    const stream = this.#stream;
-    const isNext = stream.readableFlowing === true && stream.readableLength === 0;
-    if (isNext && chunk instanceof Uint8Array && this.#absorb(chunk)) return true;
-    return Readable.prototype.push.call(stream, chunk, encoding);
-  };
-
-  #absorb(chunk: Uint8Array): boolean {
-    if (this.#failure !== undefined || !this.#frames.absorb(chunk)) return false;
-    this.#stall.moved();
-    return true;
+  #receiver(): Receiver {
+    return {
+      room: () => (this.#failure === undefined ? this.#frames.room : undefined),
+      filled: (count) => {
+        const message = this.#frames.filled(count);
+        if (message === undefined) this.#stall.moved();
+        else this.#receive(() => [message]);
+      },
+      absorb: (chunk) => {
+        if (this.#failure !== undefined || !this.#frames.absorb(chunk)) return false;
+        this.#stall.moved();
+        return true;
+      },
+      push: (chunk) => {
+        if (this.#failure === undefined) this.#receive(() => this.#frames.push(chunk));
+      },
+      onEnd: () => {
+        if (this.#endsWithFrame) this.#onBreak();
+        else this.#onEnd();
+      },
+      onBreak: (cause) => this.#onBreak(cause),
+    };
   }
-
-  readonly #onData = (chunk: Uint8Array): void => {
-    if (this.#failure !== undefined) return;
-    if (!this.#absorb(chunk)) this.#receive(() => this.#frames.push(chunk));
-  };
 
   #receive(read: () => Iterable<OwnedBytes>): void {
     try {
@@ -127,11 +118,12 @@ export class Inbox {
     } catch (error) {
       this.#failure = error as Error;
     }
-    const { waitingBytes } = this.#frames;
+    const { waitingBytes, end } = this.#frames;
+    if (end !== undefined && this.#failure === undefined) this.#onEnd(end);
     if (waitingBytes !== undefined && this.#failure === undefined) void this.#holdUp(waitingBytes);
     else if (this.#frames.isPartial) this.#stall.moved();
     if (this.#messages.length > 0 || this.#failure !== undefined) {
-      this.#stream.pause();
+      this.#intake.pause();
       this.#wakeUp();
     }
   }
@@ -139,7 +131,7 @@ export class Inbox {
   /** Never fails. */
   async #holdUp(lengthBytes: number): Promise<void> {
     this.#isHeldUp = true;
-    this.#stream.pause();
+    this.#intake.pause();
     try {
       await this.#options.admit(lengthBytes, { signal: this.#signal });
     } catch (error) {
@@ -154,21 +146,21 @@ export class Inbox {
   #readOn(): void {
     if (this.#isHeldUp) return;
     if (this.#frames.isPartial) this.#stall.moved();
-    this.#stream.resume();
+    this.#intake.resume();
   }
 
-  /** A reset may look like an ordinary end to the reading side. */
-  readonly #onEnd = (): void => {
-    if (this.#stream.aborted || (this.#stream.rstCode ?? 0) !== 0) this.#onBreak();
-    else this.#hasEnded = true;
+  #onEnd(frame?: OwnedBytes): void {
+    if (this.#hasEnded || this.#failure !== undefined) return;
+    this.#hasEnded = true;
+    if (frame !== undefined) this.#options.onEndFrame?.(frame);
     this.#wakeUp();
-  };
+  }
 
-  readonly #onBreak = (cause?: unknown): void => {
+  #onBreak(cause?: unknown): void {
     if (this.#hasEnded) return;
     this.#failure ??= cause instanceof GrpcError ? cause : streamEnded(cause);
     this.#wakeUp();
-  };
+  }
 
   readonly #onAbort = (): void => {
     this.#failure ??= this.#signal.reason as Error;

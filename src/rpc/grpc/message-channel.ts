@@ -1,15 +1,15 @@
 /**
- * Messages over one HTTP/2 stream, for both ends. What waits to be sent is bounded: a sender waits for its turn, in
- * order, so that a peer who does not read holds up its own stream and nobody else's. Between streams of a connection
- * HTTP/2 itself takes frames in turn.
+ * Messages over one stream, for both ends. What waits to be sent is bounded: a sender waits for its turn, in order, so
+ * that a peer who does not read holds up its own stream and nobody else's. Between streams of a connection HTTP/2 itself
+ * takes frames in turn.
  */
-import type { Http2Stream } from "node:http2";
 import type { CallOptions, OwnedBytes } from "../../bytes/index.ts";
 import type { MessageParts } from "../wire/envelopes.ts";
 import { BufferPool, unfilled } from "./buffer-pool.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 import { framePrefix, MAX_MESSAGE_BYTES, PREFIX_BYTES, putPrefix } from "./frames.ts";
 import { Inbox, streamEnded } from "./inbox.ts";
+import type { MessageStream } from "./message-stream.ts";
 import { Outbox } from "./outbox.ts";
 import { StallWatch } from "./stall-watch.ts";
 import { GrpcError } from "./status.ts";
@@ -27,6 +27,8 @@ export interface ChannelLimits {
   readonly buffers?: BufferPool | undefined;
   /** Memory for answers that all calls share. */
   readonly sendBudget?: ByteBudget | undefined;
+  /** What the frame behind the last message says, on streams that have one. */
+  readonly onEndFrame?: ((text: OwnedBytes) => void) | undefined;
 }
 
 /** Room for an answer, from before it is made until it was sent. */
@@ -57,7 +59,7 @@ interface Joinable {
 }
 
 export class MessageChannel {
-  readonly #stream: Http2Stream;
+  readonly #stream: MessageStream;
   readonly #outbox: Outbox;
   readonly #maxMessageBytes: number;
   readonly #maxQueuedBytes: number;
@@ -75,18 +77,18 @@ export class MessageChannel {
   #receivedBytes = 0;
   #queuedBytes = 0;
 
-  constructor(stream: Http2Stream, limits: ChannelLimits = {}) {
+  constructor(stream: MessageStream, limits: ChannelLimits = {}) {
     this.#stream = stream;
-    this.#outbox = new Outbox(stream);
+    this.#outbox = new Outbox(stream.duplex);
     this.#limits = limits;
     this.#maxMessageBytes = limits.maxMessageBytes ?? MAX_MESSAGE_BYTES;
     this.#maxQueuedBytes = limits.maxQueuedBytes ?? DEFAULT_QUEUED_BYTES;
     this.#stall = new StallWatch(
       limits.stallMs ?? 0,
       () => this.#queuedBytes > 0,
-      () => stream.destroy(new GrpcError("UNAVAILABLE", "the other side does not read")),
+      () => stream.duplex.destroy(new GrpcError("UNAVAILABLE", "the other side does not read")),
     );
-    stream.once("close", () => {
+    stream.duplex.once("close", () => {
       this.#stall.stop();
       for (const { fail } of this.#waiting.splice(0)) fail(streamEnded());
       for (const room of this.#rooms) this.leave(room);
@@ -210,12 +212,13 @@ export class MessageChannel {
    * @throws GrpcError UNAVAILABLE when the stream breaks, what `FrameReader` refuses, the signal's reason.
    */
   async *messages(signal: AbortSignal): AsyncGenerator<OwnedBytes, void, void> {
-    const { receiveBudget, buffers, stallMs = 0 } = this.#limits;
+    const { receiveBudget, buffers, stallMs = 0, onEndFrame } = this.#limits;
     const inbox = new Inbox(
       this.#stream,
       {
         maxMessageBytes: this.#maxMessageBytes,
         stallMs,
+        onEndFrame,
         take: buffers === undefined ? undefined : (bytes) => buffers.take(bytes),
         tryAdmit: (bytes) => {
           if (bytes <= SMALL_BYTES) return true;
@@ -242,7 +245,8 @@ export class MessageChannel {
   }
 
   get #isWritable(): boolean {
-    return !this.#stream.destroyed && !this.#stream.closed && !this.#stream.writableEnded;
+    const { destroyed, closed, writableEnded } = this.#stream.duplex;
+    return !destroyed && !closed && !writableEnded;
   }
 
   #fits(lengthBytes: number): boolean {

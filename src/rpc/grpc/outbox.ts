@@ -3,7 +3,7 @@
  * at once is put together in fresh memory before it is encrypted; a message of many megabytes would cost more for that
  * memory than for the encryption, while slices fit into the processor's cache.
  */
-import type { Http2Stream } from "node:http2";
+import type { Duplex } from "node:stream";
 
 const SLICE_BYTES: number = 128 << 10;
 /** Handed to HTTP/2 and not yet to the system. */
@@ -16,13 +16,13 @@ interface Outgoing {
 }
 
 export class Outbox {
-  readonly #stream: Http2Stream;
+  readonly #stream: Duplex;
   readonly #queue: Outgoing[] = [];
   /** Of the first in the queue. */
   #taken = 0;
   #writtenBytes = 0;
 
-  constructor(stream: Http2Stream) {
+  constructor(stream: Duplex) {
     this.#stream = stream;
   }
 

@@ -1,16 +1,15 @@
 /** One call on the server: from the request's headers to the trailers with its status. */
-import { constants, type ServerHttp2Stream } from "node:http2";
 import type { CallOptions, OwnedBytes } from "../../bytes/index.ts";
 import type { MessageParts } from "../wire/envelopes.ts";
 import { type ChannelLimits, MessageChannel, type SendRoom } from "./message-channel.ts";
+import type { MessageStream } from "./message-stream.ts";
 import { type Metadata, metadataOf } from "./metadata.ts";
 import {
-  encodeStatusMessage,
-  GRPC_STATUS,
   GrpcError,
   parseTimeout,
   type GrpcStatusName,
   MAX_TIMER_MS,
+  statusFields,
   statusOf,
 } from "./status.ts";
 
@@ -48,6 +47,24 @@ export interface GrpcServerCall {
   end(error: GrpcError): void;
 }
 
+/** The server's end of a stream. */
+export interface ServerStream extends MessageStream {
+  /** Address and port of the other end. */
+  readonly peer: string;
+  /** Calls it when the client has cancelled or vanished; at once, or before `finish`. */
+  onCancel(listener: () => void): void;
+  /** Before each message: the headers, where they are not on their way. */
+  begin(): void;
+  /** Says the status behind everything that was written; the stream ends. */
+  finish(status: Readonly<Record<string, string>>): void;
+}
+
+export interface CallRequest {
+  readonly path: string;
+  /** Name, value, name, value… */
+  readonly rawHeaders: readonly string[];
+}
+
 /** Resolves for status OK; the status of a thrown `GrpcError` is sent, of other errors only that there was one. */
 export type GrpcMethod = (call: GrpcServerCall) => Promise<void>;
 
@@ -59,8 +76,8 @@ export interface ServerCallOptions extends ChannelLimits {
 
 /** Runs the method to its end and ends the stream with a status. Never fails. */
 export async function serveCall(
-  stream: ServerHttp2Stream,
-  request: { readonly path: string; readonly rawHeaders: readonly string[] },
+  stream: ServerStream,
+  request: CallRequest,
   method: GrpcMethod | undefined,
   options: ServerCallOptions,
   closing: AbortSignal,
@@ -69,10 +86,7 @@ export async function serveCall(
   const end = new AbortController();
   const cancelled = (): void =>
     end.abort(new GrpcError("CANCELLED", "the call was cancelled by the client"));
-  stream.once("aborted", cancelled);
-  // A broken stream is told by `aborted`; without a listener its error would end the process.
-  stream.on("error", cancelled);
-  if (stream.aborted || stream.destroyed) cancelled();
+  stream.onCancel(cancelled);
   let deadline: NodeJS.Timeout | undefined;
   let call: ServerCall | undefined;
   let status: { readonly status: GrpcStatusName; readonly message: string } = OK;
@@ -93,7 +107,7 @@ export async function serveCall(
     clearTimeout(deadline);
     call?.dispose();
   }
-  finish(stream, status.status, status.message);
+  stream.finish(statusFields(status.status, status.message));
 }
 
 const OK = { status: "OK", message: "" } as const;
@@ -104,7 +118,7 @@ class ServerCall implements GrpcServerCall {
   /** Taken at the beginning: a socket that was closed has no address any more. */
   readonly peer: string;
   readonly signal: AbortSignal;
-  readonly #stream: ServerHttp2Stream;
+  readonly #stream: ServerStream;
   readonly #channel: MessageChannel;
   readonly #onTrust: () => void;
   readonly #end: AbortController;
@@ -112,7 +126,7 @@ class ServerCall implements GrpcServerCall {
   constructor(
     path: string,
     metadata: Metadata,
-    stream: ServerHttp2Stream,
+    stream: ServerStream,
     end: AbortController,
     closing: AbortSignal,
     options: ServerCallOptions,
@@ -124,8 +138,7 @@ class ServerCall implements GrpcServerCall {
     this.#stream = stream;
     this.#channel = new MessageChannel(stream, options);
     this.#onTrust = options.onTrust;
-    const { remoteAddress, remotePort } = stream.session?.socket ?? {};
-    this.peer = remoteAddress === undefined ? "a local socket" : `${remoteAddress}:${remotePort}`;
+    this.peer = stream.peer;
   }
 
   messages(): AsyncIterable<OwnedBytes> {
@@ -133,8 +146,7 @@ class ServerCall implements GrpcServerCall {
   }
 
   async send(parts: MessageParts, room?: SendRoom): Promise<void> {
-    if (!this.#stream.headersSent && !this.#stream.destroyed)
-      this.#stream.respond(RESPONSE_HEADERS, { waitForTrailers: true });
+    this.#stream.begin();
     await this.#channel.send(parts, room);
   }
 
@@ -166,30 +178,5 @@ class ServerCall implements GrpcServerCall {
   dispose(): void {
     this.#channel.flush();
     this.#channel.dispose();
-  }
-}
-
-const RESPONSE_HEADERS = { ":status": 200, "content-type": "application/grpc" } as const;
-
-function finish(stream: ServerHttp2Stream, status: GrpcStatusName, message: string): void {
-  if (stream.destroyed || stream.closed) return;
-  const trailers = {
-    "grpc-status": String(GRPC_STATUS[status]),
-    ...(message === "" ? {} : { "grpc-message": encodeStatusMessage(message) }),
-  };
-  // What the client goes on sending is thrown away, and it is told to stop once the status is on its way.
-  const stop = (): void => {
-    stream.resume();
-    setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR));
-  };
-  if (stream.headersSent) {
-    stream.once("wantTrailers", () => {
-      stream.sendTrailers(trailers);
-      stop();
-    });
-    stream.end();
-  } else {
-    stream.respond({ ...RESPONSE_HEADERS, ...trailers }, { endStream: true });
-    stop();
   }
 }

@@ -19,6 +19,16 @@ export interface ServerSocketOptions extends CallOptions {
   readonly ca?: string | undefined;
 }
 
+export interface ConnectGrpcOptions extends ServerSocketOptions {
+  /** For TCP, TLS and HTTP together. Default 30 s. */
+  readonly connectTimeoutMs?: number | undefined;
+  /** How often a quiet connection is asked whether it lives. Default 30 s; 0: never. */
+  readonly keepAliveMs?: number | undefined;
+}
+
+export const DEFAULT_CONNECT_MS = 30_000;
+export const DEFAULT_KEEP_ALIVE_MS = 30_000;
+
 /**
  * Speaks `protocol`: `h2`, `http/1.1`. `limit` is the time for it. The caller destroys the socket.
  * @throws SEJF_CONNECTION; SEJF_ACCESS_DENIED when its certificate is not the expected one.

@@ -8,20 +8,22 @@ import {
   type Http2SecureServer,
   type Http2ServerRequest,
   type Http2ServerResponse,
-  type Http2Session,
   type IncomingHttpHeaders,
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from "node:http2";
 import type { IncomingMessage, ServerOptions, ServerResponse } from "node:http";
 import { type AddressInfo, type ListenOptions, Server as NetServer, type Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import { BufferPool } from "./buffer-pool.ts";
 import { ByteBudget } from "./byte-budget.ts";
 import type { ChannelLimits } from "./message-channel.ts";
+import { http2ServerStream } from "./http2-stream.ts";
 import { isGrpcContentType } from "./metadata.ts";
-import { type GrpcMethod, serveCall } from "./server-call.ts";
+import { type CallRequest, type GrpcMethod, serveCall, type ServerStream } from "./server-call.ts";
 import { GrpcError } from "./status.ts";
 import { type StrangerLimits, Strangers } from "./strangers.ts";
+import { UPGRADE_PROTOCOL, upgradedServerStream } from "./upgrade.ts";
 import { WindowPlan } from "./window-plan.ts";
 
 /** A request that is not gRPC. */
@@ -231,24 +233,47 @@ export class RpcServer implements AsyncDisposable {
         for (const listener of toRequest) listener.call(server, stream, headers, flags, rawHeaders);
     };
     server.on("stream", onStream);
+    server.on("upgrade", (request: IncomingMessage, socket: TLSSocket, head: Uint8Array) =>
+      this.#upgrade(request, socket, head),
+    );
   }
 
   #call(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: string[]): void {
     const path = String(headers[":path"]);
-    const { methods } = this.#options;
-    const known = Object.hasOwn(methods, path) ? methods[path] : undefined;
-    const method = this.#isClosing ? refuseCall : known;
     const { session } = stream;
-    const options = { ...this.#options, onTrust: (): void => this.#trust(session) };
-    const call = serveCall(stream, { path, rawHeaders }, method, options, this.#closing.signal);
+    this.#serve(http2ServerStream(stream), { path, rawHeaders }, () => {
+      if (session === undefined || session.destroyed) return;
+      this.#strangers.trust(session.socket as Socket);
+      this.#windows.add(session);
+    });
+  }
+
+  /** A client of ours wants the whole connection for one call. */
+  #upgrade(
+    { url = "", method, headers, rawHeaders }: IncomingMessage,
+    socket: TLSSocket,
+    head: Uint8Array,
+  ): void {
+    const isOurs = headers.upgrade === UPGRADE_PROTOCOL && method === "GET";
+    if (!isOurs || this.#methodAt(url) === undefined) {
+      socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+      return;
+    }
+    const stream = upgradedServerStream(socket, head);
+    this.#serve(stream, { path: url, rawHeaders }, () => this.#strangers.trust(socket));
+  }
+
+  #serve(stream: ServerStream, request: CallRequest, onTrust: () => void): void {
+    const method = this.#isClosing ? refuseCall : this.#methodAt(request.path);
+    const options = { ...this.#options, onTrust };
+    const call = serveCall(stream, request, method, options, this.#closing.signal);
     this.#calls.add(call);
     void call.finally(() => this.#calls.delete(call));
   }
 
-  #trust(session: Http2Session | undefined): void {
-    if (session === undefined || session.destroyed) return;
-    this.#strangers.trust(session.socket as Socket);
-    this.#windows.add(session);
+  #methodAt(path: string): GrpcMethod | undefined {
+    const { methods } = this.#options;
+    return Object.hasOwn(methods, path) ? methods[path] : undefined;
   }
 }
 

@@ -77,6 +77,17 @@ export function statusOf(error: unknown): {
   return { status: "INTERNAL", message: "internal error" };
 }
 
+/** A status as trailers say it. */
+export function statusFields(
+  status: GrpcStatusName,
+  message: string,
+): Readonly<Record<string, string>> {
+  return {
+    "grpc-status": String(GRPC_STATUS[status]),
+    ...(message === "" ? {} : { "grpc-message": encodeStatusMessage(message) }),
+  };
+}
+
 /** The error of a call that ended so, `undefined` for OK. */
 export function errorOfStatus(code: number, message: string): GrpcError | undefined {
   if (code === GRPC_STATUS.OK) return undefined;

@@ -227,6 +227,7 @@ const PARAMETERS = {
     splitter: "FIXED-128K",
     supportsContentCompression: true,
     sejfBatches: true,
+    sejfUpgrades: false,
   },
 };
 

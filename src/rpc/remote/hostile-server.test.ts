@@ -194,6 +194,7 @@ const PARAMETERS = {
     splitter: "FIXED-128K",
     supportsContentCompression: true,
     sejfBatches: false,
+    sejfUpgrades: false,
   },
 };
 

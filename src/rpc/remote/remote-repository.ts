@@ -6,8 +6,8 @@ import type { CryptoEngine } from "../../crypto/index.ts";
 import type { ContentRef } from "../../format/index.ts";
 import type { ManifestId } from "../../manifest/index.ts";
 import type { ClientIdentity, Repository, RepositoryParameters } from "../../repository/index.ts";
-import type { ConnectGrpcOptions } from "../grpc/client.ts";
 import { parseServerAddress } from "../grpc/server-address.ts";
+import type { ConnectGrpcOptions } from "../grpc/server-socket.ts";
 import type { SendNotificationRequest } from "../wire/messages.ts";
 import type { LocalContentCache } from "./local-cache.ts";
 import { RemoteContents } from "./remote-contents.ts";
@@ -27,6 +27,8 @@ export interface OpenRemoteOptions extends ConnectGrpcOptions {
   /** Held by this client: a kopia server lets a read-only session write. */
   readonly readOnly?: boolean | undefined;
   readonly description?: string | undefined;
+  /** As a session has told before. */
+  readonly upgrades?: boolean | undefined;
   readonly engine: CryptoEngine;
   readonly compression: CompressionEngine;
   readonly clock?: Clock | undefined;
@@ -77,6 +79,11 @@ export class RemoteRepository implements Repository {
     this.clock = options.clock ?? systemClock;
     this.readOnly = options.readOnly ?? false;
     this.description = options.description ?? `API Server: ${options.url}`;
+  }
+
+  /** The server gives a session a connection of its own. */
+  get upgrades(): boolean {
+    return this.#keeper.parameters.sejfUpgrades;
   }
 
   /** SECURITY: the key of content IDs, the same for all users of the repository. */
@@ -172,6 +179,7 @@ export async function openRemoteRepository(options: OpenRemoteOptions): Promise<
         hashesContents: true,
         maxFoundBytes: options.maxFoundBytes,
       },
+      upgrades: options.upgrades,
       sleep: options.sleep ?? systemSleep,
       log: options.log ?? ((): void => {}),
     },

@@ -5,11 +5,14 @@
 import type { CallOptions } from "../../bytes/index.ts";
 import { equalSecrets } from "../../crypto/index.ts";
 import { isSejfError, SejfError } from "../../errors/index.ts";
-import { connectGrpc, type ConnectGrpcOptions, type GrpcConnection } from "../grpc/client.ts";
 import type { ServerAddress } from "../grpc/server-address.ts";
+import type { ConnectGrpcOptions } from "../grpc/server-socket.ts";
 import {
+  beginSession,
   openSession,
   type OpenSessionOptions,
+  SESSION_PATH,
+  sessionCall,
   type SessionClient,
 } from "../session/session-client.ts";
 import type { RepositoryParametersMessage } from "../wire/messages.ts";
@@ -17,6 +20,8 @@ import type { RepositoryParametersMessage } from "../wire/messages.ts";
 export interface SessionKeeperOptions {
   readonly address: ServerAddress;
   readonly connect: Omit<ConnectGrpcOptions, "signal">;
+  /** The server is known to give a session a connection of its own; where it does not any more, nothing is lost. */
+  readonly upgrades?: boolean | undefined;
   readonly session: Omit<OpenSessionOptions, "signal">;
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
   readonly log: (level: "debug" | "info" | "warn", message: string) => void;
@@ -33,14 +38,14 @@ export class SessionKeeper implements AsyncDisposable {
   readonly parameters: RepositoryParametersMessage;
   /** Called with a new session before anybody else gets it. What it throws, the user of the session gets. */
   onReopened: ((session: SessionClient) => Promise<void>) | undefined;
-  #connection: GrpcConnection;
+  #connection: Connection;
   #session: SessionClient;
   #opening: Promise<SessionClient> | undefined;
   #isDisposed = false;
   #sessions = 1;
 
   /** Use `open`. */
-  constructor(options: SessionKeeperOptions, connection: GrpcConnection, session: SessionClient) {
+  constructor(options: SessionKeeperOptions, connection: Connection, session: SessionClient) {
     this.#options = options;
     this.#connection = connection;
     this.#session = session;
@@ -144,13 +149,56 @@ export class SessionKeeper implements AsyncDisposable {
   }
 }
 
-async function connect(
+/** What a session runs over. */
+interface Connection {
+  close(): Promise<void>;
+}
+
+interface Connected {
+  readonly connection: Connection;
+  readonly session: SessionClient;
+}
+
+/** What a kind of connection needs is loaded when it is used. */
+async function connect(options: SessionKeeperOptions, call: CallOptions): Promise<Connected> {
+  const upgraded = options.upgrades === true ? await connectAlone(options, call) : undefined;
+  if (upgraded !== undefined) return upgraded;
+  const { connectGrpc } = await import("../grpc/client.ts");
+  const connection = await connectGrpc(options.address, { ...options.connect, ...call });
+  return await closingOnFailure(
+    connection,
+    async () => await openSession(connection, { ...options.session, ...call }),
+  );
+}
+
+/** Over a connection that nothing else uses. */
+async function connectAlone(
   options: SessionKeeperOptions,
   call: CallOptions,
-): Promise<{ readonly connection: GrpcConnection; readonly session: SessionClient }> {
-  const connection = await connectGrpc(options.address, { ...options.connect, ...call });
+): Promise<Connected | undefined> {
+  const sessionOptions = { ...options.session, ...call };
+  const { connectUpgraded } = await import("../grpc/upgraded-connection.ts");
+  const upgraded = await connectUpgraded(options.address, SESSION_PATH, {
+    ...options.connect,
+    ...sessionCall(sessionOptions),
+    ...call,
+  });
+  if (upgraded === undefined) {
+    options.log("debug", `${options.address.text} does not give sessions connections of their own`);
+    return undefined;
+  }
+  return await closingOnFailure(
+    upgraded,
+    async () => await beginSession(upgraded.call, sessionOptions),
+  );
+}
+
+async function closingOnFailure(
+  connection: Connection,
+  open: () => Promise<SessionClient>,
+): Promise<Connected> {
   try {
-    return { connection, session: await openSession(connection, { ...options.session, ...call }) };
+    return { connection, session: await open() };
   } catch (error) {
     await connection.close();
     throw error;

@@ -7,7 +7,7 @@ import type { CallOptions, OwnedBytes } from "../../bytes/index.ts";
 import { errorFromUnknown, SejfError } from "../../errors/index.ts";
 import { BufferPool } from "../grpc/buffer-pool.ts";
 import type { GrpcConnection } from "../grpc/client.ts";
-import type { GrpcClientCall } from "../grpc/client-call.ts";
+import type { GrpcClientCall, StartCallOptions } from "../grpc/client-call.ts";
 import {
   type AnyRequest,
   decodeResponse,
@@ -321,8 +321,13 @@ export async function openSession(
   connection: GrpcConnection,
   options: OpenSessionOptions,
 ): Promise<SessionClient> {
+  return await beginSession(connection.startCall(SESSION_PATH, sessionCall(options)), options);
+}
+
+/** What the call of a session says at its beginning, and where it keeps what it receives. */
+export function sessionCall(options: OpenSessionOptions): StartCallOptions {
   const { username, hostname, password } = options.credentials;
-  const call = connection.startCall(SESSION_PATH, {
+  return {
     buffers: new BufferPool(SPARE_BYTES),
     metadata: {
       "kopia-username": headerText("user name", username),
@@ -335,7 +340,14 @@ export async function openSession(
       "kopia-arch": process.arch,
       ...(options.hashesContents === true ? { [HASHES_CONTENTS]: "1" } : {}),
     },
-  });
+  };
+}
+
+/** As `openSession`, on a call that was started with `sessionCall`. */
+export async function beginSession(
+  call: GrpcClientCall,
+  options: OpenSessionOptions,
+): Promise<SessionClient> {
   const session = new SessionClient(call, options.maxFoundBytes);
   try {
     await session.initialize(options.purpose ?? "", options.readOnly ?? false, options);

@@ -241,6 +241,7 @@ test("a session: an answer of another kind or to no request breaks it with SEJF_
                         splitter: "s",
                         supportsContentCompression: true,
                         sejfBatches: false,
+                        sejfUpgrades: false,
                       },
                     },
                   } as const)

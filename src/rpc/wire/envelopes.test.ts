@@ -94,6 +94,7 @@ test("decodeRequest, decodeResponse: what was encoded, whatever the values", () 
     splitter: text,
     supportsContentCompression: fc.boolean(),
     sejfBatches: fc.boolean(),
+    sejfUpgrades: fc.boolean(),
   });
   const responses = fc.oneof(
     request("initializeSession", fc.record({ parameters })),

@@ -97,6 +97,8 @@ export interface RepositoryParametersMessage {
   readonly supportsContentCompression: boolean;
   /** The server takes many contents in one message. Not in Kopia. */
   readonly sejfBatches: boolean;
+  /** The server gives a session a connection of its own. Not in Kopia. */
+  readonly sejfUpgrades: boolean;
 }
 
 export interface InitializeSessionResponse {
@@ -244,6 +246,7 @@ const REPOSITORY_PARAMETERS: MessageCodec<RepositoryParametersMessage> = message
     splitter: field(3, text),
     supportsContentCompression: field(4, bool),
     sejfBatches: field(1000, bool),
+    sejfUpgrades: field(1001, bool),
   },
 );
 

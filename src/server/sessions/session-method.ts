@@ -180,6 +180,7 @@ function handlersOf(session: AccountSession, parts: SessionParts): SessionHandle
           splitter: format.splitter,
           supportsContentCompression: format.indexVersion >= 2,
           sejfBatches: true,
+          sejfUpgrades: true,
         },
       };
     },
