@@ -78,7 +78,7 @@ function publish(directory: string, name: string): void {
     [
       'import { enableCompileCache } from "node:module";',
       'import { join } from "node:path";',
-      'enableCompileCache(join(import.meta.dirname, ".cache"));',
+      `enableCompileCache(join(import.meta.dirname, "${name}", ".cache"));`,
       `await import("./${name}/main.js");`,
       "",
     ].join("\n"),

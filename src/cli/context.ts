@@ -3,6 +3,7 @@ import { access } from "node:fs/promises";
 import type { CallOptions, Clock, Random } from "../bytes/index.ts";
 import type { CryptoEngine } from "../crypto/index.ts";
 import { isSejfError, SejfError } from "../errors/index.ts";
+import { boundHeapGrowth } from "../node/index.ts";
 import {
   assertNotSealed,
   type Connection,
@@ -158,7 +159,7 @@ export class CommandContext {
   async openSealed(use: "write" | "full" = "full"): Promise<OpenSealed> {
     const { config, device } = await this.sealedConnection();
     const { openSealedConnection } = await import("./shared/sealed-open.ts");
-    return await openSealedConnection(this, config, device, use);
+    return await opened(openSealedConnection(this, config, device, use));
   }
 
   /** @throws SEJF_UNSUPPORTED for a connection that is not sealed; SEJF_NOT_CONNECTED, SEJF_CORRUPT. */
@@ -180,7 +181,7 @@ export class CommandContext {
 
   async #openManaged({ apiServer }: ConnectionConfig): Promise<Repository> {
     const options = await this.openOptions();
-    if (apiServer === undefined) return await openRepository(options);
+    if (apiServer === undefined) return await opened(openRepository(options));
     return await this.#openServer(options);
   }
 
@@ -202,7 +203,7 @@ export class CommandContext {
     options: Pick<OpenRepositoryOptions, "leaveOutBadIndexes"> = {},
   ): Promise<DirectRepository> {
     await this.#assertDirect();
-    return await openRepository({ ...(await this.openOptions()), ...options });
+    return await opened(openRepository({ ...(await this.openOptions()), ...options }));
   }
 
   /** For a server: its limits can be changed while it is open. `signal` stops the opening only. */
@@ -226,7 +227,7 @@ export class CommandContext {
   /** Only storage and format: for commands that look at the repository as a whole. The caller disposes it. */
   async openConnection(): Promise<Connection> {
     await this.#assertDirect();
-    return await openConnection(await this.openOptions());
+    return await opened(openConnection(await this.openOptions()));
   }
 
   /** @throws SEJF_INVALID_ARGUMENT unless `--dangerous-commands=enabled` was given. */
@@ -259,7 +260,9 @@ export class CommandContext {
   async #openServer(options: OpenOptions): Promise<RemoteRepository> {
     const { openServerRepository } = await import("../rpc/client/index.ts");
     const purpose = `cli:${this.path}`;
-    const repository = await openServerRepository({ ...options, purpose, clientVersion: VERSION });
+    const repository = await opened(
+      openServerRepository({ ...options, purpose, clientVersion: VERSION }),
+    );
     this.#hasUsedServer = true;
     return repository;
   }
@@ -278,6 +281,13 @@ export class CommandContext {
       log: (level, message) => this.log[level](message),
     };
   }
+}
+
+/** What is loaded from now on is little. */
+async function opened<T>(opening: Promise<T>): Promise<T> {
+  const repository = await opening;
+  boundHeapGrowth();
+  return repository;
 }
 
 function noAccountPassword(place: DeviceState["place"]): SejfError {

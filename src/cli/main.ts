@@ -1,13 +1,7 @@
 /** The program. What can be answered without loading anything is answered first. */
 import { enableCompileCache } from "node:module";
-import { setFlagsFromString } from "node:v8";
 import { VERSION } from "./version.ts";
 
-// The heap may double between two collections, not quadruple: it is garbage that it would grow by.
-setFlagsFromString("--heap-growing-percent=100");
-// Pieces of received data lie outside of the heap. By its older rule the engine walks through everything that lives
-// whenever 32 MiB of them have come, whatever became of them: a fifth of all work of a restore through a server.
-setFlagsFromString("--external-memory-accounted-in-global-limit");
 enableCompileCache();
 let isLeaving = false;
 process.stdout.on("error", leave);

@@ -11,6 +11,7 @@ export {
 } from "./crypto/index.ts";
 export * from "./engine/index.ts";
 export * from "./files/index.ts";
+export { boundHeapGrowth } from "./heap.ts";
 export { endAtOnce } from "./native.ts";
 export { nodeCompressionEngine } from "./compress/index.ts";
 export {

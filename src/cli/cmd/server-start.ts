@@ -24,12 +24,13 @@ export const command: Command = defineCommand({
     "Serves the connected repository to clients, whose accounts are made with `sejf server user add`. Clients need TLS: give --tls-generate-cert, or --tls-cert-file and --tls-key-file. SIGINT and SIGTERM stop the server after sessions had their time to flush, SIGHUP makes it read the repository anew. docs/server.md explains the rest.",
   flags: START_FLAGS,
   async run(context, flags) {
-    const { giveMemoryBack } = await import("../../node/index.ts");
+    const { boundHeapGrowth, giveMemoryBack } = await import("../../node/index.ts");
     const { startServer } = await import("../../server/index.ts");
     giveMemoryBack();
     // A password that has to be asked for is asked for now, not in the background.
     await context.password();
     await using server = await startServer(startOptions(context, flags));
+    boundHeapGrowth();
     using _hangup = refreshOnHangup(context, server);
     if (flags.shutdownOnStdin) stopOnClosedInput(context, server);
     await server.stopped;
