@@ -87,12 +87,13 @@ export class Bulk {
   }
 
   get #isStale(): boolean {
-    return this.#stale || this.#losses !== this.#parts.committed.losses;
+    const hasOldIndex = this.#engine !== undefined && this.#losses !== this.#parts.committed.losses;
+    return this.#stale || hasOldIndex;
   }
 
-  /** A content was deleted. */
+  /** A content was deleted. Threads that start later would take it for live too, as long as no index says so. */
   deleted(): void {
-    this.#stale = this.#engine !== undefined;
+    this.#stale = true;
   }
 
   async *writeFiles(
@@ -253,16 +254,24 @@ export class Bulk {
    */
   async #enter(threads: number | undefined): Promise<BulkEngine | undefined> {
     return await this.#entering.run(async () => {
-      if (this.#engine !== undefined && this.#isStale) await this.#batchesLeft();
-      if (this.#engine !== undefined && this.#isStale && this.#uploads === 0) {
-        await this.#parts.flush();
-        await this.close();
-        this.#stale = false;
-      }
+      if (this.#isStale) await this.#batchesLeft();
+      if (this.#isStale && this.#uploads === 0) await this.#renew();
       const engine = await this.#start(threads);
       this.#uploads++;
       return engine;
     });
+  }
+
+  /** All that was deleted is in the index that the next engine starts with; what is deleted meanwhile makes that one stale. */
+  async #renew(): Promise<void> {
+    this.#stale = false;
+    try {
+      await this.#parts.flush();
+      await this.close();
+    } catch (error) {
+      this.#stale = true;
+      throw error;
+    }
   }
 
   /** Coming one after the other without a gap, they would keep an old index for ever. */

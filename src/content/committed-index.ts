@@ -176,13 +176,15 @@ export class CommittedIndex {
     const active = new Set(state.active.map((blob) => blob.id));
     const added = state.active.filter((blob) => !this.#loaded.has(blob.id));
     const removed = [...this.#loaded].some((id) => !active.has(id));
-    if (removed) this.#losses++;
+    let isLoss = removed;
     if (removed) await this.#loadAll(state.active, own, options);
-    else if (added.length > 0) await this.#add(added, own, options);
+    else if (added.length > 0) isLoss = await this.#add(added, own, options);
     this.#loaded = active;
     this.#validUntilMs = state.validUntilMs;
     const sameWatermark = state.deletionWatermarkS === this.descriptor.deletionWatermarkS;
     if (removed || added.length > 0 || !sameWatermark) this.#makeSet(state.deletionWatermarkS);
+    // Not before the set is another one: who has seen them then looks for nothing in one that has what is gone.
+    if (isLoss) this.#losses++;
   }
 
   async #loadAll(
@@ -204,24 +206,25 @@ export class CommittedIndex {
     }
   }
 
+  /** Gives whether contents may have ceased to be live. */
   async #add(
     blobs: readonly BlobMetadata[],
     own: ReadonlyMap<BlobId, Uint8Array>,
     options: CallOptions,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const plan = planLoading(blobs, this.#limits);
     const memoryBytes = sumBytes(this.#memory) + sumBytes(plan.memory);
     const tooMuch = memoryBytes > MEMORY_SLACK * this.#limits.memoryBytes;
     if (this.#loaded.size === 0 || tooMuch || plan.files.length + plan.mergedFiles.length > 0) {
-      if (this.#loaded.size > 0) this.#losses++;
       await this.#loadAll([...blobs, ...(await this.#stillActive(blobs, options))], own, options);
-      return;
+      return this.#loaded.size > 0;
     }
     const segments = await this.#readSmall(blobs, own, options);
     const foreign = blobs.some(({ id }) => !own.has(id));
-    if (foreign && segments.some((one) => someEntry(one, isDeletedData))) this.#losses++;
+    const isLoss = foreign && segments.some((one) => someEntry(one, isDeletedData));
     const fresh = mergeToMemory(segments);
     if (fresh !== undefined) this.#memory = addGeometrically(this.#memory, fresh);
+    return isLoss;
   }
 
   /** What was loaded before, with its sizes: a big addition is planned together with it. */

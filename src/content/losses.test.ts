@@ -91,3 +91,52 @@ for (const threads of [0, 1]) {
       assert.ok(ref !== undefined && (await reader.read(ref)).length > 0, String(ref));
   });
 }
+
+test("losses: are not seen before the index that lacks what is gone", async () => {
+  const repository = new TestRepository();
+  const seen: number[] = [];
+  const storage = new Proxy(repository.storage, {
+    get(target, name) {
+      if (name === "get") seen.push(contents?.losses ?? 0);
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+    },
+  });
+  let contents: DirectContents | undefined;
+  await using opened = await repository.open({ storage });
+  contents = opened;
+  await opened.write(utf8ToBytes("early"), { prefix: "" });
+  await opened.flush();
+  const kept = await blobs(repository);
+  await using other = await repository.open();
+  await other.write(utf8ToBytes("late"), { prefix: "" });
+  await other.flush();
+  await opened.refresh();
+  const before = opened.losses;
+  await rollBack(repository, kept);
+  seen.length = 0;
+  await opened.refresh();
+  assert.equal(opened.losses, before + 1);
+  assert.ok(seen.length > 0 && seen.every((losses) => losses === before), String(seen));
+});
+
+test("losses: what was deleted before there were threads is stored again by them", async () => {
+  const repository = new TestRepository();
+  await using contents = await repository.open({ threads: 1 });
+  const data = new Uint8Array(70_000).map((_, i) => i % 251);
+  const id = contents.contentId(data, "");
+  await contents.write(data, { prefix: "" });
+  await contents.flush();
+  await contents.delete(id);
+  const batch = {
+    bytes: data.slice(),
+    lengths: Uint32Array.of(data.byteLength),
+    compressors: Uint32Array.of(0),
+  };
+  const stored = await contents.storeContents(batch, { evenly: true });
+  assert.deepEqual([...(stored?.isNew ?? [])], [1]);
+  assert.deepEqual([...(await contents.lengths([id]))], [data.byteLength]);
+  await contents.flush();
+  await using reader = await repository.open({ readOnly: true });
+  assert.equal((await reader.info(id))?.deleted, false);
+});

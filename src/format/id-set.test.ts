@@ -65,3 +65,35 @@ test("IdSet: neither alike IDs nor one set poured into another make it slow", ()
 function sha256Hex(value: number): string {
   return createHash("sha256").update(String(value)).digest("hex");
 }
+
+test("IdSet: an ID is not taken for one that is longer, shorter or has another prefix", () => {
+  const id = "0123456789abcdef0123456789abcd00";
+  const set = new IdSet();
+  set.add(id);
+  const others = [
+    `${id}00`,
+    id.slice(0, -2),
+    `${id}~AA`,
+    `k${id}`,
+    `I${id}`,
+    id + id,
+    `${id}${id}~A`,
+  ];
+  for (const other of others) assert.ok(!set.has(other), other);
+  for (const other of others) assert.ok(set.add(other), other);
+  assert.ok(!set.has(`${id}~AB`) && !set.has(`II${id}`) && !set.has(`kI${id}`));
+  assert.equal(set.size, 1 + others.length);
+});
+
+test("IdSet: nobody can compute an ID with another prefix that is taken for a given one", () => {
+  const first = 0x01234567;
+  const rest = "89abcdef0123456789abcdef";
+  const set = new IdSet();
+  set.add(`${first.toString(16).padStart(8, "0")}${rest}`);
+  for (const prefix of ["g", "k", "m", "x", "z", "I", "Ix"]) {
+    let tag = 0;
+    for (const letter of prefix) tag = (Math.imul(tag, 31) + letter.charCodeAt(0)) | 0;
+    const alike = (first ^ Math.imul(tag, 0x9e3779b1)) >>> 0;
+    assert.ok(!set.has(`${prefix}${alike.toString(16).padStart(8, "0")}${rest}`), prefix);
+  }
+});

@@ -54,6 +54,7 @@ export {
   sealedPrefixOf,
   unpadSealed,
 } from "./sealed-content.ts";
+export { IdLengths } from "./id-lengths.ts";
 export { IdSet } from "./id-set.ts";
 export { type CreateFormatOptions, createFormat, packSize } from "./create-format.ts";
 export {

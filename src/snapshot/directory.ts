@@ -4,6 +4,7 @@ import { SejfError } from "../errors/index.ts";
 import { decodeEntry, decodeSummary, entryText, summaryText } from "./dir-entry.ts";
 import { asArray, asObject, corrupt, shown, unknownMembers, unknownText } from "./json-fields.ts";
 import { sortByName } from "./names.ts";
+import { type DirectoryChild, plainChildren } from "./plain-listing.ts";
 import type { Directory, DirEntry } from "./types.ts";
 
 const STREAM = "kopia:directory";
@@ -47,7 +48,21 @@ export function encodeDirectory(directory: Directory): OwnedBytes {
  * @throws SEJF_CORRUPT.
  */
 export function decodeDirectory(bytes: Uint8Array): Directory {
-  const json = asObject(parse(bytes), "directory");
+  return decodeText(bytesToUtf8(bytes));
+}
+
+/**
+ * Type and object of each entry, of exactly those directories that `decodeDirectory` takes: what a walk accepts others
+ * can read. Far cheaper. NOTE: the texts may keep the whole listing in memory.
+ * @throws SEJF_CORRUPT.
+ */
+export function decodeChildren(bytes: Uint8Array): readonly DirectoryChild[] {
+  const text = bytesToUtf8(bytes);
+  return plainChildren(text) ?? decodeText(text).entries;
+}
+
+function decodeText(text: string): Directory {
+  const json = asObject(parse(text), "directory");
   if (json["stream"] !== STREAM)
     throw corrupt(`directory has the stream type ${shown(json["stream"])}, expected ${STREAM}`);
   const entries = asArray(json["entries"], "list of entries").map((entry, index) =>
@@ -63,11 +78,11 @@ export function decodeDirectory(bytes: Uint8Array): Directory {
   return unknown === undefined ? directory : { ...directory, unknown };
 }
 
-function parse(bytes: Uint8Array): unknown {
+function parse(text: string): unknown {
   try {
-    return JSON.parse(bytesToUtf8(bytes)) as unknown;
+    return JSON.parse(text) as unknown;
   } catch (error) {
-    throw new SejfError("SEJF_CORRUPT", `directory of ${bytes.length} bytes is not JSON`, {
+    throw new SejfError("SEJF_CORRUPT", `directory of ${text.length} characters is not JSON`, {
       cause: error,
     });
   }

@@ -15,7 +15,7 @@ export type {
   UploadCounters,
   UploadEvent,
 } from "./create-types.ts";
-export { decodeDirectory, encodeDirectory, sortEntries } from "./directory.ts";
+export { decodeChildren, decodeDirectory, encodeDirectory, sortEntries } from "./directory.ts";
 export { decodeSnapshot, snapshotToJson } from "./manifest-json.ts";
 export {
   effectivePolicy,
@@ -82,6 +82,7 @@ export {
   saveSnapshot,
 } from "./snapshots.ts";
 export { compactPins, compactReasons } from "./compact-reasons.ts";
+export type { DirectoryChild } from "./plain-listing.ts";
 export { formatSource, parseSource } from "./source.ts";
 export {
   resolveObjectPath,

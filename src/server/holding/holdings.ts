@@ -51,8 +51,8 @@ class AnyHoldings implements Holdings {
     return true;
   }
 
-  noteSent(account: Account, id: ContentId, lengthBytes: number): void {
-    if (isCounted(account)) this.#counted.noteSent(account, id, lengthBytes);
+  noteSent(account: Account, id: ContentId, lengthBytes: number, lossesBefore?: number): void {
+    if (isCounted(account)) this.#counted.noteSent(account, id, lengthBytes, lossesBefore);
   }
 
   async acceptSnapshot(
@@ -115,9 +115,12 @@ class AccountHoldings implements Holdings {
     return own.has(id) || (await this.#othersGive(account, state, id, options));
   }
 
-  noteSent(account: Account, id: ContentId, lengthBytes: number): void {
+  noteSent(account: Account, id: ContentId, lengthBytes: number, lossesBefore?: number): void {
     const { sent, own } = this.#stateOf(account);
-    sent.add(id, this.#nowMs(), own?.has(id) === true ? 0 : lengthBytes);
+    const { losses } = this.#options.repository.contents;
+    const isThere = losses === lossesBefore;
+    const countedBytes = own?.has(id) === true ? 0 : lengthBytes;
+    sent.add(id, this.#nowMs(), countedBytes, isThere ? { lengthBytes, losses } : undefined);
     if (++this.#notes % NOTES_PER_TRIM === 0) this.#trim(account.name);
   }
 
@@ -143,8 +146,16 @@ class AccountHoldings implements Holdings {
     const onTaken = (id: ContentId, lengthBytes: number): void => {
       if (state.sent.has(id, nowMs)) state.sent.discount(lengthBytes);
     };
+    const takePresent = (id: ContentId): number | undefined => {
+      if (id.startsWith(MANIFEST_PREFIX)) return undefined;
+      const { losses } = this.#options.repository.contents;
+      const lengthBytes = state.sent.presentLength(id, nowMs, losses);
+      if (lengthBytes !== undefined) state.sent.discount(lengthBytes);
+      return lengthBytes;
+    };
     const { signal } = options;
-    await own.accept(rootEntry, this.#generation, { mayTake, onTaken }, { signal });
+    const rules = { mayTake, onTaken, takePresent };
+    await own.accept(rootEntry, this.#generation, rules, { signal });
     this.#trim(account.name);
   }
 

@@ -23,7 +23,7 @@ import {
   tableOf,
   streamDocuments,
 } from "../../object/index.ts";
-import { decodeDirectory, type DirEntry } from "../../snapshot/index.ts";
+import { decodeChildren, type DirectoryChild } from "../../snapshot/index.ts";
 
 /** Deeper than any file system goes, as for readers. */
 const MAX_DEPTH = 4096;
@@ -53,10 +53,10 @@ export interface KnownContents {
 }
 
 export interface WalkRules {
-  /**
-   * For contents that are not known as held: gives those that are not there, or that the walk may not take for held.
-   */
+  /** Makes held what is there and may be held; gives the others. */
   readonly take: (refs: readonly ContentRef[]) => Promise<ReadonlySet<ContentRef>>;
+  /** Asked first, of each alone that is not held: makes held what is there without a look; gives its bytes. */
+  readonly takeAtOnce?: ((ref: ContentRef) => number | undefined) | undefined;
   /**
    * With it, what is missing or damaged is reported and left out; without it that is thrown. Failures of the storage are
    * thrown in any case.
@@ -97,7 +97,7 @@ export class TreeWalk {
   }
 
   /** @throws SEJF_CONTENT_NOT_FOUND, SEJF_CORRUPT: see `onBroken`. */
-  async run(root: DirEntry): Promise<void> {
+  async run(root: DirectoryChild): Promise<void> {
     await this.#meet([root], 0);
     for (;;) {
       this.#call.signal?.throwIfAborted();
@@ -109,12 +109,17 @@ export class TreeWalk {
     await this.#checkContents();
   }
 
-  async #meet(entries: readonly DirEntry[], depth: number): Promise<void> {
-    for (const { type, object } of entries) {
+  async #meet(children: readonly DirectoryChild[], depth: number): Promise<void> {
+    let from = this.#unchecked.length;
+    for (const { type, object } of children) {
       if (type === "d") this.#attemptNow(() => this.#meetDirectory(object, depth));
       else this.#meetObject(object, 0);
-      if (++this.#steps % STEPS_PER_TURN === 0) await this.#pause();
+      if (++this.#steps % STEPS_PER_TURN > 0) continue;
+      this.#copyUnchecked(from);
+      await this.#pause();
+      from = this.#unchecked.length;
     }
+    this.#copyUnchecked(from);
   }
 
   #meetDirectory(object: ObjectId, depth: number): void {
@@ -123,14 +128,15 @@ export class TreeWalk {
     if (depth > MAX_DEPTH) throw corrupt(`a directory lies more than ${MAX_DEPTH} levels deep`);
     if (this.#directories.length >= MAX_WAITING)
       throw corrupt(`more than ${MAX_WAITING} directories lie next to one another`);
-    this.#directories.push({ object, depth });
+    this.#directories.push({ object: copiesOf([object])[0]!, depth });
   }
 
   /** A file, a link, or a row of a table. */
   #meetObject(object: ObjectId, depth: number): void {
     if (object[0] !== "I") {
       const ref = contentOf(object);
-      if (!this.#known.held.has(ref)) this.#unchecked.push(ref);
+      if (!this.#known.held.has(ref) && this.#rules.takeAtOnce?.(ref) === undefined)
+        this.#unchecked.push(ref);
       return;
     }
     if (this.#known.complete.has(object) || !this.visited.add(object)) return;
@@ -138,7 +144,14 @@ export class TreeWalk {
       this.#attemptNow(() => {
         throw corrupt(`object ${object} lies below more than ${MAX_INDIRECTION} seek tables`);
       });
-    else this.#tables.push({ object, depth });
+    else this.#tables.push({ object: copiesOf([object])[0]!, depth });
+  }
+
+  /** Those from one on. */
+  #copyUnchecked(from: number): void {
+    const refs = this.#unchecked;
+    if (from === refs.length) return;
+    for (const [i, copy] of copiesOf(refs.slice(from)).entries()) refs[from + i] = copy;
   }
 
   async #pause(): Promise<void> {
@@ -157,17 +170,11 @@ export class TreeWalk {
 
   /** In the order of the index, each once. */
   async #takeAll(sorted: readonly ContentRef[]): Promise<void> {
-    const { held } = this.#known;
-    const open = sorted.filter((ref, i) => ref !== sorted[i - 1] && !held.has(ref));
-    if (open.length === 0) return;
-    const refused = await this.#rules.take(open);
-    for (const ref of open) {
-      if (!refused.has(ref)) held.add(ref);
-      else
-        this.#attemptNow(() => {
-          throw missing(ref);
-        });
-    }
+    const refused = await this.#rules.take(sorted.filter((ref, i) => ref !== sorted[i - 1]));
+    for (const ref of refused)
+      this.#attemptNow(() => {
+        throw missing(ref);
+      });
   }
 
   async #visitDirectories(): Promise<void> {
@@ -189,7 +196,7 @@ export class TreeWalk {
         const { object, depth } = batch[result.job] as Waiting;
         await this.#attempt(async () => {
           if (!result.ok) throw new SejfError(result.code, result.message);
-          await this.#meet(this.#entriesOf(object, result.data), depth + 1);
+          await this.#meet(this.#childrenOf(object, result.data), depth + 1);
         });
       }
     }
@@ -202,24 +209,23 @@ export class TreeWalk {
     return await this.#attempt(async () => {
       const { indirection, compressed, content } = parseObjectId(object);
       if (indirection === 0) {
-        await this.#take(content);
-        const lengthBytes = (await this.#contents.stat(content, this.#call))?.originalLength ?? 0;
+        const lengthBytes = (await this.#take(content)) ?? (await this.#lengthOf(content));
         if (lengthBytes <= SMALL_BYTES && !compressed) return lengthBytes;
       }
       if (compressed) {
         const data = await readObject(this.#contents, object, MAX_COMPRESSED_BYTES, this.#call);
-        await this.#meet(this.#entriesOf(object, data), depth + 1);
+        await this.#meet(this.#childrenOf(object, data), depth + 1);
         return undefined;
       }
       for await (const document of streamDocuments("directory", this.#textOf(object)))
-        await this.#meet(this.#entriesOf(object, document), depth + 1);
+        await this.#meet(this.#childrenOf(object, document), depth + 1);
       return undefined;
     });
   }
 
-  #entriesOf(object: ObjectId, bytes: Uint8Array): readonly DirEntry[] {
+  #childrenOf(object: ObjectId, bytes: Uint8Array): readonly DirectoryChild[] {
     try {
-      return decodeDirectory(bytes).entries;
+      return decodeChildren(bytes);
     } catch (error) {
       if (!(error instanceof SejfError)) throw error;
       throw new SejfError(error.code, `directory ${object} cannot be read: ${error.message}`, {
@@ -283,10 +289,16 @@ export class TreeWalk {
     return data;
   }
 
-  async #take(ref: ContentRef): Promise<void> {
-    if (this.#known.held.has(ref)) return;
-    if ((await this.#rules.take([ref])).size > 0) throw missing(ref);
-    this.#known.held.add(ref);
+  /** Its bytes, where they are known. @throws SEJF_CONTENT_NOT_FOUND when it may not be taken. */
+  async #take(ref: ContentRef): Promise<number | undefined> {
+    if (this.#known.held.has(ref)) return undefined;
+    const lengthBytes = this.#rules.takeAtOnce?.(ref);
+    if (lengthBytes === undefined && (await this.#rules.take([ref])).size > 0) throw missing(ref);
+    return lengthBytes;
+  }
+
+  async #lengthOf(ref: ContentRef): Promise<number> {
+    return (await this.#contents.stat(ref, this.#call))?.originalLength ?? 0;
   }
 
   async #attempt<T>(work: () => Promise<T>): Promise<T | undefined> {
@@ -328,6 +340,11 @@ function isBroken({ code }: SejfError): boolean {
     code === "SEJF_INVALID_ID" ||
     code === "SEJF_RANGE"
   );
+}
+
+/** What waits must not keep the text of the listing that named it. Also, they are compared faster than parts of a text. */
+function copiesOf<T extends string>(texts: readonly T[]): readonly T[] {
+  return JSON.parse(JSON.stringify(texts)) as T[];
 }
 
 /** Of an object without marks, which was checked when its listing was decoded, the content has the same text. */

@@ -51,8 +51,11 @@ export interface Holdings {
    * "not found" in both cases. The first question of an account may cost the reading of all its directories.
    */
   holds(account: Account, id: ContentId, options?: HoldingCallOptions): Promise<boolean>;
-  /** All bytes of the content came from this account, and the contents have it. Outlives the session. */
-  noteSent(account: Account, id: ContentId, lengthBytes: number): void;
+  /**
+   * All bytes of the content came from this account, and the contents have it. Outlives the session. `lossesBefore`: of
+   * the contents, read before it was stored; without it a snapshot that names the content has it looked up.
+   */
+  noteSent(account: Account, id: ContentId, lengthBytes: number, lossesBefore?: number): void;
   /**
    * Resolves when everything that the snapshot reaches is there and held by the account, and decodes. To be called when
    * the answers to all writes sent before it are known, and before the manifest becomes visible to others; after it

@@ -19,6 +19,14 @@ export interface ViewOptions {
   readonly onBroken: (id: ManifestId, error: SejfError) => void;
 }
 
+export interface AcceptRules {
+  readonly mayTake: (id: ContentId) => boolean | Promise<boolean>;
+  /** Told of each content that is held from now on because `mayTake` allowed it, with its bytes. */
+  readonly onTaken: (id: ContentId, lengthBytes: number) => void;
+  /** Asked first: the bytes of one that may be taken and is there at this moment. It is held from now on. */
+  readonly takePresent: (id: ContentId) => number | undefined;
+}
+
 export class View {
   readonly #options: ViewOptions;
   readonly #turns = new Mutex();
@@ -75,25 +83,27 @@ export class View {
   }
 
   /**
-   * Everything below the root is there, and was reached before or may be taken. `onTaken` is told of each content that is
-   * held from now on, with its bytes. @throws SEJF_CONTENT_NOT_FOUND, SEJF_CORRUPT.
+   * Everything below the root is there, and was reached before or may be taken.
+   * @throws SEJF_CONTENT_NOT_FOUND, SEJF_CORRUPT.
    */
   async accept(
     root: DirEntry,
     generation: number,
-    rules: {
-      readonly mayTake: (id: ContentId) => boolean | Promise<boolean>;
-      readonly onTaken: (id: ContentId, lengthBytes: number) => void;
-    },
+    rules: AcceptRules,
     options: CallOptions,
   ): Promise<void> {
     await this.#turns.run(async () => {
       const take = async (refs: readonly ContentRef[]): Promise<ReadonlySet<ContentRef>> =>
         await this.#take(refs, rules, options);
+      const takeAtOnce = (ref: ContentRef): number | undefined => {
+        const lengthBytes = rules.takePresent(idOf(ref));
+        if (lengthBytes !== undefined) this.#hold(ref, lengthBytes);
+        return lengthBytes;
+      };
       // SECURITY: a storage that was put back under a running server is noticed here, or the snapshot would name what is gone.
       await this.#contents.refresh(options);
       await this.#catchUp(generation, options);
-      await this.#walk(root, { take }, options);
+      await this.#walk(root, { take, takeAtOnce }, options);
     });
   }
 
@@ -137,11 +147,12 @@ export class View {
       const { rootEntry } = decodeSnapshot(id, data);
       const take = async (refs: readonly ContentRef[]): Promise<ReadonlySet<ContentRef>> => {
         const missing = new Set<ContentRef>();
-        const lengths = await this.#contents.lengths(refs.map(idOf), options);
-        for (const [i, ref] of refs.entries()) {
+        const open = refs.filter((ref) => !this.#held.has(ref));
+        const lengths = await this.#contents.lengths(open.map(idOf), options);
+        for (const [i, ref] of open.entries()) {
           const lengthBytes = ref.startsWith(MANIFEST_PREFIX) ? -1 : (lengths[i] ?? -1);
           if (lengthBytes < 0) missing.add(ref);
-          else this.#heldBytes += lengthBytes;
+          else this.#hold(ref, lengthBytes);
         }
         return missing;
       };
@@ -156,14 +167,7 @@ export class View {
   }
 
   /** Nothing is complete of a tree in which something is broken: the next walk looks at all of it again. */
-  async #walk(
-    root: DirEntry,
-    rules: {
-      readonly take: WalkRules["take"];
-      readonly onBroken?: (error: SejfError) => void;
-    },
-    options: CallOptions,
-  ): Promise<void> {
+  async #walk(root: DirEntry, rules: WalkRules, options: CallOptions): Promise<void> {
     let broken = 0;
     const { onBroken } = rules;
     const counting = (error: SejfError): void => {
@@ -174,7 +178,7 @@ export class View {
     const walk = new TreeWalk(
       this.#contents,
       known,
-      { take: rules.take, onBroken: onBroken === undefined ? undefined : counting },
+      { ...rules, onBroken: onBroken === undefined ? undefined : counting },
       options,
     );
     await walk.run(root);
@@ -184,12 +188,13 @@ export class View {
   /** Those that may not be taken, or are not there. */
   async #take(
     refs: readonly ContentRef[],
-    rules: Parameters<View["accept"]>[2],
+    rules: AcceptRules,
     options: CallOptions,
   ): Promise<ReadonlySet<ContentRef>> {
     const refused = new Set<ContentRef>();
     const allowed: ContentId[] = [];
     for (const ref of refs) {
+      if (this.#held.has(ref)) continue;
       const answer = rules.mayTake(idOf(ref));
       if (answer === true || (answer !== false && (await answer))) allowed.push(idOf(ref));
       else refused.add(ref);
@@ -200,13 +205,20 @@ export class View {
       let lengthBytes = lengths[i];
       if (lengthBytes === undefined || lengthBytes < 0)
         lengthBytes = await this.#revived(id, options);
-      if (lengthBytes === undefined) refused.add(id as string as ContentRef);
+      const ref = id as string as ContentRef;
+      if (lengthBytes === undefined) refused.add(ref);
       else {
-        this.#heldBytes += lengthBytes;
+        this.#hold(ref, lengthBytes);
         rules.onTaken(id, lengthBytes);
       }
     }
     return refused;
+  }
+
+  /** One that was not held. */
+  #hold(ref: ContentRef, lengthBytes: number): void {
+    this.#held.add(ref);
+    this.#heldBytes += lengthBytes;
   }
 
   /** A content marked as deleted that somebody sends or uses again becomes live: its bytes, when it can be had. */

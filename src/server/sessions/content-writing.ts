@@ -42,11 +42,12 @@ export function writingHandlers(
       const { byteLength } = data;
       await writer.assertRoom(byteLength, context);
       const isForThreads = prefix === "" && byteLength >= THREAD_BYTES;
+      const { losses } = writer;
       const id =
         (isForThreads ? await writer.storeLong(data, compression, context) : undefined) ??
         (await writer.storeOne(prefix, data, compression, context));
       writer.wrote(1, byteLength);
-      writer.noteSent(id, byteLength);
+      writer.noteSent(id, byteLength, losses);
       return { contentId: id };
     },
     writeContents: async ({ list, data }, context) => {
@@ -73,6 +74,11 @@ class ReceivedContents {
     this.hashBytes = hashAlgorithm(hash, secret.byteLength).lengthBytes;
   }
 
+  /** To be read before what is noted as sent is stored. */
+  get losses(): number {
+    return this.#parts.options.repository.contents.losses;
+  }
+
   /** @throws SEJF_ACCESS_DENIED. */
   assertMayWrite(): void {
     this.#session.assertWritable();
@@ -91,8 +97,9 @@ class ReceivedContents {
     this.#session.counters.writtenBytes += bytes;
   }
 
-  noteSent(id: ContentId, lengthBytes: number): void {
-    this.#parts.options.holdings.noteSent(this.#session.principal, id, lengthBytes);
+  noteSent(id: ContentId, lengthBytes: number, lossesBefore: number): void {
+    const { holdings } = this.#parts.options;
+    holdings.noteSent(this.#session.principal, id, lengthBytes, lossesBefore);
   }
 
   async storeOne(
@@ -129,13 +136,16 @@ class ReceivedContents {
   async storeMany(list: ContentList, data: Uint8Array, context: RequestContext): Promise<void> {
     const { lengths, hashes } = list;
     const { byteLength } = data;
+    const { losses } = this;
     const stored = await this.#inThread(data, list, context);
     const names =
       stored === undefined ? await this.#oneByOne(list, data, context) : bytesToHex(stored.hashes);
     this.wrote(lengths.length, byteLength);
     const digits = 2 * this.hashBytes;
-    for (let i = 0; i < lengths.length; i++)
-      this.noteSent(names.slice(i * digits, (i + 1) * digits) as ContentId, lengths[i] ?? 0);
+    for (let i = 0; i < lengths.length; i++) {
+      const id = names.slice(i * digits, (i + 1) * digits) as ContentId;
+      this.noteSent(id, lengths[i] ?? 0, losses);
+    }
     if (names !== bytesToHex(hashes))
       throw new SejfError(
         "SEJF_INVALID_ARGUMENT",
