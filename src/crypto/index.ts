@@ -25,3 +25,4 @@ export type { AeadName, ContentCipher, ContentHash, CryptoEngine, ScryptParams }
 export { equalSecrets } from "./equal-secrets.ts";
 export { blake3Key } from "./blake3-key.ts";
 export { portableCryptoEngine } from "./portable-engine.ts";
+export { createPortableHash } from "./portable-hash.ts";

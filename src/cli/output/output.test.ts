@@ -32,6 +32,15 @@ test("formatMode: Go's letters", () => {
   assert.equal(formatMode("d", 0o3775), "dgtrwxrwxr-x");
 });
 
+test("formatTime: UTC is written without the zone database, and the same", () => {
+  const years = ["0001", "0999", "1969", "1970", "2026", "9999"];
+  const times = years.map((year) => BigInt(Date.parse(`${year}-03-01T00:00:59.999Z`)) * 1_000_000n);
+  for (const time of [...times, -1n, 0n, times[5]! + 400n * 86_400_000_000_000n]) {
+    assert.equal(formatTime(time, "utc"), formatTime(time, "Etc/UTC"));
+    assert.equal(formatTimePrecise(time, "utc"), formatTimePrecise(time, "Etc/UTC"));
+  }
+});
+
 test("formatTime: the zone's own abbreviation, as Go has it", () => {
   const time = 1_795_613_744_344_404_512n;
   assert.equal(formatTime(time, "utc"), "2026-11-25 13:35:44 UTC");

@@ -33,10 +33,26 @@ export function checkTimeZone(zone: TimeZone): void {
 
 function format(time: TimestampNs, zone: TimeZone, fraction: string): string {
   const ms = Number(floorDivide(time, 1_000_000n));
+  const utc = inUtc(ms, zone);
+  if (utc !== undefined) return `${utc}${fraction} UTC`;
   const get = parts(ms, "en-US", zone);
   const day = `${get("year").padStart(4, "0")}-${get("month")}-${get("day")}`;
   return `${day} ${get("hour")}:${get("minute")}:${get("second")}${fraction} ${abbreviation(ms, zone)}`;
 }
+
+/** Whole seconds where the zone is UTC: what knows all other zones takes longer to load than a short command. */
+function inUtc(ms: number, zone: TimeZone): string | undefined {
+  const date = new Date(ms);
+  const isUtc =
+    zone === "utc" || zone === "original" || (zone === "local" && UTC_TEXT.test(String(date)));
+  const [, day, time] = (isUtc && ISO_TEXT.exec(date.toISOString())) || [];
+  return day && `${day} ${time}`;
+}
+
+/** Of a local time; in other languages the long way is taken. */
+const UTC_TEXT = / GMT\+0000 \(Coordinated Universal Time\)$/;
+/** Of the years 0 to 9999. */
+const ISO_TEXT = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)\./;
 
 function floorDivide(value: bigint, by: bigint): bigint {
   return value >= 0n || value % by === 0n ? value / by : value / by - 1n;

@@ -8,7 +8,7 @@ import {
   type ContentHash,
   type HashAlgorithm,
   hashAlgorithm,
-  portableCryptoEngine,
+  createPortableHash,
 } from "../../crypto/index.ts";
 import { createWasmHasher } from "../wasm/index.ts";
 import { type HmacFunction, hmacInto } from "./mac.ts";
@@ -76,7 +76,7 @@ function hmacDigest(mac: HmacFunction, length: number, secret: OwnedBytes): Dige
 function blake2sDigest(algorithm: HashAlgorithm, secret: OwnedBytes): Digest {
   const openSsl = secret.byteLength === 0 ? undefined : loadOpenSsl();
   if (openSsl === undefined) {
-    const portable = portableCryptoEngine.contentHash(algorithm.name, secret);
+    const portable = createPortableHash(algorithm.name, secret);
     return (data) => portable.hash(data);
   }
   return (data) => {
