@@ -77,6 +77,8 @@ const DEFAULT_MEMORY_BYTES = 24 << 20;
 const STRANGERS: StrangerLimits = { connections: 512, patienceMs: 30_000 };
 /** Of big messages, kept for the next ones. */
 const SPARE_BYTES = 34 << 20;
+/** Answers of one call that wait to be sent: the next ones are read and decrypted meanwhile. Of all calls `memoryBytes`. */
+const QUEUED_BYTES = 12 << 20;
 /** A call whose other side stops in the middle is given up after so long. */
 const STALL_MS = 60_000;
 /** Connections that the system holds until they are taken: a flood of them must not keep others from being made. */
@@ -109,6 +111,7 @@ export class RpcServer implements AsyncDisposable {
     const totalBytes = options.memoryBytes ?? DEFAULT_MEMORY_BYTES;
     this.#options = {
       stallMs: STALL_MS,
+      maxQueuedBytes: QUEUED_BYTES,
       buffers: new BufferPool(SPARE_BYTES),
       receiveBudget: new ByteBudget({ totalBytes }),
       sendBudget: new ByteBudget({ totalBytes }),
