@@ -3,7 +3,7 @@
  * goes on with the other's connection.
  */
 import assert from "node:assert/strict";
-import { copyFile, lutimes, mkdir, symlink, writeFile } from "node:fs/promises";
+import { copyFile, lutimes, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { compareTrees } from "../../scripts/compare-trees.ts";
@@ -21,6 +21,24 @@ interface Listed {
   readonly pins?: readonly string[];
   readonly rootEntry: { readonly obj: string };
 }
+
+test("a connection that was made to a server of ours goes on when a kopia server takes its place", {
+  skip: KOPIA_SKIP,
+}, async () => {
+  await using server = await startKopiaServer({ [USER]: PASSWORD });
+  await using sejf = await connectSejf(server);
+  const config = JSON.parse(await readFile(sejf.configFile, "utf8")) as {
+    readonly apiServer: Readonly<Record<string, unknown>>;
+  };
+  assert.equal(config.apiServer["sejfUpgrades"], undefined, "kopia gives no such connections");
+  const apiServer = { ...config.apiServer, sejfUpgrades: true };
+  await writeFile(sejf.configFile, JSON.stringify({ ...config, apiServer }));
+  await using folder = await temporaryDirectory("tree");
+  const source = await makeTree(folder.path);
+  const { id } = await sejf.json<Listed>(["snapshot", "create", source, "--json"]);
+  await sejf.ok(["restore", id, join(folder.path, "restored")]);
+  assert.deepEqual(compareTrees(source, join(folder.path, "restored")).differences, []);
+});
 
 test("sejf as a client of a kopia server: everything that kopia allows through one", {
   skip: KOPIA_SKIP,
