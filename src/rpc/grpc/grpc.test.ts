@@ -18,6 +18,7 @@ import {
 import { test } from "node:test";
 import { collect, concatBytes, utf8ToBytes } from "../../bytes/index.ts";
 import { isSejfError } from "../../errors/index.ts";
+import { rejectsWith } from "../../testkit/grpc-rejects.ts";
 import { SeededRandom } from "../../testkit/random.ts";
 import { AUTHORITY, SELF_SIGNED, SIGNED, type TestCertificate } from "../../testkit/tls.ts";
 import { certificateFingerprint, isPinned } from "./certificate.ts";
@@ -481,17 +482,4 @@ async function openPair(
 
 function fingerprintOf({ cert }: TestCertificate): string {
   return certificateFingerprint(new X509Certificate(cert));
-}
-
-async function rejectsWith(
-  promise: Promise<unknown>,
-  status: string,
-  message?: string,
-): Promise<void> {
-  await assert.rejects(promise, (error) => {
-    assert.ok(error instanceof GrpcError, String(error));
-    assert.equal(error.status, status);
-    if (message !== undefined) assert.equal(error.message, message);
-    return true;
-  });
 }

@@ -124,7 +124,7 @@ function watchServer(
     written = bytesWritten;
     if (hasRead || !isUnanswered) return;
     isUnanswered = false;
-    const limit = AbortSignal.timeout(everyMs);
+    const limit = AbortSignal.timeout(DEFAULT_CONNECT_MS);
     try {
       const other = await openServerSocket(address, "http/1.1", { fingerprint, ca }, limit);
       other.destroy();

@@ -12,6 +12,7 @@ import {
 import { test, type TestContext } from "node:test";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { collect, concatBytes, utf8ToBytes } from "../../bytes/index.ts";
+import { rejectsWith } from "../../testkit/grpc-rejects.ts";
 import { SeededRandom } from "../../testkit/random.ts";
 import { SELF_SIGNED } from "../../testkit/tls.ts";
 import { certificateFingerprint } from "./certificate.ts";
@@ -200,7 +201,7 @@ test("an upgraded call: a message that does not go on ends it; a stranger's time
   const ends: unknown[] = [];
   await using pair = await openPair(echo, {
     stallMs: 100,
-    strangers: { patienceMs: 300 },
+    strangers: { patienceMs: 2000 },
     onError: (_path, error) => ends.push(error),
   });
   const socket = await rawUpgrade(pair.port, "");
@@ -302,17 +303,4 @@ async function rawUpgrade(port: number, early: string): Promise<TLSSocket> {
 /** The prefix of a message of this length. */
 function framed(lengthBytes: number): Uint8Array {
   return Uint8Array.of(0, lengthBytes >>> 24, lengthBytes >>> 16, lengthBytes >>> 8, lengthBytes);
-}
-
-async function rejectsWith(
-  promise: Promise<unknown>,
-  status: string,
-  message?: string,
-): Promise<void> {
-  await assert.rejects(promise, (error) => {
-    assert.ok(error instanceof GrpcError, String(error));
-    assert.equal(error.status, status);
-    if (message !== undefined) assert.equal(error.message, message);
-    return true;
-  });
 }
