@@ -256,7 +256,12 @@ async function nameOf(text: string): Promise<Parameters<RemoteRepository["conten
 async function startRaw(
   serve: (call: GrpcServerCall) => Promise<void>,
 ): Promise<AsyncDisposable & { readonly port: number }> {
-  const server = new RpcServer({ ...SELF_SIGNED, methods: { [SESSION_PATH]: serve } });
+  const server = new RpcServer({
+    ...SELF_SIGNED,
+    methods: { [SESSION_PATH]: serve },
+    // What it makes ahead of the client is little.
+    maxQueuedBytes: 64 << 10,
+  });
   const port = await server.listen(0, "127.0.0.1");
   return {
     port,
