@@ -50,12 +50,9 @@ export class SessionKeeper {
   }
 
   /** Resolves when the marker of the pack's session is in the store: the pack may be put. @throws the store's error. */
-  async marked(packId: BlobId, options: CallOptions = {}): Promise<void> {
+  async marked(packId: BlobId): Promise<void> {
     const sessions = [this.#current, ...this.#ended].filter((one) => one !== undefined);
-    await this.#markAll(
-      sessions.filter(({ packs }) => packs.has(packId)),
-      options,
-    );
+    await this.#markAll(sessions.filter(({ packs }) => packs.has(packId)));
   }
 
   /** Packs begun from now on belong to a new session. Gives the ID to publish an index under. */
@@ -124,17 +121,17 @@ export class SessionKeeper {
   }
 
   /** Those that have packs and no marker, or an old one. */
-  async #markAll(sessions: readonly Session[], options: CallOptions = {}): Promise<void> {
+  async #markAll(sessions: readonly Session[]): Promise<void> {
     await this.#marking.run(async () => {
       const now = nowNs(this.#context);
       for (const session of sessions) {
         const isMarked = session.markers.length > 0 && now - session.checkpointTime < REFRESH_NS;
-        if (session.packs.size > 0 && !isMarked) await this.#mark(session, now, options);
+        if (session.packs.size > 0 && !isMarked) await this.#mark(session, now);
       }
     });
   }
 
-  async #mark(session: Session, now: TimestampNs, options: CallOptions): Promise<void> {
+  async #mark(session: Session, now: TimestampNs): Promise<void> {
     const { codec, identity, storage } = this.#context;
     const marker: SessionMarker = {
       id: session.id,
@@ -143,7 +140,7 @@ export class SessionKeeper {
       ...identity,
     };
     const { id, data } = codec.encryptBlob("s", session.id, encodeSessionMarker(marker));
-    await putOrRemove(this.#context, id, async () => await storage.put(id, data, options));
+    await putOrRemove(this.#context, id, async () => await storage.put(id, data));
     session.markers.push(id);
     session.checkpointTime = now;
   }

@@ -8,13 +8,12 @@ import type { ServerAddress } from "./server-address.ts";
 import {
   type ConnectGrpcOptions,
   connectFailure,
-  DEFAULT_CONNECT_MS,
+  connectWithin,
   DEFAULT_KEEP_ALIVE_MS,
-  openServerSocket,
 } from "./server-socket.ts";
+import { formatTimeout, GrpcError, MAX_TIMER_MS } from "./status.ts";
 
 export type { ConnectGrpcOptions } from "./server-socket.ts";
-import { formatTimeout, GrpcError, MAX_TIMER_MS } from "./status.ts";
 
 /** How long a connection that goes away may be quiet, in times between two questions. */
 const QUIET_PERIODS = 2;
@@ -105,11 +104,7 @@ export async function connectGrpc(
   address: ServerAddress,
   options: ConnectGrpcOptions = {},
 ): Promise<GrpcConnection> {
-  options.signal?.throwIfAborted();
-  const limit = AbortSignal.timeout(options.connectTimeoutMs ?? DEFAULT_CONNECT_MS);
-  const signal = options.signal === undefined ? limit : AbortSignal.any([options.signal, limit]);
-  const socket = await openServerSocket(address, "h2", options, signal);
-  try {
+  return await connectWithin(address, "h2", options, async (socket, signal) => {
     if (socket.alpnProtocol !== "h2")
       throw new SejfError("SEJF_CONNECTION", `${address.text} does not offer HTTP/2`, {
         hint: "is this the address of a repository server?",
@@ -117,11 +112,7 @@ export async function connectGrpc(
     const session = await openHttp2(socket, address, signal);
     const keepAliveMs = options.keepAliveMs ?? DEFAULT_KEEP_ALIVE_MS;
     return new GrpcConnection(address, session, keepAliveMs, socket);
-  } catch (error) {
-    socket.destroy();
-    options.signal?.throwIfAborted();
-    throw error;
-  }
+  });
 }
 
 async function openHttp2(

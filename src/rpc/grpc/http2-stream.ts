@@ -9,16 +9,15 @@ import type { ClientStream } from "./client-call.ts";
 import type { MessageStream } from "./message-stream.ts";
 import { isGrpcContentType } from "./metadata.ts";
 import { PushedIntake } from "./pushed-intake.ts";
-import type { ServerStream } from "./server-call.ts";
+import { peerName, type ServerStream } from "./server-call.ts";
 import { GrpcError } from "./status.ts";
 
 const RESPONSE_HEADERS = { ":status": 200, "content-type": "application/grpc" } as const;
 
 export function http2ServerStream(stream: ServerHttp2Stream): ServerStream {
-  const { remoteAddress, remotePort } = stream.session?.socket ?? {};
   return {
     ...messageStream(stream),
-    peer: remoteAddress === undefined ? "a local socket" : `${remoteAddress}:${remotePort}`,
+    peer: peerName(stream.session?.socket),
     onCancel: (listener) => {
       stream.once("aborted", listener);
       // A broken stream is told by `aborted`; without a listener its error would end the process.

@@ -1,4 +1,5 @@
 /** One call on the server: from the request's headers to the trailers with its status. */
+import type { Socket } from "node:net";
 import type { CallOptions, OwnedBytes } from "../../bytes/index.ts";
 import type { MessageParts } from "../wire/envelopes.ts";
 import { type ChannelLimits, MessageChannel, type SendRoom } from "./message-channel.ts";
@@ -59,6 +60,14 @@ export interface ServerStream extends MessageStream {
   finish(status: Readonly<Record<string, string>>): void;
 }
 
+/** To be asked for at the beginning: a socket that was closed has no address any more. */
+export function peerName(
+  socket: Partial<Pick<Socket, "remoteAddress" | "remotePort">> = {},
+): string {
+  const { remoteAddress, remotePort } = socket;
+  return remoteAddress === undefined ? "a local socket" : `${remoteAddress}:${remotePort}`;
+}
+
 export interface CallRequest {
   readonly path: string;
   /** Name, value, name, value… */
@@ -115,7 +124,6 @@ const OK = { status: "OK", message: "" } as const;
 class ServerCall implements GrpcServerCall {
   readonly path: string;
   readonly metadata: Metadata;
-  /** Taken at the beginning: a socket that was closed has no address any more. */
   readonly peer: string;
   readonly signal: AbortSignal;
   readonly #stream: ServerStream;

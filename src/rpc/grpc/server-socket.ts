@@ -30,6 +30,29 @@ export const DEFAULT_CONNECT_MS = 30_000;
 export const DEFAULT_KEEP_ALIVE_MS = 30_000;
 
 /**
+ * Makes a connection within its time: `use` gets the socket, and the signal that ends it; when it fails the socket is
+ * destroyed. @throws as `openServerSocket`, what `use` does, the signal's reason.
+ */
+export async function connectWithin<T>(
+  address: ServerAddress,
+  protocol: string,
+  options: ConnectGrpcOptions,
+  use: (socket: TLSSocket, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  options.signal?.throwIfAborted();
+  const limit = AbortSignal.timeout(options.connectTimeoutMs ?? DEFAULT_CONNECT_MS);
+  const signal = options.signal === undefined ? limit : AbortSignal.any([options.signal, limit]);
+  const socket = await openServerSocket(address, protocol, options, signal);
+  try {
+    return await use(socket, signal);
+  } catch (error) {
+    socket.destroy();
+    options.signal?.throwIfAborted();
+    throw error;
+  }
+}
+
+/**
  * Speaks `protocol`: `h2`, `http/1.1`. `limit` is the time for it. The caller destroys the socket.
  * @throws SEJF_CONNECTION; SEJF_ACCESS_DENIED when its certificate is not the expected one.
  */

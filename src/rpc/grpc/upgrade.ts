@@ -4,9 +4,8 @@
  * last message, as in gRPC-Web. Beside HTTP/2 that saves a third of what sending and receiving costs. Not in Kopia.
  */
 import type { TLSSocket } from "node:tls";
-import { bytesToUtf8 } from "../../bytes/index.ts";
 import { endFrame } from "./frames.ts";
-import type { ServerStream } from "./server-call.ts";
+import { peerName, type ServerStream } from "./server-call.ts";
 import { socketMessageStream } from "./socket-stream.ts";
 
 /** The protocol that a client asks for in the header `Upgrade`. */
@@ -20,7 +19,6 @@ const LINGER_MS = 5000;
 
 /** The server's end, from the answer to the request on. */
 export function upgradedServerStream(socket: TLSSocket, head: Uint8Array): ServerStream {
-  const { remoteAddress, remotePort } = socket;
   socket.on("error", () => {});
   socket.setNoDelay(true);
   socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS);
@@ -29,7 +27,7 @@ export function upgradedServerStream(socket: TLSSocket, head: Uint8Array): Serve
   );
   return {
     ...socketMessageStream(socket, head),
-    peer: remoteAddress === undefined ? "a local socket" : `${remoteAddress}:${remotePort}`,
+    peer: peerName(socket),
     onCancel: (listener) => {
       socket.once("close", listener);
       if (socket.destroyed) listener();
@@ -54,10 +52,10 @@ function encodeFields(fields: Readonly<Record<string, string>>): string {
     .join("");
 }
 
-/** What is no field is left out. */
+/** What is no field is left out; never fails. */
 export function decodeFields(text: Uint8Array): Readonly<Record<string, string>> {
   const fields: Record<string, string> = {};
-  for (const line of bytesToUtf8(text).split("\r\n")) {
+  for (const line of Buffer.from(text).toString("latin1").split("\r\n")) {
     const [, name, value] = /^([a-z-]+): (.*)$/.exec(line) ?? [];
     if (name !== undefined && value !== undefined) fields[name] = value;
   }

@@ -9,6 +9,7 @@ import type { ServerAddress } from "./server-address.ts";
 import {
   type ConnectGrpcOptions,
   connectFailure,
+  connectWithin,
   DEFAULT_CONNECT_MS,
   DEFAULT_KEEP_ALIVE_MS,
   openServerSocket,
@@ -29,16 +30,12 @@ export interface UpgradedCall extends AsyncDisposable {
 export async function connectUpgraded(
   address: ServerAddress,
   path: string,
-  options: ConnectGrpcOptions & Omit<StartCallOptions, "deadlineMs">,
+  options: ConnectGrpcOptions & Omit<StartCallOptions, "deadlineMs" | "userAgent">,
 ): Promise<UpgradedCall | undefined> {
   const { metadata = {}, keepAliveMs = DEFAULT_KEEP_ALIVE_MS } = options;
   // HTTP/1.1 takes away spaces at the ends.
   if (Object.values(metadata).some((value) => value !== value.trim())) return undefined;
-  options.signal?.throwIfAborted();
-  const limit = AbortSignal.timeout(options.connectTimeoutMs ?? DEFAULT_CONNECT_MS);
-  const signal = options.signal === undefined ? limit : AbortSignal.any([options.signal, limit]);
-  const socket = await openServerSocket(address, "http/1.1", options, signal);
-  try {
+  return await connectWithin(address, "http/1.1", options, async (socket, signal) => {
     const head = await upgraded(socket, address, path, metadata, signal);
     if (head === undefined) {
       socket.destroy();
@@ -53,11 +50,7 @@ export async function connectUpgraded(
       await closed;
     };
     return { call, close, [Symbol.asyncDispose]: close };
-  } catch (error) {
-    socket.destroy();
-    options.signal?.throwIfAborted();
-    throw error;
-  }
+  });
 }
 
 /** What came behind the answer's headers already; `undefined` when the server goes on with HTTP/1.1. */

@@ -100,7 +100,9 @@ test("an upgraded call: the server learns that the client has gone", async () =>
 
 test("an upgraded call: a server that goes in the middle, or ends without a status, breaks it", async () => {
   const message = concatBytes(framePrefix(2), utf8ToBytes("hi"));
-  for (const [how, bytes] of Object.entries({ whole: message, half: message.subarray(0, 6) })) {
+  const garbage = concatBytes(Uint8Array.of(0x80, 0, 0, 0, 3), Uint8Array.of(0xff, 0xfe, 0));
+  const answers = { whole: message, half: message.subarray(0, 6), garbage };
+  for (const [how, bytes] of Object.entries(answers)) {
     const server = createHttpsServer(SELF_SIGNED);
     server.on("upgrade", (_request, socket) => {
       const head = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${UPGRADE_PROTOCOL}\r\n\r\n`;
