@@ -193,7 +193,7 @@ export class CommittedIndex {
     options: CallOptions,
   ): Promise<void> {
     const plan = planLoading(blobs, this.#limits);
-    const files = await this.#indexFiles.open(plan.files, plan.mergedFiles, options);
+    const files = await this.#indexFiles.open(plan.files, plan.mergedFiles, own, options);
     try {
       const memory = toMemory(await this.#readSmall(plan.memory, own, options));
       const before = this.#files;
@@ -213,14 +213,14 @@ export class CommittedIndex {
     options: CallOptions,
   ): Promise<boolean> {
     const plan = planLoading(blobs, this.#limits);
+    const foreign = blobs.some(({ id }) => !own.has(id));
     const memoryBytes = sumBytes(this.#memory) + sumBytes(plan.memory);
     const tooMuch = memoryBytes > MEMORY_SLACK * this.#limits.memoryBytes;
     if (this.#loaded.size === 0 || tooMuch || plan.files.length + plan.mergedFiles.length > 0) {
       await this.#loadAll([...blobs, ...(await this.#stillActive(blobs, options))], own, options);
-      return this.#loaded.size > 0;
+      return foreign && this.#loaded.size > 0;
     }
     const segments = await this.#readSmall(blobs, own, options);
-    const foreign = blobs.some(({ id }) => !own.has(id));
     const isLoss = foreign && segments.some((one) => someEntry(one, isDeletedData));
     const fresh = mergeToMemory(segments);
     if (fresh !== undefined) this.#memory = addGeometrically(this.#memory, fresh);

@@ -190,6 +190,12 @@ export class DirectStore implements DirectContents {
     });
   }
 
+  async storeHeld(): Promise<void> {
+    if (this.#context.readOnly) return;
+    await this.#bulk.drain();
+    await this.#flushing.run(async () => await this.#packs.drain());
+  }
+
   async refresh(options: CallOptions = {}): Promise<void> {
     await this.#committed.refresh(options);
   }

@@ -40,20 +40,24 @@ export class IndexFiles {
     this.#tolerate = tolerate;
   }
 
-  /** One file for each of `single`, and one for all of `merged`. The caller closes them. */
+  /** One file for each of `single`, and one for all of `merged`. The caller closes them. `own`: plain bytes at hand. */
   async open(
     single: readonly BlobMetadata[],
     merged: readonly BlobMetadata[],
+    own: ReadonlyMap<BlobId, Uint8Array>,
     options: CallOptions,
   ): Promise<OpenFile[]> {
     const files: OpenFile[] = [];
     try {
       for (const blob of single) {
-        const file = await this.#tolerate(blob.id, async () => await this.#openOne(blob, options));
+        const file = await this.#tolerate(
+          blob.id,
+          async () => await this.#openOne(blob, own.get(blob.id), options),
+        );
         if (file !== undefined) files.push(file);
       }
       if (merged.length > 0) {
-        const file = await this.#openMerged(merged, options);
+        const file = await this.#openMerged(merged, own, options);
         if (file !== undefined) files.push(file);
       }
       return files;
@@ -63,9 +67,13 @@ export class IndexFiles {
     }
   }
 
-  async #openOne(blob: BlobMetadata, options: CallOptions): Promise<OpenFile | undefined> {
+  async #openOne(
+    blob: BlobMetadata,
+    own: Uint8Array | undefined,
+    options: CallOptions,
+  ): Promise<OpenFile | undefined> {
     return await this.#openOrMake(blob.id, async (path) => {
-      const plain = await this.#source.readLargeIndexBlob(blob, options);
+      const plain = own ?? (await this.#source.readLargeIndexBlob(blob, options));
       return naming(blob.id, () => writeIndexFile(path, blob.id, plain, this.#keys));
     });
   }
@@ -73,12 +81,13 @@ export class IndexFiles {
   /** Many middling blobs as one file, named by what is in it. */
   async #openMerged(
     blobs: readonly BlobMetadata[],
+    own: ReadonlyMap<BlobId, Uint8Array>,
     options: CallOptions,
   ): Promise<OpenFile | undefined> {
     const ids = blobs.map((blob) => blob.id).toSorted();
     const name = `merged-${bytesToHex(this.#keys.sha256(utf8ToBytes(ids.join("\n"))))}`;
     return await this.#openOrMake(name, async (path) => {
-      const parts = await this.open(blobs, [], options);
+      const parts = await this.open(blobs, [], own, options);
       try {
         const segments = parts.map((part) => part.segment);
         return await writeMergedIndexFile(path, name, segments, this.#keys);

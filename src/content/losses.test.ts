@@ -140,3 +140,30 @@ test("losses: what was deleted before there were threads is stored again by them
   await using reader = await repository.open({ readOnly: true });
   assert.equal((await reader.info(id))?.deleted, false);
 });
+
+test("losses: an index of ours that becomes a file of its own is none, and is not read back", async () => {
+  const repository = new TestRepository();
+  await using contents = await repository.open({
+    indexLimits: { smallBytes: 200, memoryBytes: 400, files: 2 },
+  });
+  await contents.write(utf8ToBytes("early"), { prefix: "" });
+  await contents.flush();
+  const before = contents.losses;
+  const refs = await Promise.all(
+    Array.from({ length: 50 }, (_, i) => contents.write(utf8ToBytes(`data ${i}`), { prefix: "" })),
+  );
+  const earlier = new Set((await contents.indexBlobs()).map(({ id }) => id));
+  const { storage } = repository;
+  const read: string[] = [];
+  const get = storage.get.bind(storage);
+  storage.get = async (id, options): ReturnType<typeof get> => {
+    read.push(id);
+    return await get(id, options);
+  };
+  await contents.flush();
+  assert.equal(contents.losses, before);
+  const own = (await contents.indexBlobs()).filter(({ id }) => !earlier.has(id));
+  assert.equal(own.length, 1);
+  assert.ok(!read.includes(own[0]?.id ?? ""));
+  for (const ref of refs) assert.ok(await contents.stat(ref), ref);
+});

@@ -285,6 +285,8 @@ export interface DirectContents extends ContentStore, AsyncDisposable {
     batch: ContentBatch,
     options: StoreContentsOptions,
   ): Promise<StoredBatch | undefined>;
+  /** What threads hold is in stored packs when it resolves; nothing is published. @throws the storage's error. */
+  storeHeld(): Promise<void>;
   /** Sees what other clients have published. */
   refresh(options?: CallOptions): Promise<void>;
   /** Flushes nothing: what was not flushed is lost. Ends threads, closes files. The storage stays open. */

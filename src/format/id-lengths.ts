@@ -23,7 +23,7 @@ export class IdLengths {
   }
 
   /** False when it was there already. It has this length from now on, or none where it is not given. */
-  add(id: string, lengthBytes?: number): boolean {
+  add(id: string | Uint8Array, lengthBytes?: number): boolean {
     const table = this.#table;
     const before = table.size;
     const at = table.add(id);
@@ -33,11 +33,11 @@ export class IdLengths {
     return table.size > before;
   }
 
-  has(id: string): boolean {
+  has(id: string | Uint8Array): boolean {
     return this.#table.find(id) >= 0;
   }
 
-  lengthOf(id: string): number | undefined {
+  lengthOf(id: string | Uint8Array): number | undefined {
     const at = this.#table.find(id);
     const word = at < 0 ? 0 : this.#table.rows[at + KEY_WORDS]!;
     return word === 0 ? undefined : word - 1;

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
+import { bytesToHex, concatBytes } from "../bytes/index.ts";
 import { numRuns } from "../testkit/property.ts";
 import { IdSet } from "./id-set.ts";
 
@@ -96,4 +97,20 @@ test("IdSet: nobody can compute an ID with another prefix that is taken for a gi
     const alike = (first ^ Math.imul(tag, 0x9e3779b1)) >>> 0;
     assert.ok(!set.has(`${prefix}${alike.toString(16).padStart(8, "0")}${rest}`), prefix);
   }
+});
+
+test("IdSet: the hash of a content without prefix is its ID, of any length", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 1, maxLength: 64 }), (hash) => {
+      const byHash = new IdSet();
+      assert.ok(byHash.add(hash));
+      assert.ok(byHash.has(bytesToHex(hash)) && byHash.has(hash));
+      assert.ok(!byHash.add(bytesToHex(hash)));
+      const byText = new IdSet();
+      byText.add(bytesToHex(hash));
+      assert.ok(byText.has(hash) && !byText.has(hash.subarray(1)));
+      assert.ok(!byText.has(concatBytes(hash, Uint8Array.of(0))));
+    }),
+    { numRuns: numRuns() },
+  );
 });

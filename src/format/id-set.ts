@@ -1,6 +1,6 @@
 /**
  * A set of object or content IDs for whole repositories: 16 bytes each, 20 to 26 with the free places of a large one,
- * instead of a text in a Map.
+ * instead of a text in a Map. A content without prefix may be given by its hash.
  */
 import { type Random, systemRandom } from "../bytes/index.ts";
 import { IdTable, KEY_WORDS } from "./id-table.ts";
@@ -22,7 +22,7 @@ export class IdSet {
   }
 
   /** False when it was there already. */
-  add(id: string): boolean {
+  add(id: string | Uint8Array): boolean {
     const table = this.#table;
     const before = table.size;
     table.add(id);
@@ -34,7 +34,7 @@ export class IdSet {
     this.#table.addAll(other.#table);
   }
 
-  has(id: string): boolean {
+  has(id: string | Uint8Array): boolean {
     return this.#table.find(id) >= 0;
   }
 }

@@ -1,6 +1,6 @@
 /**
  * Object or content IDs and some words beside each, in one typed array: a row holds 16 bytes of the ID, then its words.
- * IDs are keyed hashes, so their first 128 bits tell them apart; what stands before them (`I`, `Z`, the prefix) and
+ * A content without prefix may be given by its hash. IDs are keyed hashes, so their first 128 bits tell them apart; what stands before them (`I`, `Z`, the prefix) and
  * behind is mixed in.
  *
  * SECURITY: who writes trees chooses the texts of IDs. By what is random in each process, nobody can make one that is
@@ -11,6 +11,7 @@ import { type Random, systemRandom } from "../bytes/index.ts";
 /** Words of a row that hold the ID. */
 export const KEY_WORDS = 4;
 const DIGITS = 8;
+const BYTES: number = DIGITS / 2;
 const MIN_CAPACITY = 1024;
 /** A guess is not trusted beyond this: 64 MB. */
 const MAX_FIRST_CAPACITY: number = 2 ** 22;
@@ -66,7 +67,7 @@ export class IdTable {
   }
 
   /** Where the ID's row begins in `rows`; -1 when it has none. */
-  find(id: string): number {
+  find(id: string | Uint8Array): number {
     if (this.#size === 0) return -1;
     const key = keyOf(id);
     const at = this.#find(key[0]!, key[1]!, key[2]!, key[3]!);
@@ -74,7 +75,7 @@ export class IdTable {
   }
 
   /** Where the ID's row begins in `rows`; the words of a new one are 0. */
-  add(id: string): number {
+  add(id: string | Uint8Array): number {
     const key = keyOf(id);
     return this.#add(key[0]!, key[1]!, key[2]!, key[3]!);
   }
@@ -137,9 +138,26 @@ let lastId: string | undefined;
 const lastKey: Int32Array = new Int32Array(KEY_WORDS);
 
 /** Valid until the next call. */
-function keyOf(id: string): Int32Array {
-  if (id !== lastId) parse(id);
+function keyOf(id: string | Uint8Array): Int32Array {
+  if (typeof id !== "string") parseHash(id);
+  else if (id !== lastId) parse(id);
   return lastKey;
+}
+
+/** As `parse` of the hash in hexadecimal. */
+function parseHash(hash: Uint8Array): void {
+  lastId = undefined;
+  const { length } = hash;
+  for (let word = 0, at = 0; word < KEY_WORDS; word++) {
+    let value = 0;
+    for (const end = Math.min(at + BYTES, length); at < end; at++) value = (value << 8) | hash[at]!;
+    lastKey[word] = value;
+  }
+  const behind = KEY_WORDS * BYTES;
+  for (let at = behind, pair = 0; at < length; at++, pair++)
+    addMultiple(digitPair(hash[at]!), pair);
+  if (length < behind) addMultiple(2 * (behind - length), LENGTH_PAIR);
+  keepFromFree();
 }
 
 function parse(id: string): void {
@@ -155,9 +173,13 @@ function parse(id: string): void {
   if (start > 0) mixIn(id, 0, start, MARK_PAIRS);
   if (id.length > behind) mixIn(id, behind, id.length, 0);
   else if (id.length < behind) addMultiple(behind - id.length, LENGTH_PAIR);
-  // All zeros mean that a place is free.
-  if ((lastKey[0]! | lastKey[1]! | lastKey[2]! | lastKey[3]!) === 0) lastKey[0] = 1;
+  keepFromFree();
   lastId = id;
+}
+
+/** All zeros mean that a place is free. */
+function keepFromFree(): void {
+  if ((lastKey[0]! | lastKey[1]! | lastKey[2]! | lastKey[3]!) === 0) lastKey[0] = 1;
 }
 
 /** The characters from one place to another, as pairs from this one on. */
@@ -195,6 +217,15 @@ function placeOf(a: number, b: number, c: number, d: number, capacity: number): 
 
 function isFree(rows: Int32Array, at: number): boolean {
   return (rows[at]! | rows[at + 1]! | rows[at + 2]! | rows[at + 3]!) === 0;
+}
+
+/** The two digits of a byte, as `mixIn` takes them. */
+function digitPair(byte: number): number {
+  return (digitUnit(byte >>> 4) << 8) | digitUnit(byte & 15);
+}
+
+function digitUnit(value: number): number {
+  return value < 10 ? 48 + value : 87 + value;
 }
 
 /** Of a lower-case digit its value. */

@@ -5,7 +5,7 @@
 import { X509Certificate } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { bytesToUtf8, type Clock, type Random, systemClock } from "../bytes/index.ts";
+import { bytesToHex, bytesToUtf8, type Clock, type Random, systemClock } from "../bytes/index.ts";
 import { SejfError } from "../errors/index.ts";
 import type { ContentId, CreateFormatOptions } from "../format/index.ts";
 import type { Labels } from "../manifest/index.ts";
@@ -233,6 +233,11 @@ export class AccountServer implements AsyncDisposable {
       holds: async (account, id) => mode() === "any" || ofAccount(account).has(id),
       noteSent: (account, id) => void ofAccount(account).add(id),
       usedBytes: async () => 0,
+      noteBatch: (account, { hashes, hashBytes }) => {
+        for (let at = 0; at < hashes.length; at += hashBytes)
+          ofAccount(account).add(bytesToHex(hashes.subarray(at, at + hashBytes)));
+      },
+      arriving: () => ({ add: () => {}, retry: () => {} }),
       acceptSnapshot: async (account, json) => {
         const root = (json as { rootEntry?: { obj?: string } }).rootEntry?.obj ?? "";
         const info = await this.repository.contents.info(root as ContentId);

@@ -1,4 +1,5 @@
 /** A repository in memory whose contents can be lost, deleted and brought back, and accounts that send them. */
+import assert from "node:assert/strict";
 import type { ContentId, ContentRef } from "../format/index.ts";
 import type { Holdings } from "../server/holding/types.ts";
 import type { Account, AccountName } from "../server/types.ts";
@@ -8,7 +9,12 @@ import {
   memoryRepository,
   type MemoryRepositoryOptions,
 } from "./memory-repository.ts";
-import { type StoredSnapshotOptions, storeSnapshot } from "./stored-tree.ts";
+import {
+  type StoredSnapshotOptions,
+  storeSnapshot,
+  storeTree,
+  type TreeModel,
+} from "./stored-tree.ts";
 
 type Info = Awaited<ReturnType<MemoryRepository["contents"]["stat"]>>;
 
@@ -118,4 +124,80 @@ export function manifestJson(account: Account, rootEntry: DirEntry): unknown {
     pins: [],
     unknown: {},
   });
+}
+
+export interface Looks {
+  ids: string[];
+  stats: number;
+  /** Of listings. */
+  reads: string[];
+}
+
+/** A repository that notes which contents it was asked for. */
+export function watchedRepository(): {
+  readonly repository: HeldMemoryRepository;
+  readonly looks: Looks;
+} {
+  const repository = heldRepository();
+  const { contents } = repository;
+  const looks: Looks = { ids: [], stats: 0, reads: [] };
+  const lengths = contents.lengths.bind(contents);
+  const stat = contents.stat.bind(contents);
+  contents.lengths = async (ids): Promise<Float64Array> => {
+    looks.ids.push(...ids);
+    return await lengths(ids);
+  };
+  contents.stat = async (ref): ReturnType<typeof stat> => {
+    looks.stats++;
+    return await stat(ref);
+  };
+  const readMany = contents.readMany.bind(contents);
+  contents.readMany = (requests, options): ReturnType<typeof readMany> =>
+    readMany(noting(requests, looks.reads), options);
+  return { repository, looks };
+}
+
+async function* noting(
+  requests: Parameters<HeldMemoryRepository["contents"]["readMany"]>[0],
+  reads: string[],
+): typeof requests {
+  for await (const page of requests) {
+    reads.push(...page.map(({ ref }) => ref));
+    yield page;
+  }
+}
+
+/** As a session does it: the losses are read before the contents are stored. Gives the bytes too. */
+export async function sendTree(
+  repository: HeldMemoryRepository,
+  holdings: Holdings,
+  account: Account,
+  tree: TreeModel,
+): Promise<{ readonly root: DirEntry; readonly bytes: number; readonly refs: readonly string[] }> {
+  const { contents } = repository;
+  const { losses } = contents;
+  const before = contents.writes.length;
+  const root = await storeTree(repository, tree);
+  const refs = new Set<string>(contents.writes.slice(before).map(({ ref }) => ref));
+  let bytes = 0;
+  for (const ref of refs) {
+    const { length } = contents.stored.get(ref as never) as Uint8Array;
+    bytes += length;
+    holdings.noteSent(account, ref as ContentId, length, losses);
+  }
+  return { root, bytes, refs: [...refs] };
+}
+
+export async function acceptsSnapshot(
+  holdings: Holdings,
+  account: Account,
+  root: DirEntry,
+): Promise<boolean> {
+  try {
+    await holdings.acceptSnapshot(account, manifestJson(account, root));
+    return true;
+  } catch (error) {
+    assert.equal((error as { code?: string }).code, "SEJF_CONTENT_NOT_FOUND", String(error));
+    return false;
+  }
 }

@@ -8,14 +8,17 @@ import type { Account } from "../types.ts";
 import { ForeignSnapshots, mayRead } from "./foreign-snapshots.ts";
 import { SentContents } from "./sent-contents.ts";
 import { SnapshotSources } from "./snapshot-sources.ts";
+import { ListingsOfSession } from "./arriving-listings.ts";
 import type {
+  ArrivingListings,
   HoldingCallOptions,
   Holdings,
   HoldingsOptions,
   HoldingsStatistics,
   HoldingMode,
+  SentBatch,
 } from "./types.ts";
-import { View, type ViewOptions } from "./view.ts";
+import { type TakePresent, View, type ViewOptions } from "./view.ts";
 
 const DEFAULT_MEMORY_BYTES: number = 512 << 20;
 const DEFAULT_SENT_LIFE_MS = 24 * 3_600_000;
@@ -23,6 +26,8 @@ const DEFAULT_SENT_LIFE_MS = 24 * 3_600_000;
 const ANY_SNAPSHOT = { type: "snapshot", username: "\0", hostname: "\0", path: "\0" };
 /** Notes of sent contents between two looks at the memory. */
 const NOTES_PER_TRIM = 65_536;
+
+const IGNORED_LISTINGS: ArrivingListings = { add: () => {}, retry: () => {} };
 
 interface AccountState {
   readonly sent: SentContents;
@@ -53,6 +58,14 @@ class AnyHoldings implements Holdings {
 
   noteSent(account: Account, id: ContentId, lengthBytes: number, lossesBefore?: number): void {
     if (isCounted(account)) this.#counted.noteSent(account, id, lengthBytes, lossesBefore);
+  }
+
+  noteBatch(account: Account, batch: SentBatch, lossesBefore: number): void {
+    if (isCounted(account)) this.#counted.noteBatch(account, batch, lossesBefore);
+  }
+
+  arriving(account: Account): ArrivingListings {
+    return isCounted(account) ? this.#counted.arriving(account) : IGNORED_LISTINGS;
   }
 
   async acceptSnapshot(
@@ -108,7 +121,7 @@ class AccountHoldings implements Holdings {
     if (id.startsWith(MANIFEST_PREFIX)) return false;
     const state = this.#stateOf(account);
     if (state.sent.has(id, this.#nowMs())) return true;
-    const own = (state.own ??= this.#ownView(account));
+    const own = this.#ownOf(account, state);
     // Whatever a snapshot reached when the view was made is no secret to the account.
     if (own.has(id)) return true;
     await this.#catchUp(account.name, own, options);
@@ -121,7 +134,29 @@ class AccountHoldings implements Holdings {
     const isThere = losses === lossesBefore;
     const countedBytes = own?.has(id) === true ? 0 : lengthBytes;
     sent.add(id, this.#nowMs(), countedBytes, isThere ? { lengthBytes, losses } : undefined);
-    if (++this.#notes % NOTES_PER_TRIM === 0) this.#trim(account.name);
+    this.#countNotes(1, account.name);
+  }
+
+  noteBatch(account: Account, batch: SentBatch, lossesBefore: number): void {
+    const { sent, own } = this.#stateOf(account);
+    const { losses } = this.#options.repository.contents;
+    sent.addBatch(batch, this.#nowMs(), {
+      isCounted: (hash) => own?.has(hash) !== true,
+      losses: losses === lossesBefore ? losses : undefined,
+    });
+    this.#countNotes(batch.lengths.length, account.name);
+  }
+
+  arriving(account: Account): ArrivingListings {
+    const listings = new ListingsOfSession(() => {
+      const state = this.#stateOf(account);
+      return { view: this.#ownOf(account, state), takePresent: this.#presentIn(state) };
+    });
+    this.#catchUp(account.name, this.#ownOf(account, this.#stateOf(account)), {}).then(
+      () => listings.retry(),
+      () => {}, // the snapshot meets what fails here
+    );
+    return listings;
   }
 
   async acceptSnapshot(
@@ -133,7 +168,7 @@ class AccountHoldings implements Holdings {
     if (rootEntry === undefined)
       throw new SejfError("SEJF_INVALID_ARGUMENT", "the snapshot has no root");
     const state = this.#stateOf(account);
-    const own = (state.own ??= this.#ownView(account));
+    const own = this.#ownOf(account, state);
     const nowMs = this.#nowMs();
     const mayTake = (id: ContentId): boolean | Promise<boolean> => {
       if (id.startsWith(MANIFEST_PREFIX)) return false;
@@ -146,22 +181,15 @@ class AccountHoldings implements Holdings {
     const onTaken = (id: ContentId, lengthBytes: number): void => {
       if (state.sent.has(id, nowMs)) state.sent.discount(lengthBytes);
     };
-    const takePresent = (id: ContentId): number | undefined => {
-      if (id.startsWith(MANIFEST_PREFIX)) return undefined;
-      const { losses } = this.#options.repository.contents;
-      const lengthBytes = state.sent.presentLength(id, nowMs, losses);
-      if (lengthBytes !== undefined) state.sent.discount(lengthBytes);
-      return lengthBytes;
-    };
     const { signal } = options;
-    const rules = { mayTake, onTaken, takePresent };
+    const rules = { mayTake, onTaken, takePresent: this.#presentIn(state) };
     await own.accept(rootEntry, this.#generation, rules, { signal });
     this.#trim(account.name);
   }
 
   async usedBytes(account: Account, options: CallOptions = {}): Promise<number> {
     const state = this.#stateOf(account);
-    const own = (state.own ??= this.#ownView(account));
+    const own = this.#ownOf(account, state);
     await this.#catchUp(account.name, own, options);
     return own.lengthBytes + state.sent.lengthBytes;
   }
@@ -184,6 +212,24 @@ class AccountHoldings implements Holdings {
     return { accounts: this.#accounts.size, contents, memoryBytes };
   }
 
+  /** What was sent, and is there as long as nothing has been lost. */
+  #presentIn({ sent }: AccountState): TakePresent {
+    const nowMs = this.#nowMs();
+    return (id) => {
+      if (id.startsWith(MANIFEST_PREFIX)) return undefined;
+      const lengthBytes = sent.presentLength(id, nowMs, this.#options.repository.contents.losses);
+      if (lengthBytes !== undefined) sent.discount(lengthBytes);
+      return lengthBytes;
+    };
+  }
+
+  #countNotes(count: number, current: string): void {
+    this.#notes += count;
+    if (this.#notes < NOTES_PER_TRIM) return;
+    this.#notes = 0;
+    this.#trim(current);
+  }
+
   #nowMs(): number {
     return this.#options.clock.nowMs();
   }
@@ -199,6 +245,10 @@ class AccountHoldings implements Holdings {
     };
     this.#accounts.set(name, state);
     return state;
+  }
+
+  #ownOf(account: Pick<Account, "username" | "hostname">, state: AccountState): View {
+    return (state.own ??= this.#ownView(account));
   }
 
   #ownView({ username, hostname }: Pick<Account, "username" | "hostname">): View {
@@ -263,7 +313,7 @@ class AccountHoldings implements Holdings {
       const peer = { name, username, hostname };
       const state = this.#stateOf(peer);
       if (state.sent.has(id, this.#nowMs())) return true;
-      const own = (state.own ??= this.#ownView(peer));
+      const own = this.#ownOf(peer, state);
       await this.#catchUp(account.name, own, options);
       if (own.has(id)) return true;
     }

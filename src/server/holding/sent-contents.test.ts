@@ -5,15 +5,14 @@ import type { ContentId } from "../../format/index.ts";
 import { type DirEntry, listDirectory } from "../../snapshot/index.ts";
 import { FakeClock } from "../../testkit/clock.ts";
 import {
+  acceptsSnapshot,
   accountOf,
-  heldRepository,
   type HeldMemoryRepository,
-  manifestJson,
+  sendTree,
   takeIn,
+  watchedRepository,
 } from "../../testkit/held-repository.ts";
-import { storeTree, type TreeModel } from "../../testkit/stored-tree.ts";
 import { directory, file } from "../../testkit/tree-builder.ts";
-import type { Account } from "../types.ts";
 import { type Holdings, openHoldings } from "./index.ts";
 import { SentContents } from "./sent-contents.ts";
 
@@ -23,78 +22,24 @@ const TREE = { "a.txt": "hello", sub: { b: "bytes", again: "hello" } };
 const HOUR_MS = 3_600_000;
 const ID = "0123456789abcdef0123456789abcdef" as ContentId;
 
-interface Looks {
-  ids: string[];
-  stats: number;
-}
-
-/** A repository that notes which contents it was asked for. */
-function watched(): { readonly repository: HeldMemoryRepository; readonly looks: Looks } {
-  const repository = heldRepository();
-  const { contents } = repository;
-  const looks: Looks = { ids: [], stats: 0 };
-  const lengths = contents.lengths.bind(contents);
-  const stat = contents.stat.bind(contents);
-  contents.lengths = async (ids): Promise<Float64Array> => {
-    looks.ids.push(...ids);
-    return await lengths(ids);
-  };
-  contents.stat = async (ref): ReturnType<typeof stat> => {
-    looks.stats++;
-    return await stat(ref);
-  };
-  return { repository, looks };
-}
-
 function open(repository: HeldMemoryRepository, clock: FakeClock = new FakeClock()): Holdings {
   return openHoldings({ repository, mode: "holding", clock });
 }
 
-/** As a session does it: the losses are read before the contents are stored. Gives the bytes too. */
-async function send(
-  repository: HeldMemoryRepository,
-  holdings: Holdings,
-  account: Account,
-  tree: TreeModel,
-): Promise<{ readonly root: DirEntry; readonly bytes: number; readonly refs: readonly string[] }> {
-  const { contents } = repository;
-  const { losses } = contents;
-  const before = contents.writes.length;
-  const root = await storeTree(repository, tree);
-  const refs = new Set<string>(contents.writes.slice(before).map(({ ref }) => ref));
-  let bytes = 0;
-  for (const ref of refs) {
-    const { length } = contents.stored.get(ref as never) as Uint8Array;
-    bytes += length;
-    holdings.noteSent(account, ref as ContentId, length, losses);
-  }
-  return { root, bytes, refs: [...refs] };
-}
-
-async function accepts(holdings: Holdings, account: Account, root: DirEntry): Promise<boolean> {
-  try {
-    await holdings.acceptSnapshot(account, manifestJson(account, root));
-    return true;
-  } catch (error) {
-    assert.equal((error as { code?: string }).code, "SEJF_CONTENT_NOT_FOUND", String(error));
-    return false;
-  }
-}
-
 test("acceptSnapshot: what was sent while nothing was lost is not looked up, and counts once", async () => {
-  const { repository, looks } = watched();
+  const { repository, looks } = watchedRepository();
   const holdings = open(repository);
-  const { root, bytes, refs } = await send(repository, holdings, alice, TREE);
+  const { root, bytes, refs } = await sendTree(repository, holdings, alice, TREE);
   assert.equal(await holdings.usedBytes(alice), bytes);
   looks.ids = [];
   looks.stats = 0;
-  assert.ok(await accepts(holdings, alice, root));
-  assert.deepEqual(looks, { ids: [], stats: 0 });
+  assert.ok(await acceptsSnapshot(holdings, alice, root));
+  assert.deepEqual({ ids: looks.ids, stats: looks.stats }, { ids: [], stats: 0 });
   assert.equal(await holdings.usedBytes(alice), bytes);
   for (const ref of refs) assert.ok(await holdings.holds(alice, ref as ContentId));
   // What the next one sends again, or shares with it, counts no second time.
-  const next = await send(repository, holdings, alice, { ...TREE, more: "more" });
-  assert.ok(await accepts(holdings, alice, next.root));
+  const next = await sendTree(repository, holdings, alice, { ...TREE, more: "more" });
+  assert.ok(await acceptsSnapshot(holdings, alice, next.root));
   const rootBytes = repository.contents.stored.get(root.object as never)?.length ?? 0;
   const { entries } = await listDirectory(repository, next.root.object);
   const nextBytes = repository.contents.stored.get(next.root.object as never)?.length ?? 0;
@@ -104,38 +49,38 @@ test("acceptSnapshot: what was sent while nothing was lost is not looked up, and
 });
 
 test("acceptSnapshot: after losses all is looked up, and what is gone is refused", async () => {
-  const { repository, looks } = watched();
+  const { repository, looks } = watchedRepository();
   const holdings = open(repository);
-  const { root, refs } = await send(repository, holdings, alice, TREE);
+  const { root, refs } = await sendTree(repository, holdings, alice, TREE);
   for (const lost of refs) {
     const data = repository.contents.stored.get(lost as never) as Uint8Array<ArrayBuffer>;
     repository.contents.lose(lost);
     repository.contents.losses++;
-    assert.equal(await accepts(holdings, alice, root), false, lost);
+    assert.equal(await acceptsSnapshot(holdings, alice, root), false, lost);
     repository.contents.stored.set(lost as never, data);
   }
   looks.ids = [];
   repository.contents.losses++;
-  assert.ok(await accepts(holdings, alice, root));
+  assert.ok(await acceptsSnapshot(holdings, alice, root));
   assert.deepEqual(looks.ids.toSorted(), refs.toSorted());
 });
 
 test("acceptSnapshot: losses that only its own look at the storage finds count too", async () => {
-  const { repository } = watched();
+  const { repository } = watchedRepository();
   const holdings = open(repository);
   const { contents } = repository;
-  const { root, refs } = await send(repository, holdings, alice, TREE);
+  const { root, refs } = await sendTree(repository, holdings, alice, TREE);
   contents.lose(refs[0] as string);
   // oxlint-disable-next-line require-await
   contents.refresh = async (): Promise<void> => void contents.losses++;
-  assert.equal(await accepts(holdings, alice, root), false);
+  assert.equal(await acceptsSnapshot(holdings, alice, root), false);
 });
 
 test("acceptSnapshot: losses while it walks count from then on", async () => {
-  const { repository } = watched();
+  const { repository } = watchedRepository();
   const holdings = open(repository);
   const { contents } = repository;
-  const { root } = await send(repository, holdings, alice, { d: TREE });
+  const { root } = await sendTree(repository, holdings, alice, { d: TREE });
   const inner = contents.writes.find(({ ref }) => !ref.startsWith("k"))?.ref as string;
   const readMany = contents.readMany.bind(contents);
   contents.readMany = (requests, options): ReturnType<typeof readMany> => {
@@ -145,70 +90,70 @@ test("acceptSnapshot: losses while it walks count from then on", async () => {
     }
     return readMany(requests, options);
   };
-  assert.equal(await accepts(holdings, alice, root), false);
+  assert.equal(await acceptsSnapshot(holdings, alice, root), false);
 });
 
 test("acceptSnapshot: what was stored while something was lost is looked up, what came later is not", async () => {
-  const { repository, looks } = watched();
+  const { repository, looks } = watchedRepository();
   const { contents } = repository;
   const holdings = open(repository);
   const root = await file(repository, "f", "data");
   const id = root.object as string as ContentId;
   contents.losses = 1;
   holdings.noteSent(alice, id, 4, 0);
-  assert.ok(await accepts(holdings, alice, root));
+  assert.ok(await acceptsSnapshot(holdings, alice, root));
   assert.deepEqual(looks.ids, [id]);
   const later = await file(repository, "g", "later");
   holdings.noteSent(alice, later.object as string as ContentId, 5, 1);
-  assert.ok(await accepts(holdings, alice, later));
+  assert.ok(await acceptsSnapshot(holdings, alice, later));
   assert.deepEqual(looks.ids, [id]);
   assert.equal(await holdings.usedBytes(alice), 9);
 });
 
 test("acceptSnapshot: without the losses before it a sent content is looked up", async () => {
-  const { repository, looks } = watched();
+  const { repository, looks } = watchedRepository();
   const holdings = open(repository);
   const root = await file(repository, "f", "data");
   holdings.noteSent(alice, root.object as string as ContentId, 4);
-  assert.ok(await accepts(holdings, alice, root));
+  assert.ok(await acceptsSnapshot(holdings, alice, root));
   assert.deepEqual(looks.ids, [root.object as string]);
 });
 
 test("acceptSnapshot: what others sent is not taken, nor contents of manifests, nor what was sent too long ago", async () => {
-  const { repository } = watched();
+  const { repository } = watchedRepository();
   const clock = new FakeClock();
   const holdings = open(repository, clock);
-  const { root } = await send(repository, holdings, bob, TREE);
-  assert.equal(await accepts(holdings, alice, root), false);
+  const { root } = await sendTree(repository, holdings, bob, TREE);
+  assert.equal(await acceptsSnapshot(holdings, alice, root), false);
   const one = await file(repository, "f", "data");
   const ref = await repository.contents.write(new Uint8Array(3), { prefix: "m" });
   holdings.noteSent(alice, ref as string as ContentId, 3, 0);
   const asFile = { ...one, object: ref as string as DirEntry["object"] };
-  assert.equal(await accepts(holdings, alice, asFile), false);
-  const own = await send(repository, holdings, alice, { own: "own" });
+  assert.equal(await acceptsSnapshot(holdings, alice, asFile), false);
+  const own = await sendTree(repository, holdings, alice, { own: "own" });
   clock.advance(25 * HOUR_MS);
-  assert.equal(await accepts(holdings, alice, own.root), false);
+  assert.equal(await acceptsSnapshot(holdings, alice, own.root), false);
 });
 
 test("acceptSnapshot: a refused snapshot leaves what it took counted, once", async () => {
-  const { repository } = watched();
+  const { repository } = watchedRepository();
   const holdings = open(repository);
-  const { root, bytes } = await send(repository, holdings, alice, TREE);
+  const { root, bytes } = await sendTree(repository, holdings, alice, TREE);
   const unsent = await file(repository, "unsent", "unsent");
   const { entries } = await listDirectory(repository, root.object);
   const { losses } = repository.contents;
   const both = await directory(repository, "root", [...entries, unsent]);
   const listing = repository.contents.stored.get(both.object as never)?.length ?? 0;
   holdings.noteSent(alice, both.object as string as ContentId, listing, losses);
-  assert.equal(await accepts(holdings, alice, both), false);
+  assert.equal(await acceptsSnapshot(holdings, alice, both), false);
   assert.equal(await holdings.usedBytes(alice), bytes + listing);
-  assert.ok(await accepts(holdings, alice, root));
+  assert.ok(await acceptsSnapshot(holdings, alice, root));
   await takeIn(repository, holdings, alice, root);
   assert.equal(await holdings.usedBytes(alice), bytes + listing);
 });
 
 test("acceptSnapshot: an ID made from one that is held, and that names nothing, is refused", async () => {
-  const { repository } = watched();
+  const { repository } = watchedRepository();
   const holdings = open(repository);
   const { losses } = repository.contents;
   const data = await file(repository, "f", "data");
@@ -220,20 +165,20 @@ test("acceptSnapshot: an ID made from one that is held, and that names nothing, 
   const made = [`${data.object}00`, `${data.object}${data.object}`, data.object.slice(0, -2)];
   const refuse = async (entry: DirEntry, object: string): Promise<void> => {
     const root = { ...entry, object: object as DirEntry["object"] };
-    assert.equal(await accepts(holdings, alice, root), false, object);
+    assert.equal(await acceptsSnapshot(holdings, alice, root), false, object);
   };
   for (const when of ["sent", "held"]) {
     for (const object of made) await refuse(data, object);
     await refuse(data, `x${data.object}`);
     for (const object of [`${inner.object}00`, inner.object.slice(0, -2)])
       await refuse(inner, object);
-    if (when === "sent") assert.ok(await accepts(holdings, alice, inner));
+    if (when === "sent") assert.ok(await acceptsSnapshot(holdings, alice, inner));
   }
 });
 
 test("acceptSnapshot: a content that is a listing and a file counts once, whether it is looked up or not", async () => {
   for (const losses of [undefined, 0]) {
-    const { repository } = watched();
+    const { repository } = watchedRepository();
     const holdings = open(repository);
     const inner = await directory(repository, "d", [await file(repository, "f", "data")]);
     const root = await directory(repository, "root", [inner, { ...inner, name: "f", type: "f" }]);
@@ -242,21 +187,21 @@ test("acceptSnapshot: a content that is a listing and a file counts once, whethe
       holdings.noteSent(alice, ref as string as ContentId, length, losses);
       bytes += length;
     }
-    assert.ok(await accepts(holdings, alice, root));
+    assert.ok(await acceptsSnapshot(holdings, alice, root));
     assert.equal(await holdings.usedBytes(alice), bytes);
   }
 });
 
 test("any: of counted accounts too, what was sent is not looked up, and what was not is", async () => {
-  const { repository, looks } = watched();
+  const { repository, looks } = watchedRepository();
   const holdings = openHoldings({ repository, mode: "any", clock: new FakeClock() });
   const counted = accountOf("carol@phone", { quotaBytes: 1e9 });
-  const { root, bytes } = await send(repository, holdings, counted, TREE);
-  assert.ok(await accepts(holdings, counted, root));
+  const { root, bytes } = await sendTree(repository, holdings, counted, TREE);
+  assert.ok(await acceptsSnapshot(holdings, counted, root));
   assert.deepEqual(looks.ids, []);
   assert.equal(await holdings.usedBytes(counted), bytes);
   const unsent = await file(repository, "f", "data");
-  assert.ok(await accepts(holdings, counted, unsent));
+  assert.ok(await acceptsSnapshot(holdings, counted, unsent));
   assert.deepEqual(looks.ids, [unsent.object as string]);
 });
 

@@ -4,6 +4,7 @@
  * neither a flood nor time makes it grow. What falls out is sent again, loudly: no snapshot is taken in without it.
  */
 import { type ContentId, IdLengths } from "../../format/index.ts";
+import type { SentBatch } from "./types.ts";
 
 /** In one half: 110 MB at 27 bytes. A checkpoint every 45 minutes makes far fewer durable. */
 const MAX_HALF = 4_000_000;
@@ -13,6 +14,11 @@ export interface Presence {
   readonly lengthBytes: number;
   /** Of the contents, before it was stored and still when it was noted. */
   readonly losses: number;
+}
+
+interface BatchNotes {
+  readonly isCounted: (hash: Uint8Array) => boolean;
+  readonly losses: number | undefined;
 }
 
 export class SentContents {
@@ -49,6 +55,22 @@ export class SentContents {
     if (presence !== undefined) this.#useLosses(presence.losses);
     const isNew = this.#young.add(id, presence?.lengthBytes);
     if (isNew && !this.#old.has(id)) this.#youngBytes += countedBytes;
+  }
+
+  /** As `add`, of each; they count where `isCounted`. `losses`: with which all of them were there, where they were. */
+  addBatch(
+    { hashes, hashBytes, lengths }: SentBatch,
+    nowMs: number,
+    { isCounted, losses }: BatchNotes,
+  ): void {
+    this.#turn(nowMs);
+    if (losses !== undefined) this.#useLosses(losses);
+    for (let i = 0; i < lengths.length; i++) {
+      const hash = hashes.subarray(i * hashBytes, (i + 1) * hashBytes);
+      const lengthBytes = lengths[i]!;
+      const isNew = this.#young.add(hash, losses === undefined ? undefined : lengthBytes);
+      if (isNew && isCounted(hash) && !this.#old.has(hash)) this.#youngBytes += lengthBytes;
+    }
   }
 
   /** So many bytes are in a snapshot now, and counted there. */

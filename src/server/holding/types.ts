@@ -56,6 +56,13 @@ export interface Holdings {
    * the contents, read before it was stored; without it a snapshot that names the content has it looked up.
    */
   noteSent(account: Account, id: ContentId, lengthBytes: number, lossesBefore?: number): void;
+  /** As `noteSent`, for each content of a batch. */
+  noteBatch(account: Account, batch: SentBatch, lossesBefore: number): void;
+  /**
+   * For a session that is going to send directories and a snapshot: it tells of each listing as it comes, and there is
+   * little left for `acceptSnapshot` to look at. What earlier snapshots reach is read in the background meanwhile.
+   */
+  arriving(account: Account): ArrivingListings;
   /**
    * Resolves when everything that the snapshot reaches is there and held by the account, and decodes. To be called when
    * the answers to all writes sent before it are known, and before the manifest becomes visible to others; after it
@@ -65,8 +72,8 @@ export interface Holdings {
    */
   acceptSnapshot(account: Account, json: unknown, options?: HoldingCallOptions): Promise<void>;
   /**
-   * Bytes of all contents that the account sent lately or that its snapshots reach, each once. The first question may cost
-   * the reading of all its directories. Where anybody may see anything it counts accounts with a quota, and sealed ones.
+   * Bytes of all contents that the account sent lately, or that its snapshots reach or the listings that it sent, each
+   * once. The first question may cost the reading of all its directories. Where anybody may see anything it counts accounts with a quota, and sealed ones.
    */
   usedBytes(account: Account, options?: CallOptions): Promise<number>;
   /** The account is gone, or another one has its name: also what it sent is forgotten. */
@@ -75,6 +82,20 @@ export interface Holdings {
   refresh(): void;
   /** For metrics. */
   statistics(): HoldingsStatistics;
+}
+
+/** Contents of file data, one behind the other. */
+export interface SentBatch {
+  readonly hashes: Uint8Array;
+  readonly hashBytes: number;
+  readonly lengths: Uint32Array;
+}
+
+export interface ArrivingListings {
+  /** A directory's content, which was noted as sent. What it names is held from now on as far as that was noted too. */
+  add(id: ContentId, listing: Uint8Array): void;
+  /** More was noted. */
+  retry(): void;
 }
 
 export interface HoldingsStatistics {

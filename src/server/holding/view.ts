@@ -7,7 +7,7 @@ import { type CallOptions, Mutex } from "../../bytes/index.ts";
 import { isSejfError, type SejfError } from "../../errors/index.ts";
 import { type ContentId, type ContentRef, IdSet, MANIFEST_PREFIX } from "../../format/index.ts";
 import type { ManifestId, ManifestMetadata } from "../../manifest/index.ts";
-import { decodeSnapshot, type DirEntry } from "../../snapshot/index.ts";
+import { decodeSnapshot, type DirectoryChild, type DirEntry } from "../../snapshot/index.ts";
 import { TreeWalk, type WalkRules } from "./tree-walk.ts";
 import type { HeldRepository } from "./types.ts";
 
@@ -23,8 +23,18 @@ export interface AcceptRules {
   readonly mayTake: (id: ContentId) => boolean | Promise<boolean>;
   /** Told of each content that is held from now on because `mayTake` allowed it, with its bytes. */
   readonly onTaken: (id: ContentId, lengthBytes: number) => void;
-  /** Asked first: the bytes of one that may be taken and is there at this moment. It is held from now on. */
-  readonly takePresent: (id: ContentId) => number | undefined;
+  readonly takePresent: TakePresent;
+}
+
+/** The bytes of a content that may be taken and is there at this moment, known without a look. It is held from now on. */
+export type TakePresent = (id: ContentId) => number | undefined;
+
+/** A directory some of whose children may not have come yet. */
+export interface WaitingListing {
+  readonly id: ContentId;
+  readonly children: readonly DirectoryChild[];
+  /** So many of the first ones are held. */
+  taken: number;
 }
 
 export class View {
@@ -73,8 +83,41 @@ export class View {
     this.#generation = undefined;
   }
 
-  has(id: ContentId): boolean {
+  /** The hash of one without prefix, or its ID. */
+  has(id: ContentId | Uint8Array): boolean {
     return this.#held.has(id) || this.#before?.has(id) === true;
+  }
+
+  /** Nothing that is held has been lost: more can be added. */
+  get isCurrent(): boolean {
+    return this.#losses === this.#contents.losses;
+  }
+
+  /** For which everything that is held counts. */
+  get losses(): number | undefined {
+    return this.#losses;
+  }
+
+  /**
+   * Takes what the listing names, one after the other, as long as that is held or may be taken without a look. True when
+   * nothing is left, here and below: then the listing is complete. Only for a view that is current.
+   */
+  takeListing(listing: WaitingListing, takePresent: TakePresent): boolean {
+    const { id, children } = listing;
+    const isTaken = (ref: ContentRef): boolean => {
+      if (this.#held.has(ref)) return true;
+      const lengthBytes = takePresent(idOf(ref));
+      if (lengthBytes !== undefined) this.#hold(ref, lengthBytes);
+      return lengthBytes !== undefined;
+    };
+    for (; listing.taken < children.length; listing.taken++) {
+      const { type, object } = children[listing.taken]!;
+      const isInOne = type !== "d" && isOneContent(object);
+      if (!(isInOne ? isTaken(object) : this.#complete.has(object))) return false;
+    }
+    if (!isTaken(id as string as ContentRef)) return false;
+    this.#complete.add(id);
+    return true;
   }
 
   /** `generation` grows whenever snapshots may have come or gone. */
@@ -235,6 +278,11 @@ export class View {
       throw error;
     }
   }
+}
+
+/** Its bytes are those of one content, as they are. */
+function isOneContent(object: string): object is ContentRef {
+  return /^[g-z0-9a-f]/.test(object);
 }
 
 /** Directories of a repository that is not sealed name contents by their IDs. */

@@ -1,7 +1,7 @@
 /** What holdings are told of contents that came in. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { hexToBytes, utf8ToBytes } from "../../bytes/index.ts";
+import { bytesToHex, hexToBytes, utf8ToBytes } from "../../bytes/index.ts";
 import { CONTENT_LIST_HEAD_BYTES } from "../../format/index.ts";
 import { AccountServer } from "../../testkit/account-server.ts";
 import { write } from "../../testkit/session-requests.ts";
@@ -21,6 +21,9 @@ test("noteSent: with the losses before the content was stored, whatever is lost 
     holds: async () => true,
     noteSent: (_account, id, lengthBytes, lossesBefore) =>
       void notes.push({ id, lengthBytes, lossesBefore }),
+    noteBatch: (_account, { hashes, lengths }, lossesBefore) =>
+      void notes.push({ id: bytesToHex(hashes), lengthBytes: lengths[0] ?? 0, lossesBefore }),
+    arriving: () => ({ add: () => {}, retry: () => {} }),
     acceptSnapshot: async () => {},
     // oxlint-disable-next-line require-await
     usedBytes: async () => 0,

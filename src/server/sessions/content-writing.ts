@@ -4,13 +4,14 @@
  *
  * SECURITY: the server names every content itself. What somebody else stored before takes as long as what is new.
  */
-import { bytesToHex, type OwnedBytes } from "../../bytes/index.ts";
+import { bytesToHex, equalBytes, type OwnedBytes } from "../../bytes/index.ts";
 import { COMPRESSORS } from "../../compress/index.ts";
 import type { StoredBatch } from "../../content/index.ts";
 import { hashAlgorithm } from "../../crypto/index.ts";
 import { isSejfError, SejfError } from "../../errors/index.ts";
 import {
   CONTENT_LIST_HEAD_BYTES,
+  contentHashBytes,
   type ContentId,
   type ContentList,
   type ContentRef,
@@ -19,13 +20,14 @@ import {
   parseContentId,
 } from "../../format/index.ts";
 import type { RequestContext, SessionHandlers } from "../../rpc/index.ts";
-import { assertRoom } from "../holding/index.ts";
+import { type ArrivingListings, assertRoom } from "../holding/index.ts";
 import { accessDenied, type AccountSession } from "./account-session.ts";
 import type { SessionParts } from "./session-parts.ts";
 
 /** From here on the way to a thread pays. */
 const THREAD_BYTES = 64 << 10;
 const MAX_CONTENTS_IN_BATCH = 65_536;
+const DIRECTORY_PREFIX = "k";
 
 const COMPRESSOR_IDS: ReadonlySet<number> = new Set(COMPRESSORS.map(({ id }) => id));
 
@@ -47,7 +49,7 @@ export function writingHandlers(
         (isForThreads ? await writer.storeLong(data, compression, context) : undefined) ??
         (await writer.storeOne(prefix, data, compression, context));
       writer.wrote(1, byteLength);
-      writer.noteSent(id, byteLength, losses);
+      writer.noteSent(id, data, losses);
       return { contentId: id };
     },
     writeContents: async ({ list, data }, context) => {
@@ -66,6 +68,7 @@ class ReceivedContents {
   readonly #session: AccountSession;
   readonly #parts: SessionParts;
   readonly hashBytes: number;
+  #listings: ArrivingListings | undefined;
 
   constructor(session: AccountSession, parts: SessionParts) {
     this.#session = session;
@@ -79,10 +82,14 @@ class ReceivedContents {
     return this.#parts.options.repository.contents.losses;
   }
 
-  /** @throws SEJF_ACCESS_DENIED. */
+  /** Also, a snapshot is likely to follow. @throws SEJF_ACCESS_DENIED. */
   assertMayWrite(): void {
     this.#session.assertWritable();
     this.#session.assertContents("APPEND");
+    const { principal } = this.#session;
+    // What a sealed account's directories hold is nothing for this server to read.
+    if (principal.encryption === "server")
+      this.#listings ??= this.#parts.options.holdings.arriving(principal);
   }
 
   /** @throws SEJF_NO_SPACE beyond the account's quota. */
@@ -97,9 +104,10 @@ class ReceivedContents {
     this.#session.counters.writtenBytes += bytes;
   }
 
-  noteSent(id: ContentId, lengthBytes: number, lossesBefore: number): void {
+  noteSent(id: ContentId, data: Uint8Array, lossesBefore: number): void {
     const { holdings } = this.#parts.options;
-    holdings.noteSent(this.#session.principal, id, lengthBytes, lossesBefore);
+    holdings.noteSent(this.#session.principal, id, data.byteLength, lossesBefore);
+    if (id.startsWith(DIRECTORY_PREFIX)) this.#listings?.add(id, data);
   }
 
   async storeOne(
@@ -138,32 +146,31 @@ class ReceivedContents {
     const { byteLength } = data;
     const { losses } = this;
     const stored = await this.#inThread(data, list, context);
-    const names =
-      stored === undefined ? await this.#oneByOne(list, data, context) : bytesToHex(stored.hashes);
+    const names = stored?.hashes ?? (await this.#oneByOne(list, data, context));
     this.wrote(lengths.length, byteLength);
-    const digits = 2 * this.hashBytes;
-    for (let i = 0; i < lengths.length; i++) {
-      const id = names.slice(i * digits, (i + 1) * digits) as ContentId;
-      this.noteSent(id, lengths[i] ?? 0, losses);
-    }
-    if (names !== bytesToHex(hashes))
+    const { holdings } = this.#parts.options;
+    const batch = { hashes: names, hashBytes: this.hashBytes, lengths };
+    holdings.noteBatch(this.#session.principal, batch, losses);
+    this.#listings?.retry();
+    if (!equalBytes(names, hashes))
       throw new SejfError(
         "SEJF_INVALID_ARGUMENT",
         "a batch of contents is damaged: some have another hash than its list says",
       );
   }
 
-  /** Their hashes in hexadecimal. */
+  /** Their hashes. */
   async #oneByOne(
     { lengths, compressors }: ContentList,
     data: Uint8Array,
     context: RequestContext,
-  ): Promise<string> {
-    let names = "";
+  ): Promise<Uint8Array> {
+    const names = new Uint8Array(lengths.length * this.hashBytes);
     let at = 0;
     for (const [i, length] of lengths.entries()) {
       const content = data.subarray(at, at + length);
-      names += await this.storeOne("", content, compressors[i] ?? 0, context);
+      const id = await this.storeOne("", content, compressors[i] ?? 0, context);
+      names.set(contentHashBytes(id), i * this.hashBytes);
       at += length;
     }
     return names;

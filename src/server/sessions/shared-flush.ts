@@ -1,7 +1,7 @@
 /**
  * Flushing for everybody at once. A flush closes the packs being filled, so a flush for each of many sessions would
- * make many small packs; those who ask while one runs share the next. Contents are durable before any manifest that
- * names them is written.
+ * make many small packs; those who ask while one runs share the next. What threads hold of contents is stored before any
+ * manifest is written that names it, and one index makes all of them visible, when every pack is there.
  */
 import type { DirectRepository } from "../../repository/index.ts";
 import type { SharedFlush } from "../types.ts";
@@ -45,7 +45,7 @@ class GroupFlush implements SharedFlush {
 
   async #run(stages: readonly (() => Promise<void>)[]): Promise<void> {
     const { contents, manifests } = this.#repository;
-    await contents.flush();
+    await contents.storeHeld();
     for (const stage of stages) await stage();
     await manifests.flush();
     await contents.flush();
