@@ -1,7 +1,15 @@
 /** Bytes, integers, text encodings, time and bounded pipelines: what every other layer stands on. */
 export { base64ToBytes, base64UrlToBytes, bytesToBase64, bytesToBase64Url } from "./base64.ts";
 export { type Clock, systemClock, type TimestampNs } from "./clock.ts";
-export { concatBytes, copyBytes, equalBytes, type OwnedBytes, viewOf } from "./bytes.ts";
+export {
+  ALIGNMENT_BYTES,
+  alignedPlace,
+  concatBytes,
+  copyBytes,
+  equalBytes,
+  type OwnedBytes,
+  viewOf,
+} from "./bytes.ts";
 export { crc32 } from "./crc32.ts";
 export { formatDuration, parseDuration } from "./durations.ts";
 export { goJson, goJsonString } from "./go-json.ts";

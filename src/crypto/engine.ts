@@ -80,6 +80,8 @@ export interface ContentHash {
   readonly algorithm: string;
   readonly lengthBytes: number;
   hash(data: Uint8Array): OwnedBytes;
+  /** One behind the other, the hashes of the parts of `data`, which lie one behind the other. */
+  hashMany(data: Uint8Array, lengths: Uint32Array): OwnedBytes;
 }
 
 /** Encryption of contents and whole blobs (`kopia-format.md` 3.2). `iv` selects the key; the nonce is random. */

@@ -23,6 +23,7 @@ export {
 } from "./content-cipher.ts";
 export type { AeadName, ContentCipher, ContentHash, CryptoEngine, ScryptParams } from "./engine.ts";
 export { equalSecrets } from "./equal-secrets.ts";
+export { hashEach } from "./hash-each.ts";
 export { blake3Key } from "./blake3-key.ts";
 export { portableCryptoEngine } from "./portable-engine.ts";
 export { createPortableHash } from "./portable-hash.ts";

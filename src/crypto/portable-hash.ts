@@ -8,6 +8,7 @@ import { copyBytes, type OwnedBytes } from "../bytes/index.ts";
 import { type HashAlgorithm, hashAlgorithm } from "./algorithms.ts";
 import { blake3Key } from "./blake3-key.ts";
 import type { ContentHash } from "./engine.ts";
+import { hashEach } from "./hash-each.ts";
 
 type Digest = (data: Uint8Array) => OwnedBytes;
 
@@ -31,6 +32,13 @@ class PortableHash implements ContentHash {
   hash(data: Uint8Array): OwnedBytes {
     const digest = this.#digest(data);
     return digest.byteLength === this.lengthBytes ? digest : digest.slice(0, this.lengthBytes);
+  }
+
+  hashMany(data: Uint8Array, lengths: Uint32Array): OwnedBytes {
+    const hashBytes = this.lengthBytes;
+    const hashes = new Uint8Array(lengths.length * hashBytes);
+    hashEach(this.#digest, data, lengths, { hashes, hashBytes });
+    return hashes;
   }
 }
 

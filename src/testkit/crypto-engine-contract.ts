@@ -3,7 +3,14 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { inspect } from "node:util";
 import fc from "fast-check";
-import { bytesToHex, copyBytes, hexToBytes, type Random, utf8ToBytes } from "../bytes/index.ts";
+import {
+  bytesToHex,
+  concatBytes,
+  copyBytes,
+  hexToBytes,
+  type Random,
+  utf8ToBytes,
+} from "../bytes/index.ts";
 import {
   type AeadName,
   createContentCipher,
@@ -118,6 +125,19 @@ function hashTests(name: string, engine: CryptoEngine): void {
         hash.hash(new Uint8Array(200).fill(7)),
         algorithm,
       );
+    }
+  });
+
+  test(`${name}: many hashes at once are those of each`, () => {
+    const lengths = Uint32Array.of(0, 1, 64, 1024, 1025, 0, 3000, 20_000, 70_000, 5, 0);
+    const total = lengths.reduce((sum, length) => sum + length, 0);
+    const data = Uint8Array.from({ length: total }, (_, i) => (i * 7) ^ (i >>> 8));
+    for (const { name: algorithm } of HASH_ALGORITHMS) {
+      const hash = engine.contentHash(algorithm, SECRET);
+      let at = 0;
+      const each = Array.from(lengths, (length) => hash.hash(data.subarray(at, (at += length))));
+      assert.deepEqual(hash.hashMany(data, lengths), concatBytes(...each), algorithm);
+      assert.equal(hash.hashMany(data, new Uint32Array(0)).length, 0);
     }
   });
 

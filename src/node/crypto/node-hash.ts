@@ -8,6 +8,7 @@ import {
   type ContentHash,
   type HashAlgorithm,
   hashAlgorithm,
+  hashEach,
   createPortableHash,
 } from "../../crypto/index.ts";
 import { createWasmHasher } from "../wasm/index.ts";
@@ -44,6 +45,13 @@ class NodeHash implements ContentHash {
   hash(data: Uint8Array): OwnedBytes {
     const digest = this.#digest(data);
     return digest.byteLength === this.lengthBytes ? digest : digest.slice(0, this.lengthBytes);
+  }
+
+  hashMany(data: Uint8Array, lengths: Uint32Array): OwnedBytes {
+    const hashBytes = this.lengthBytes;
+    const hashes = new Uint8Array(lengths.length * hashBytes);
+    hashEach(this.#digest, data, lengths, { hashes, hashBytes });
+    return hashes;
   }
 }
 

@@ -126,7 +126,7 @@ async function perform(job: ThreadJob): Promise<JobReply> {
     case "segment":
       return job.sealed ? sealSegment(job) : storeSegment(job);
     case "contents":
-      return storeContents(job, storer, codec.hash.lengthBytes);
+      return storeContents(job, storer);
     case "drain":
       packs.finish();
       return { op: "done", job: job.job };

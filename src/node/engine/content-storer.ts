@@ -9,6 +9,7 @@ import {
   type Compressor,
   worthCompressing,
 } from "../../compress/index.ts";
+import type { OwnedBytes } from "../../bytes/index.ts";
 import { ABSENT, type IndexSet, LIVE } from "../index/index.ts";
 import type { ClaimTable } from "./claim-table.ts";
 import type { PackWriter } from "./pack-writer.ts";
@@ -43,6 +44,16 @@ export interface SealOutcome {
   readonly key: Uint8Array<ArrayBuffer>;
   /** Bytes of ciphertext. */
   readonly sealedBytes: number;
+}
+
+export interface NamedContent {
+  readonly data: Uint8Array;
+  readonly hash: Uint8Array;
+  /** 0 for none. */
+  readonly compressor: number;
+  readonly nowS: number;
+  /** SECURITY: a known content takes the same work as a new one, so that the time does not tell. */
+  readonly evenly: boolean;
 }
 
 /** Before the first content. */
@@ -90,34 +101,54 @@ export class ContentStorer {
 
   /** Stores `data` if nobody has it; `hasRoom` was true. `compressor`: 0 for none. The result is in `outcome`. */
   store(data: Uint8Array, compressor: number, nowS: number): void {
-    this.#store(data, compressor, nowS, false);
-  }
-
-  /** As `store`. SECURITY: a known content takes the same work as a new one, so that the time does not tell. */
-  storeEvenly(data: Uint8Array, compressor: number, nowS: number): void {
-    this.#store(data, compressor, nowS, true);
-  }
-
-  #store(data: Uint8Array, compressor: number, nowS: number, evenly: boolean): void {
-    const { codec, claims } = this.#options;
+    const { codec } = this.#options;
     const atObjectLevel =
       codec.indexVersion === 1 && compressor !== 0 ? this.#compressed(data, compressor) : undefined;
     const plain = atObjectLevel ?? data;
-    const hash = codec.hash.hash(plain);
+    this.outcome.objectCompressed = atObjectLevel !== undefined;
+    const inContent = codec.indexVersion === 1 ? 0 : compressor;
+    this.#storeUnder(codec.hash.hash(plain), plain, inContent, { nowS, evenly: false });
+  }
+
+  get hashBytes(): number {
+    return this.#options.codec.hash.lengthBytes;
+  }
+
+  /** Whether a content with this compressor is named by its own bytes, and not by what it becomes. */
+  isNamedPlain(compressor: number): boolean {
+    return compressor === 0 || this.#options.codec.indexVersion !== 1;
+  }
+
+  /** The hashes of contents that lie one behind the other, for `storeNamed`. */
+  hashMany(data: Uint8Array, lengths: Uint32Array): OwnedBytes {
+    return this.#options.codec.hash.hashMany(data, lengths);
+  }
+
+  /** As `store`, of a content that is named plain and whose hash is known. */
+  storeNamed(content: NamedContent): void {
+    const { data, hash, compressor } = content;
+    this.outcome.objectCompressed = false;
+    this.#storeUnder(hash, data, this.#options.codec.indexVersion === 1 ? 0 : compressor, content);
+  }
+
+  #storeUnder(
+    hash: Uint8Array,
+    plain: Uint8Array,
+    compressor: number,
+    { nowS, evenly }: Pick<NamedContent, "nowS" | "evenly">,
+  ): void {
     const outcome = this.outcome;
     outcome.hash = hash;
-    outcome.objectCompressed = atObjectLevel !== undefined;
     outcome.isNew = false;
     this.#key.set(hash, 1);
     const known = this.#index?.probe(this.#key) ?? ABSENT;
-    const compressorId = codec.indexVersion === 1 ? 0 : compressor;
-    if (known === LIVE || !claims.claim(this.#key)) {
-      if (evenly) this.#encode(plain, hash, compressorId);
+    if (known === LIVE || !this.#options.claims.claim(this.#key)) {
+      if (evenly) this.#encode(plain, hash, compressor);
       return;
     }
     outcome.isNew = true;
     try {
-      this.#write(plain, hash, compressorId, known === ABSENT ? nowS : Math.max(nowS, known + 1));
+      this.#write(plain, hash, compressor, known === ABSENT ? nowS : Math.max(nowS, known + 1));
     } catch (error) {
       this.claimLost = true;
       throw error;

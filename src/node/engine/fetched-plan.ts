@@ -3,7 +3,7 @@
  * were received in, which is lent to the thread that hashes them and writes from there.
  * All of a plan is asked for at once, so that the way to the server and back is waited for once a job.
  */
-import type { OwnedBytes } from "../../bytes/index.ts";
+import { ALIGNMENT_BYTES, alignedPlace, type OwnedBytes } from "../../bytes/index.ts";
 import type { BlobId } from "../../blob/index.ts";
 import { SejfError } from "../../errors/index.ts";
 import { type ContentPiece, type ContentRef, longestSealed } from "../../format/index.ts";
@@ -51,12 +51,12 @@ async function fetchInto(
   for (const piece of pieces) {
     const { ref } = piece;
     if (byRef.has(ref)) continue;
-    const most = mostBytes(piece);
+    const most = roomFor(piece);
     const fits = end + most <= READ_BUFFER_BYTES;
     byRef.set(ref, { piece, at: end, found: fits ? undefined : tooLong(ref, most) });
     if (fits) end += most;
   }
-  const asked = [...byRef.values()].filter(({ at, piece }) => at + mostBytes(piece) <= end);
+  const asked = [...byRef.values()].filter(({ at, piece }) => at + roomFor(piece) <= end);
   const lent: OwnedBytes[] = [];
   const onAnswer: OnFetched = (index, data) => {
     const wanted = asked[index];
@@ -74,8 +74,9 @@ async function fetchInto(
       lent.push(data as OwnedBytes);
       return true;
     }
-    wanted.found = placeFetched(ref, at, byteLength);
-    buffer.set(data, at);
+    const place = alignedPlace(buffer, at, data);
+    wanted.found = placeFetched(ref, place, byteLength);
+    buffer.set(data, place);
     return false;
   };
   await host.fetch(
@@ -141,6 +142,10 @@ function refusal(piece: ContentPiece, data: Uint8Array): SejfError | undefined {
 /** Of the content, whose length a seal hides. */
 function mostBytes({ lengthBytes, seal }: ContentPiece): number {
   return seal === undefined ? lengthBytes : longestSealed(lengthBytes);
+}
+
+function roomFor(piece: ContentPiece): number {
+  return mostBytes(piece) + ALIGNMENT_BYTES;
 }
 
 function tooLong(ref: ContentRef, lengthBytes: number): SejfError {

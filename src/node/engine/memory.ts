@@ -23,6 +23,8 @@ const SLOT_BYTES: number = 17 * 1024 * 1024;
 export const SEAL_FRONT_BYTES = 64;
 /** Files up to this size are read by threads, in one go. */
 export const SMALL_FILE_BYTES: number = 1024 * 1024;
+/** Behind which the last of several small files may begin that are read one behind the other. */
+export const GATHERED_BYTES: number = 128 * 1024;
 /** The longest preamble (format blob copy), padding, local index and postamble of a pack. */
 const PACK_END_BYTES = 8 * 1024 * 1024;
 /** A content with its 28 bytes and up to 100 percent of error correction. */
@@ -35,8 +37,8 @@ const LONGEST_CONTENT_BYTES: number = longestSealed(LONGEST_SEGMENT_BYTES);
 /** The longest content that the threads take from elsewhere. */
 export const LONGEST_STORED_BYTES: number = LONGEST_SEGMENT_BYTES;
 
-/** What one reading job may hold that was fetched from a server: 8 MiB, or one content as long as a message. */
-export const READ_BUFFER_BYTES: number = 20 * 1024 * 1024;
+/** What one reading job may hold that was fetched from a server: 8 MiB, or one content as long as a message, aligned. */
+export const READ_BUFFER_BYTES: number = 20 * 1024 * 1024 + PAGE_BYTES;
 
 /** How a memory is cut. Offsets in bytes. */
 export interface MemoryPlan {
@@ -135,7 +137,7 @@ export class EngineMemory {
 
   /** The part of a thread's scratch area that no small file reaches. */
   spare(thread: number): Uint8Array {
-    return this.scratch(thread).subarray(SMALL_FILE_BYTES + PAGE_BYTES);
+    return this.scratch(thread).subarray(GATHERED_BYTES + SMALL_FILE_BYTES + PAGE_BYTES);
   }
 
   /** Page-aligned. */

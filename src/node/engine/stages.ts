@@ -45,7 +45,10 @@ function remoteStages(data: ThreadData, tools: ThreadTools): ThreadStages {
   return {
     codec: createPlainCodec(tools.engine.contentHash(hash, secret), indexVersion),
     begin: (_, buffer) => new PlainBatch(buffer),
-    sealInto: (target, payload) => target.set(payload),
+    sealInto: (target, payload) => {
+      if (target.buffer === payload.buffer) tools.copy(target, payload);
+      else target.set(payload);
+    },
     decryptInto: undefined,
   };
 }

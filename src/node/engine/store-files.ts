@@ -1,6 +1,7 @@
 /**
  * Small files, directory by directory, in a thread: each is opened, read in one go, cut where its splitter says, and
- * stored. One file's failure is recorded; the others go on.
+ * stored. The smallest are read one behind the other and named together. One file's failure is recorded; the others go
+ * on.
  */
 import { closeSync, constants, readSync } from "node:fs";
 import { assert, errorFromUnknown, isSejfError, SejfError } from "../../errors/index.ts";
@@ -8,17 +9,21 @@ import type { LocalName, LocalStat } from "../../format/index.ts";
 import { fstatExact, isSystemError, joinLocal, nameText, openSource } from "../files/index.ts";
 import type { ContentStorer, PieceOutcome } from "./content-storer.ts";
 import type { FileRecordWriter } from "./file-records.ts";
-import { SMALL_FILE_BYTES } from "./memory.ts";
+import { GATHERED_BYTES, SMALL_FILE_BYTES } from "./memory.ts";
 import type { SealingPlace, SealingStorer } from "./sealing-storer.ts";
 import { namesOf } from "./name-groups.ts";
 import type { FileFailure, FilesJob, FilesReply } from "./protocol.ts";
 
-/** Segments of the bytes in the thread's scratch area: lengths in order. */
+/** Segments of bytes in the thread's scratch area: lengths in order. */
 export type SplitScratch = (
-  lengthBytes: number,
+  bytes: Uint8Array,
   splitter: string,
   sealed: boolean,
 ) => readonly number[];
+
+/** Longer files are hashed faster alone. */
+const MAX_GATHERED_FILE_BYTES: number = 16 << 10;
+const MAX_GATHERED_FILES = 64;
 
 /** Stores segments as they are, or sealed. */
 export interface SegmentStorer extends Pick<ContentStorer, "hasRoom" | "makeRoom"> {
@@ -42,38 +47,128 @@ export interface StoreFilesTools {
 class TooBig extends Error {}
 
 export async function storeFiles(job: FilesJob, tools: StoreFilesTools): Promise<FilesReply> {
-  const { records, scratch, spare, split } = tools;
-  const storer = storerFor(job, tools);
-  const failures: FileFailure[] = [];
-  records.clear();
-  let index = -1;
-  for (const path of pathsOf(job)) {
-    index++;
-    records.begin();
-    let file: ReadFile;
-    try {
-      file = readFile(path, scratch);
-    } catch (error) {
-      records.fail();
-      failures.push(failureOf(index, path, error));
-      continue;
-    }
-    const compressor =
-      typeof job.compressors === "number" ? job.compressors : job.compressors[index]!;
-    let newBytes = 0;
-    let at = 0;
-    for (const length of split(file.sizeBytes, job.splitter, job.sealed)) {
-      // What fails from here on is the engine's failure, not the file's.
-      if (!storer.hasRoom(length)) await storer.makeRoom(length);
-      const place = { spare, mayOverwrite: at + length === file.sizeBytes };
-      storer.store(scratch.subarray(at, at + length), compressor, job.nowS, place);
-      if (storer.outcome.isNew) newBytes += length;
-      records.piece(storer.outcome, length);
-      at += length;
-    }
-    records.end(file.sizeBytes, newBytes, file.after);
+  return await new FilesStorer(job, tools).run();
+}
+
+class FilesStorer {
+  readonly #job: FilesJob;
+  readonly #tools: StoreFilesTools;
+  readonly #storer: SegmentStorer;
+  readonly #hashBytes: number;
+  readonly #failures: FileFailure[] = [];
+  /** At the beginning of the scratch area, not stored yet. */
+  readonly #gathered: GatheredFile[] = [];
+  #gatheredBytes = 0;
+
+  constructor(job: FilesJob, tools: StoreFilesTools) {
+    this.#job = job;
+    this.#tools = tools;
+    this.#storer = storerFor(job, tools);
+    this.#hashBytes = tools.storer.hashBytes;
   }
-  return { op: "files", job: job.job, records: records.take(), failures };
+
+  async run(): Promise<FilesReply> {
+    const { job, groups, compressors } = this.#job;
+    const { records } = this.#tools;
+    records.clear();
+    let index = -1;
+    for (const path of pathsOf(groups)) {
+      index++;
+      const compressor = typeof compressors === "number" ? compressors : compressors[index]!;
+      try {
+        this.#read(path, compressor);
+      } catch (error) {
+        await this.#storeGathered();
+        records.begin();
+        records.fail();
+        this.#failures.push(failureOf(index, path, error));
+        continue;
+      }
+      if (this.#isFull) await this.#storeGathered();
+    }
+    await this.#storeGathered();
+    return { op: "files", job, records: records.take(), failures: this.#failures };
+  }
+
+  /** Behind what is gathered. */
+  #read(path: LocalName, compressor: number): void {
+    const from = this.#gatheredBytes;
+    const { sizeBytes, after } = readFile(path, this.#tools.scratch.subarray(from));
+    this.#gathered.push({ sizeBytes, after, compressor, pieceCount: 0 });
+    this.#gatheredBytes += sizeBytes;
+  }
+
+  /** Whether the last one that was read must be the last. SECURITY: what is sealed is named as ciphertext, alone. */
+  get #isFull(): boolean {
+    const last = this.#gathered.at(-1);
+    return (
+      this.#job.sealed ||
+      this.#gathered.length === MAX_GATHERED_FILES ||
+      this.#gatheredBytes > GATHERED_BYTES - MAX_GATHERED_FILE_BYTES ||
+      (last !== undefined && last.sizeBytes > MAX_GATHERED_FILE_BYTES)
+    );
+  }
+
+  /** What fails here is the engine's failure, not a file's. */
+  async #storeGathered(): Promise<void> {
+    const pieces = this.#split();
+    const hashes = this.#hashes(pieces);
+    let piece = 0;
+    let at = 0;
+    for (const { sizeBytes, after, compressor, pieceCount } of this.#gathered) {
+      const { records } = this.#tools;
+      records.begin();
+      let newBytes = 0;
+      for (const last = piece + pieceCount; piece < last; piece++) {
+        const lengthBytes = pieces[piece]!;
+        const hash = hashes?.subarray(piece * this.#hashBytes, (piece + 1) * this.#hashBytes);
+        const isLast = piece + 1 === last;
+        if (!this.#storer.hasRoom(lengthBytes)) await this.#storer.makeRoom(lengthBytes);
+        const outcome = this.#storePiece({ at, lengthBytes, compressor, hash, isLast });
+        if (outcome.isNew) newBytes += lengthBytes;
+        records.piece(outcome, lengthBytes);
+        at += lengthBytes;
+      }
+      records.end(sizeBytes, newBytes, after);
+    }
+    this.#gathered.length = 0;
+    this.#gatheredBytes = 0;
+  }
+
+  /** Lengths of the pieces of all files, in order. */
+  #split(): Uint32Array {
+    const { scratch, split } = this.#tools;
+    const { splitter, sealed } = this.#job;
+    const lengths: number[] = [];
+    let at = 0;
+    for (const file of this.#gathered) {
+      const ofFile = split(scratch.subarray(at, at + file.sizeBytes), splitter, sealed);
+      lengths.push(...ofFile);
+      file.pieceCount = ofFile.length;
+      at += file.sizeBytes;
+    }
+    return Uint32Array.from(lengths);
+  }
+
+  /** `undefined` where each is named when it is stored: one alone, and what is sealed or compressed before. */
+  #hashes(lengths: Uint32Array): Uint8Array | undefined {
+    const { storer, scratch } = this.#tools;
+    const isPlain = ({ compressor }: GatheredFile): boolean => storer.isNamedPlain(compressor);
+    if (lengths.length < 2 || this.#job.sealed || !this.#gathered.every(isPlain)) return undefined;
+    return storer.hashMany(scratch.subarray(0, this.#gatheredBytes), lengths);
+  }
+
+  #storePiece({ at, lengthBytes, compressor, hash, isLast }: Piece): PieceOutcome {
+    const { storer, scratch, spare } = this.#tools;
+    const { nowS } = this.#job;
+    const data = scratch.subarray(at, at + lengthBytes);
+    if (hash !== undefined) {
+      storer.storeNamed({ data, hash, compressor, nowS, evenly: false });
+      return storer.outcome;
+    }
+    this.#storer.store(data, compressor, nowS, { spare, mayOverwrite: isLast });
+    return this.#storer.outcome;
+  }
 }
 
 /** SECURITY: what is to be sealed is never stored otherwise. */
@@ -86,8 +181,8 @@ export function storerFor(
   return sealer;
 }
 
-function* pathsOf(job: FilesJob): Generator<LocalName, void, void> {
-  for (const group of job.groups) {
+function* pathsOf(groups: FilesJob["groups"]): Generator<LocalName, void, void> {
+  for (const group of groups) {
     for (const name of namesOf(group)) yield joinLocal(group.directory, name);
   }
 }
@@ -95,6 +190,21 @@ function* pathsOf(job: FilesJob): Generator<LocalName, void, void> {
 interface ReadFile {
   readonly sizeBytes: number;
   readonly after: LocalStat;
+}
+
+interface GatheredFile extends ReadFile {
+  readonly compressor: number;
+  pieceCount: number;
+}
+
+/** Part of a file, in the scratch area. */
+interface Piece {
+  readonly at: number;
+  readonly lengthBytes: number;
+  readonly compressor: number;
+  readonly hash: Uint8Array | undefined;
+  /** Nothing that lies behind it is of the same file. */
+  readonly isLast: boolean;
 }
 
 /** The whole file at the beginning of `scratch`. */

@@ -24,11 +24,14 @@ import type { SplitScratch } from "./store-files.ts";
 
 /** Above this the native BLAKE3 wins in spite of its 8 µs a call. */
 const WASM_BLAKE3_BYTES = 16 * 1024;
+const WASM_HASH_BYTES = 32;
 
 export interface ThreadTools {
   /** Node's engine with the content hash of this thread. */
   readonly engine: CryptoEngine;
   readonly split: SplitScratch;
+  /** Copies from one part of the engine's memory to another. */
+  readonly copy: (target: Uint8Array, source: Uint8Array) => void;
   /** The last stage of a content that is written. */
   readonly sealInto: (codec: BlobCodec, cipher: NodeContentCipher) => SealInto;
 }
@@ -47,15 +50,15 @@ export function createThreadTools(
   cuts: SealedCuts | undefined,
 ): ThreadTools {
   const wasm = openWasm(memory, number);
-  const scratch = memory.scratch(Math.min(number, memory.plan.threads - 1));
   const finders = new SegmentFinders(wasm, cuts);
   return {
     engine: {
       ...nodeCryptoEngine,
       contentHash: (algorithm, secret) => createThreadHash(algorithm, secret, wasm),
     },
-    split: (lengthBytes, splitter, sealed) =>
-      finders.get(splitter, sealed).lengths(scratch, lengthBytes),
+    split: (bytes, splitter, sealed) =>
+      finders.get(splitter, sealed).lengths(bytes, bytes.byteLength),
+    copy: (target, source) => wasm.copy(target.byteOffset, source.byteOffset, source.byteLength),
     sealInto(codec, cipher) {
       if (hasEcc(parameters))
         return (target, payload, iv) => target.set(codec.sealContent(payload, iv));
@@ -186,5 +189,38 @@ class InPlaceHash implements ContentHash {
         ? this.#hasher.hashAt(data.byteOffset, length)
         : this.#hasher.hash(data);
     return digest.subarray(0, this.lengthBytes);
+  }
+
+  hashMany(data: Uint8Array, lengths: Uint32Array): OwnedBytes {
+    const { lengthBytes } = this;
+    const hashes = new Uint8Array(lengths.length * lengthBytes);
+    let at = 0;
+    for (let from = 0; from < lengths.length; ) {
+      let to = from;
+      let end = at;
+      for (; to < lengths.length && lengths[to]! <= this.#maxBytes; to++) end += lengths[to]!;
+      if (to === from) {
+        end += lengths[to++]!;
+        hashes.set(this.hash(data.subarray(at, end)), from * lengthBytes);
+      } else {
+        const short = this.#hashShort(data.subarray(at, end), lengths.subarray(from, to));
+        hashes.set(short, from * lengthBytes);
+      }
+      at = end;
+      from = to;
+    }
+    return hashes;
+  }
+
+  #hashShort(data: Uint8Array, lengths: Uint32Array): OwnedBytes {
+    const { lengthBytes } = this;
+    const digests = new Uint8Array(lengths.length * WASM_HASH_BYTES);
+    this.#hasher.hashMany(data, lengths, digests);
+    if (lengthBytes === WASM_HASH_BYTES) return digests;
+    for (let i = 1; i < lengths.length; i++) {
+      const digest = i * WASM_HASH_BYTES;
+      digests.copyWithin(i * lengthBytes, digest, digest + lengthBytes);
+    }
+    return digests.subarray(0, lengths.length * lengthBytes);
   }
 }

@@ -86,8 +86,11 @@ export const i32 = {
   eq: binary(0x46) as Binary,
   ltU: binary(0x49) as Binary,
   gtU: binary(0x4b) as Binary,
+  leU: binary(0x4d) as Binary,
   geU: binary(0x4f) as Binary,
   load: (address: Code, offset = 0): Code => address + access(I32_LOAD, offset),
+  /** `a` where `condition` is not 0, else `b`. */
+  select: (condition: Code, a: Code, b: Code): Code => a + b + condition + byte(0x1b),
   load8U: (address: Code, offset = 0): Code => address + access(I32_LOAD8_U, offset),
   store: (address: Code, value: Code, offset = 0): Code =>
     address + value + access(I32_STORE, offset),
@@ -144,6 +147,10 @@ export const i32x4 = {
   shl: simdBinary(171) as Binary,
   shrU: simdBinary(173) as Binary,
   add: simdBinary(174) as Binary,
+  /** One of the 4 words. */
+  extract: (a: Code, lane: number): Code => a + simd(27) + byte(lane),
+  /** `a` with another word in one place. */
+  replace: (a: Code, lane: number, word: Code): Code => a + word + simd(28) + byte(lane),
 } as const;
 
 /** Copies `length` bytes; the regions may overlap. */

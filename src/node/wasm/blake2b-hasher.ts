@@ -1,5 +1,6 @@
 /** Keyed BLAKE2b-256 over the kernel: the key's block is compressed once, so small contents cost one call. */
 import { type OwnedBytes, viewOf } from "../../bytes/index.ts";
+import { hashEach } from "../../crypto/index.ts";
 import { BLAKE2B_BLOCK_BYTES, BLAKE2B_COUNTER_AT, BLAKE2B_IV } from "./blake2b-kernel.ts";
 import { BLAKE2B_STATE_AT, BLAKE2B_TAIL_AT, STAGING_AT, STAGING_BYTES } from "./layout.ts";
 import type { Kernels } from "./module.ts";
@@ -41,25 +42,28 @@ export function blake2bHasher(
 
   const hashAt = (offset: number, length: number): OwnedBytes =>
     length === 0 ? ofNothing.slice() : finish(keyed, offset, length);
+  const hash = (data: Uint8Array): OwnedBytes => {
+    if (data.buffer === memory.buffer) return hashAt(data.byteOffset, data.length);
+    if (data.length <= STAGING_BYTES) {
+      memory.set(data, staging);
+      return hashAt(staging, data.length);
+    }
+    memory.set(keyed, state);
+    let at = 0;
+    for (; data.length - at > STAGING_BYTES; at += STAGING_BYTES) {
+      memory.set(data.subarray(at, at + STAGING_BYTES), staging);
+      kernels.blake2bUpdate(state, staging, STAGING_BYTES / BLAKE2B_BLOCK_BYTES);
+    }
+    memory.set(data.subarray(at), staging);
+    kernels.blake2bFinish(state, staging, data.length - at, tail);
+    return memory.slice(state, state + DIGEST_BYTES);
+  };
   return {
     algorithm: "blake2b-256",
     hashAt,
-    hash(data): OwnedBytes {
-      if (data.buffer === memory.buffer) return hashAt(data.byteOffset, data.length);
-      if (data.length <= STAGING_BYTES) {
-        memory.set(data, staging);
-        return hashAt(staging, data.length);
-      }
-      memory.set(keyed, state);
-      let at = 0;
-      for (; data.length - at > STAGING_BYTES; at += STAGING_BYTES) {
-        memory.set(data.subarray(at, at + STAGING_BYTES), staging);
-        kernels.blake2bUpdate(state, staging, STAGING_BYTES / BLAKE2B_BLOCK_BYTES);
-      }
-      memory.set(data.subarray(at), staging);
-      kernels.blake2bFinish(state, staging, data.length - at, tail);
-      return memory.slice(state, state + DIGEST_BYTES);
-    },
+    hash,
+    hashMany: (data, lengths, hashes) =>
+      hashEach(hash, data, lengths, { hashes, hashBytes: DIGEST_BYTES }),
   };
 }
 

@@ -1,35 +1,21 @@
 /**
- * Keyed BLAKE3 over the kernels. Chunks are hashed four at a time in groups of 64; a group's tree is folded level by
- * level, and groups are merged as a binary counter. A level-wise fold gives BLAKE3's tree, since an odd node is
- * carried up unchanged. Spec: BLAKE3 paper §2.1, §5.1.2.
+ * Keyed BLAKE3 over the kernels: short inputs many at a time, long ones in groups of 64 chunks, which are merged as a
+ * binary counter. Spec: BLAKE3 paper §2.1, §5.1.2.
  */
-import { copyBytes, type OwnedBytes } from "../../bytes/index.ts";
+import { alignedPlace, copyBytes, type OwnedBytes } from "../../bytes/index.ts";
+import { Blake3Jobs, CHUNK_BYTES, CV_BYTES } from "./blake3-jobs.ts";
 import {
-  BLAKE3_BLOCK_BYTES,
-  CHUNK_END,
-  CHUNK_START,
-  KEYED_HASH,
-  PARENT,
-  ROOT,
-} from "./blake3-kernel.ts";
-import {
-  BLAKE3_GROUP_AT,
   BLAKE3_GROUP_CHUNKS,
+  BLAKE3_HASHES_AT,
   BLAKE3_KEY_AT,
-  BLAKE3_MESSAGE_AT,
   BLAKE3_STACK_AT,
-  BLAKE3_STATE_AT,
-  BLAKE3_TAIL_AT,
   STAGING_AT,
+  STAGING_BYTES,
 } from "./layout.ts";
 import type { Kernels } from "./module.ts";
 import type { InPlaceHasher } from "./types.ts";
 
-const CHUNK_BYTES = 1024;
-const CHUNK_BLOCKS = CHUNK_BYTES / BLAKE3_BLOCK_BYTES;
-const GROUP_BYTES = BLAKE3_GROUP_CHUNKS * CHUNK_BYTES;
-const CV_BYTES = 32;
-const LANES = 4;
+const GROUP_BYTES: number = BLAKE3_GROUP_CHUNKS * CHUNK_BYTES;
 
 /** `key` has 32 bytes. */
 export function blake3Hasher(
@@ -38,185 +24,114 @@ export function blake3Hasher(
   scratchOffset: number,
   key: Uint8Array,
 ): InPlaceHasher {
-  const tree = new Blake3Tree(kernels, memory, scratchOffset);
-  const ownKey = copyBytes(key);
-  const staging = scratchOffset + STAGING_AT;
-  const hashAt = (offset: number, length: number): OwnedBytes =>
-    tree.hash(ownKey, length, (at) => offset + at);
-  return {
-    algorithm: "blake3-256",
-    hashAt,
-    hash(data): OwnedBytes {
-      if (data.buffer === memory.buffer) return hashAt(data.byteOffset, data.length);
-      return tree.hash(ownKey, data.length, (at) => {
-        memory.set(data.subarray(at, at + GROUP_BYTES), staging);
-        return staging;
-      });
-    },
-  };
+  return new Blake3Hasher(kernels, memory, scratchOffset, copyBytes(key));
 }
 
-class Blake3Tree {
-  readonly #kernels: Kernels;
+class Blake3Hasher implements InPlaceHasher {
+  readonly algorithm = "blake3-256";
+  readonly #jobs: Blake3Jobs;
   readonly #memory: Uint8Array<SharedArrayBuffer>;
-  readonly #key: number;
-  readonly #state: number;
-  readonly #tail: number;
-  readonly #message: number;
-  readonly #group: number;
+  readonly #key: OwnedBytes;
+  readonly #keyAt: number;
   readonly #stack: number;
+  readonly #hashes: number;
+  readonly #staging: number;
 
-  constructor(kernels: Kernels, memory: Uint8Array<SharedArrayBuffer>, scratchOffset: number) {
-    this.#kernels = kernels;
+  constructor(
+    kernels: Kernels,
+    memory: Uint8Array<SharedArrayBuffer>,
+    scratchOffset: number,
+    key: OwnedBytes,
+  ) {
+    this.#jobs = new Blake3Jobs(kernels, memory, scratchOffset);
     this.#memory = memory;
-    this.#key = scratchOffset + BLAKE3_KEY_AT;
-    this.#state = scratchOffset + BLAKE3_STATE_AT;
-    this.#tail = scratchOffset + BLAKE3_TAIL_AT;
-    this.#message = scratchOffset + BLAKE3_MESSAGE_AT;
-    this.#group = scratchOffset + BLAKE3_GROUP_AT;
+    this.#key = key;
+    this.#keyAt = scratchOffset + BLAKE3_KEY_AT;
     this.#stack = scratchOffset + BLAKE3_STACK_AT;
+    this.#hashes = scratchOffset + BLAKE3_HASHES_AT;
+    this.#staging = scratchOffset + STAGING_AT;
+  }
+
+  hash(data: Uint8Array): OwnedBytes {
+    return this.#hash(data.length, this.#locating(data));
+  }
+
+  hashAt(offset: number, length: number): OwnedBytes {
+    return this.#hash(length, (at) => offset + at);
+  }
+
+  hashMany(data: Uint8Array, lengths: Uint32Array, hashes: Uint8Array): void {
+    const locate = this.#locating(data);
+    let at = 0;
+    for (let from = 0; from < lengths.length; ) {
+      const first = lengths[from]!;
+      if (first > STAGING_BYTES) {
+        hashes.set(
+          this.#hash(first, (inside) => locate(at + inside)),
+          from * CV_BYTES,
+        );
+        at += first;
+        from++;
+        continue;
+      }
+      this.#memory.set(this.#key, this.#keyAt);
+      const address = locate(at);
+      let bytes = 0;
+      let to = from;
+      for (; to < lengths.length; to++) {
+        const length = lengths[to]!;
+        if (bytes + length > STAGING_BYTES || !this.#jobs.hasRoom(length)) break;
+        this.#jobs.add(address + bytes, length, 0, true, this.#hashes + (to - from) * CV_BYTES);
+        bytes += length;
+      }
+      this.#jobs.run();
+      const end = this.#hashes + (to - from) * CV_BYTES;
+      hashes.set(this.#memory.subarray(this.#hashes, end), from * CV_BYTES);
+      at += bytes;
+      from = to;
+    }
+  }
+
+  /** Gives the address of what begins so many bytes into `data`, a group of it, until it is asked again. */
+  #locating(data: Uint8Array): (at: number) => number {
+    const { byteOffset } = data;
+    if (data.buffer === this.#memory.buffer) return (at) => byteOffset + at;
+    return (at) => {
+      const part = data.subarray(at, at + STAGING_BYTES);
+      const address = alignedPlace(this.#memory, this.#staging, part);
+      this.#memory.set(part, address);
+      return address;
+    };
   }
 
   /** `locate` gives the address of the group of input that begins `at` bytes into it; it stays there for the group. */
-  hash(key: Uint8Array, length: number, locate: (at: number) => number): OwnedBytes {
-    this.#memory.set(key, this.#key);
+  #hash(length: number, locate: (at: number) => number): OwnedBytes {
+    const memory = this.#memory;
+    const stack = this.#stack;
+    memory.set(this.#key, this.#keyAt);
     const groups = Math.max(1, Math.ceil(length / GROUP_BYTES));
     let stacked = 0;
     for (let group = 0; group < groups; group++) {
       const at = group * GROUP_BYTES;
-      this.#foldGroup(
-        locate(at),
-        Math.min(GROUP_BYTES, length - at),
-        group * BLAKE3_GROUP_CHUNKS,
-        groups === 1,
-      );
+      const bytes = Math.min(GROUP_BYTES, length - at);
+      const firstChunk = group * BLAKE3_GROUP_CHUNKS;
       // What the groups before completed; not sooner, since the last merge of all is the root's.
       for (let before = group; before > 0 && before % 2 === 0; before /= 2)
-        this.#mergeTop(--stacked, 0);
-      this.#memory.copyWithin(
-        this.#stack + stacked * CV_BYTES,
-        this.#group,
-        this.#group + CV_BYTES,
-      );
+        this.#mergeTop(--stacked, false);
+      this.#jobs.add(locate(at), bytes, firstChunk, groups === 1, stack + stacked * CV_BYTES);
+      this.#jobs.run();
       stacked++;
     }
     while (stacked > 1) {
       stacked--;
-      this.#mergeTop(stacked, stacked === 1 ? ROOT : 0);
+      this.#mergeTop(stacked, stacked === 1);
     }
-    return this.#memory.slice(this.#stack, this.#stack + CV_BYTES);
+    return memory.slice(stack, stack + CV_BYTES);
   }
 
   /** Merges the two topmost of the stack; `top` is the index of the upper. */
-  #mergeTop(top: number, flag: number): void {
+  #mergeTop(top: number, isRoot: boolean): void {
     const left = this.#stack + (top - 1) * CV_BYTES;
-    this.#parent(left, left, flag);
-  }
-
-  /** The chaining value of a group, or the hash itself when there is nothing else, goes to the beginning of the group's room. */
-  #foldGroup(address: number, length: number, firstChunk: number, root: boolean): void {
-    const whole = Math.floor(length / CHUNK_BYTES);
-    let chunk = 0;
-    // Two or three side by side take less time than two one after the other; what the other lanes give is overwritten or unused.
-    for (; whole - chunk > 1; chunk = Math.min(whole, chunk + LANES))
-      this.#fourChunks(address + chunk * CHUNK_BYTES, whole - chunk, chunk, firstChunk + chunk);
-    const chunks = Math.max(1, Math.ceil(length / CHUNK_BYTES));
-    for (; chunk < chunks; chunk++) {
-      const at = chunk * CHUNK_BYTES;
-      this.#oneChunk(
-        address + at,
-        Math.min(CHUNK_BYTES, length - at),
-        chunk,
-        firstChunk + chunk,
-        root && chunks === 1 ? ROOT : 0,
-      );
-    }
-    let nodes = chunks;
-    while (nodes > 1) nodes = this.#foldLevel(nodes, root && nodes === 2 ? ROOT : 0);
-  }
-
-  /** Of `count` chunks, 2 or more, the first four. Results come to four slots in any case: a group has a multiple of them. */
-  #fourChunks(address: number, count: number, slot: number, counter: number): void {
-    const out = this.#group + slot * CV_BYTES;
-    this.#kernels.blake3Four(
-      address,
-      address + CHUNK_BYTES,
-      count > 2 ? address + 2 * CHUNK_BYTES : address,
-      count > 3 ? address + 3 * CHUNK_BYTES : address,
-      CHUNK_BLOCKS,
-      this.#key,
-      out,
-      counter,
-      1,
-      KEYED_HASH,
-      CHUNK_START,
-      CHUNK_END,
-      this.#message,
-    );
-  }
-
-  #oneChunk(address: number, length: number, slot: number, counter: number, flag: number): void {
-    const memory = this.#memory;
-    memory.copyWithin(this.#state, this.#key, this.#key + CV_BYTES);
-    const blocks = Math.max(1, Math.ceil(length / BLAKE3_BLOCK_BYTES));
-    for (let block = 0; block < blocks; block++) {
-      const at = address + block * BLAKE3_BLOCK_BYTES;
-      const bytes = Math.min(BLAKE3_BLOCK_BYTES, length - block * BLAKE3_BLOCK_BYTES);
-      const flags =
-        KEYED_HASH |
-        (block === 0 ? CHUNK_START : 0) |
-        (block === blocks - 1 ? CHUNK_END | flag : 0);
-      if (bytes < BLAKE3_BLOCK_BYTES) {
-        memory.fill(0, this.#tail, this.#tail + BLAKE3_BLOCK_BYTES);
-        memory.copyWithin(this.#tail, at, at + bytes);
-      }
-      this.#kernels.blake3Block(
-        this.#state,
-        bytes < BLAKE3_BLOCK_BYTES ? this.#tail : at,
-        counter,
-        bytes,
-        flags,
-      );
-    }
-    memory.copyWithin(this.#group + slot * CV_BYTES, this.#state, this.#state + CV_BYTES);
-  }
-
-  /** Pairs become parents, an odd node goes up as it is. Results never pass what is still to be read. */
-  #foldLevel(nodes: number, flag: number): number {
-    const parents = Math.floor(nodes / 2);
-    let done = 0;
-    for (; done + LANES <= parents; done += LANES) {
-      const [first, second, third, fourth] = [0, 1, 2, 3].map(
-        (i) => this.#group + (done + i) * BLAKE3_BLOCK_BYTES,
-      ) as [number, number, number, number];
-      this.#kernels.blake3Four(
-        first,
-        second,
-        third,
-        fourth,
-        1,
-        this.#key,
-        this.#group + done * CV_BYTES,
-        0,
-        0,
-        KEYED_HASH | PARENT,
-        0,
-        0,
-        this.#message,
-      );
-    }
-    for (; done < parents; done++)
-      this.#parent(this.#group + done * BLAKE3_BLOCK_BYTES, this.#group + done * CV_BYTES, flag);
-    if (nodes % 2 === 1) {
-      const odd = this.#group + (nodes - 1) * CV_BYTES;
-      this.#memory.copyWithin(this.#group + parents * CV_BYTES, odd, odd + CV_BYTES);
-    }
-    return nodes - parents;
-  }
-
-  #parent(pair: number, out: number, flag: number): void {
-    this.#memory.copyWithin(this.#state, this.#key, this.#key + CV_BYTES);
-    this.#kernels.blake3Block(this.#state, pair, 0, BLAKE3_BLOCK_BYTES, KEYED_HASH | PARENT | flag);
-    this.#memory.copyWithin(out, this.#state, this.#state + CV_BYTES);
+    this.#jobs.parent(left, left, isRoot);
   }
 }

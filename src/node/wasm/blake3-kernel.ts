@@ -1,13 +1,17 @@
 /**
- * BLAKE3 compression as WASM: one block scalar, or four independent inputs side by side in vectors (chunks, or pairs
- * of chaining values). A speed twin of noble's; tests compare the two. Spec: BLAKE3 paper §2.
+ * BLAKE3 compression as WASM: one block scalar, or any number of inputs (chunks, or pairs of chaining values), four of
+ * them side by side in vectors. A speed twin of noble's; tests compare the two. Spec: BLAKE3 paper §2.
  */
 import {
   type Code,
   doWhile,
+  type FunctionBuilder,
   i32,
   i32x4,
+  ifThen,
   type Local,
+  memoryCopy,
+  memoryFill,
   type ModuleBuilder,
   seq,
   v128,
@@ -121,57 +125,192 @@ const HIGH_HALVES: readonly number[] = [
   8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31,
 ];
 
+/** A job of `blake3Jobs`, in words: address, length, counter, flags, where its 32 bytes go. */
+export const JOB_WORDS = 5;
+const JOB_BYTES = 4 * JOB_WORDS;
+/** Flags of the first and of the last block lie above those of all. */
+export const FIRST_BLOCK_SHIFT = 8;
+export const LAST_BLOCK_SHIFT = 16;
+const FLAGS_MASK = 0xff;
+
+const LANES = 4;
+/** For the message words of four blocks, then for a padded last block of each lane, then what an idle lane gives. */
+const MESSAGE_BYTES = 16 * 16;
+const TAILS_AT = MESSAGE_BYTES;
+const IDLE_OUT_AT: number = TAILS_AT + LANES * BLAKE3_BLOCK_BYTES;
+export const BLAKE3_ROOM_BYTES: number = IDLE_OUT_AT + 32;
+
+/** What a lane is at: `left` bytes from `at` on; `flags` for its next block, `base` for those after it. */
+interface Lane {
+  readonly number: number;
+  readonly at: Local;
+  readonly left: Local;
+  readonly flags: Local;
+  readonly base: Local;
+  readonly lastFlags: Local;
+  readonly out: Local;
+  /** 0 when there was no job left for it. */
+  readonly live: Local;
+  readonly block: Local;
+}
+
+interface JobsFunction {
+  /** The next job, and where they end. */
+  readonly next: Local;
+  readonly end: Local;
+  readonly key: Local;
+  readonly room: Local;
+  /** Lanes that are live. */
+  readonly active: Local;
+  readonly counters: Local;
+  /** Chaining values: word i of each lane. */
+  readonly h: readonly Local[];
+}
+
 /**
- * `blake3Four(in0, in1, in2, in3, blocks, key, out, counter, counterStep, flags, startFlag, endFlag, message)`: hashes
- * `blocks` whole blocks at each of 4 addresses from the same `key`; 4 chaining values of 32 bytes go to `out`, which
- * may be where input lies. `message` is room for 16 vectors.
+ * `blake3Jobs(jobs, end, key, room)`: hashes each job's input from the same `key`, a block at a time; none is longer than
+ * a chunk, so that its counter is one. A lane that is done takes the next job, whatever the others are at. `room` is for
+ * `BLAKE3_ROOM_BYTES`. A job may read what lies where an earlier one writes only before that one is begun.
  */
-export function addBlake3Four(module: ModuleBuilder): void {
-  const hash = module.addFunction(Array.from({ length: 13 }, () => "i32" as const));
-  const inputs = [0, 1, 2, 3].map((i) => hash.param(i)) as [Local, Local, Local, Local];
-  const [blocks, key, out, counter, step, flags, startFlag, endFlag, message] = [
-    4, 5, 6, 7, 8, 9, 10, 11, 12,
-  ].map((i) => hash.param(i)) as [Local, Local, Local, Local, Local, Local, Local, Local, Local];
-  const v = hash.locals("v128", 16);
-  const h = hash.locals("v128", 8);
-  const counters = hash.local("v128");
-  const temp = hash.local("v128");
-  const lanes = hash.locals("v128", 4) as [Local, Local, Local, Local];
-  const last = i32.eq(blocks.get, i32.const(1));
-  const flagsHere = i32.or(
-    i32.or(flags.get, startFlag.get),
-    i32.and(endFlag.get, i32.sub(i32.const(0), last)),
-  );
-  const rest = [
-    ...BLAKE3_IV.slice(0, 4).map((word) => v128.const([word, word, word, word])),
-    counters.get,
-    v128.const([0, 0, 0, 0]),
-    i32x4.splat(i32.const(BLAKE3_BLOCK_BYTES)),
-    i32x4.splat(flagsHere),
+export function addBlake3Jobs(module: ModuleBuilder): void {
+  const run = module.addFunction(["i32", "i32", "i32", "i32"]);
+  const [next, end, key, room] = [0, 1, 2, 3].map((i) => run.param(i)) as [
+    Local,
+    Local,
+    Local,
+    Local,
   ];
-  hash.body(
-    ...h.map((word, i) => word.set(i32x4.splat(i32.load(key.get, 4 * i)))),
-    counters.set(
-      i32x4.add(
-        i32x4.splat(counter.get),
-        v128.and(i32x4.splat(i32.sub(i32.const(0), step.get)), v128.const([0, 1, 2, 3])),
+  const active = run.local("i32");
+  const counters = run.local("v128");
+  const h = run.locals("v128", 8);
+  const self: JobsFunction = { next, end, key, room, active, counters, h };
+  const lanes = Array.from({ length: LANES }, (_, number) => newLane(run, number));
+  const v = run.locals("v128", 16);
+  const temp = run.local("v128");
+  const words = run.locals("v128", 4);
+  run.body(
+    active.set(i32.const(LANES)),
+    ...lanes.map((lane) => seq(lane.live.set(i32.const(1)), takeJob(self, lane))),
+    ifThen(
+      active.get,
+      doWhile(
+        seq(
+          ...lanes.map((lane) => locateBlock(self, lane)),
+          transposeBlocks(
+            lanes.map(({ block }) => block),
+            words,
+            room,
+          ),
+          ...v.map((word, i) => word.set(i < 8 ? h[i]!.get : initialWord(self, lanes, i))),
+          mixRounds(v, (word) => v128.load(room.get, 16 * word), vectorArithmetic(temp)),
+          ...h.map((word, i) => word.set(v128.xor(v[i]!.get, v[i + 8]!.get))),
+          ...lanes.map((lane) => advance(self, lane)),
+        ),
+        active.get,
       ),
     ),
-    doWhile(
-      seq(
-        transposeBlocks(inputs, lanes, message),
-        ...v.map((word, i) => word.set(i < 8 ? h[i]!.get : rest[i - 8]!)),
-        mixRounds(v, (word) => v128.load(message.get, 16 * word), vectorArithmetic(temp)),
-        ...h.map((word, i) => word.set(v128.xor(v[i]!.get, v[i + 8]!.get))),
-        startFlag.set(i32.const(0)),
-        ...inputs.map((input) => input.set(i32.add(input.get, i32.const(BLAKE3_BLOCK_BYTES)))),
-      ),
-      blocks.tee(i32.sub(blocks.get, i32.const(1))),
-    ),
-    storeTransposed(h.slice(0, 4), lanes, out, 0),
-    storeTransposed(h.slice(4), lanes, out, 16),
   );
-  module.export("blake3Four", hash);
+  module.export("blake3Jobs", run);
+}
+
+function newLane(run: FunctionBuilder, number: number): Lane {
+  const [at, left, flags, base, lastFlags, out, live, block] = run.locals("i32", 8) as [
+    Local,
+    Local,
+    Local,
+    Local,
+    Local,
+    Local,
+    Local,
+    Local,
+  ];
+  return { number, at, left, flags, base, lastFlags, out, live, block };
+}
+
+/** The next job, or one block of nothing in particular. */
+function takeJob(self: JobsFunction, lane: Lane): Code {
+  const { next, end, key, room, active, counters, h } = self;
+  const { number, at, left, flags, base, lastFlags, out, live } = lane;
+  const job = seq(
+    at.set(i32.load(next.get, 0)),
+    left.set(i32.load(next.get, 4)),
+    counters.set(i32x4.replace(counters.get, number, i32.load(next.get, 8))),
+    flags.set(i32.load(next.get, 12)),
+    base.set(i32.and(flags.get, i32.const(FLAGS_MASK))),
+    lastFlags.set(i32.shrU(flags.get, i32.const(LAST_BLOCK_SHIFT))),
+    flags.set(
+      i32.or(
+        base.get,
+        i32.and(i32.shrU(flags.get, i32.const(FIRST_BLOCK_SHIFT)), i32.const(FLAGS_MASK)),
+      ),
+    ),
+    out.set(i32.load(next.get, 16)),
+    next.set(i32.add(next.get, i32.const(JOB_BYTES))),
+    ...h.map((word, i) => word.set(i32x4.replace(word.get, number, i32.load(key.get, 4 * i)))),
+  );
+  const nothing = seq(
+    active.set(i32.sub(active.get, live.get)),
+    live.set(i32.const(0)),
+    at.set(room.get),
+    left.set(i32.const(BLAKE3_BLOCK_BYTES)),
+    out.set(i32.add(room.get, i32.const(IDLE_OUT_AT))),
+  );
+  return ifThen(i32.ltU(next.get, end.get), job, nothing);
+}
+
+/** Where the lane's next block can be read whole: a short one is padded elsewhere. */
+function locateBlock({ room }: JobsFunction, { number, at, left, block }: Lane): Code {
+  const tail = i32.add(room.get, i32.const(TAILS_AT + number * BLAKE3_BLOCK_BYTES));
+  return seq(
+    block.set(at.get),
+    ifThen(
+      i32.ltU(left.get, i32.const(BLAKE3_BLOCK_BYTES)),
+      seq(
+        block.set(tail),
+        memoryFill(block.get, i32.const(0), i32.const(BLAKE3_BLOCK_BYTES)),
+        memoryCopy(block.get, at.get, left.get),
+      ),
+    ),
+  );
+}
+
+/** Word i, 8 or more, of the state before the rounds. */
+function initialWord({ counters }: JobsFunction, lanes: readonly Lane[], i: number): Code {
+  const ofLanes = (word: (lane: Lane) => Code): Code =>
+    lanes
+      .slice(1)
+      .reduce(
+        (vector, lane) => i32x4.replace(vector, lane.number, word(lane)),
+        i32x4.splat(word(lanes[0]!)),
+      );
+  const isLast = ({ left }: Lane): Code => i32.leU(left.get, i32.const(BLAKE3_BLOCK_BYTES));
+  if (i < 12) {
+    const word = BLAKE3_IV[i - 8]!;
+    return v128.const([word, word, word, word]);
+  }
+  if (i === 12) return counters.get;
+  if (i === 13) return v128.const([0, 0, 0, 0]);
+  if (i === 14)
+    return ofLanes((lane) =>
+      i32.select(isLast(lane), lane.left.get, i32.const(BLAKE3_BLOCK_BYTES)),
+    );
+  return ofLanes((lane) =>
+    i32.or(lane.flags.get, i32.select(isLast(lane), lane.lastFlags.get, i32.const(0))),
+  );
+}
+
+/** Behind a block: the next one of the same input, or the result and the next job. */
+function advance(self: JobsFunction, lane: Lane): Code {
+  const { number, at, left, flags, base, out } = lane;
+  const block = i32.const(BLAKE3_BLOCK_BYTES);
+  return ifThen(
+    i32.leU(left.get, block),
+    seq(
+      ...self.h.map((word, i) => i32.store(out.get, i32x4.extract(word.get, number), 4 * i)),
+      takeJob(self, lane),
+    ),
+    seq(at.set(i32.add(at.get, block)), left.set(i32.sub(left.get, block)), flags.set(base.get)),
+  );
 }
 
 function vectorArithmetic(temp: Local): Arithmetic {
@@ -218,19 +357,4 @@ function transposeBlocks(inputs: readonly Local[], lanes: readonly Local[], mess
     );
   }
   return seq(...steps);
-}
-
-/** Four words of each of the four chaining values, `offset` bytes into each. */
-function storeTransposed(
-  words: readonly Local[],
-  lanes: readonly Local[],
-  out: Local,
-  offset: number,
-): Code {
-  return seq(
-    ...lanes.map((lane, i) => lane.set(words[i]!.get)),
-    ...transposed(lanes.map((lane) => lane.get)).map((value, i) =>
-      v128.store(out.get, value, 32 * i + offset),
-    ),
-  );
 }

@@ -64,6 +64,10 @@ export function createWasmEngine(
   return {
     memory,
     bytes,
+    copy(to, from, length): void {
+      if (kernels === undefined) bytes.copyWithin(to, from, from + length);
+      else kernels.copy(to, from, length);
+    },
     scanBuzhash,
     createSplitter(name): InPlaceSplitter {
       const spec = splitterSpec(name);

@@ -1,7 +1,7 @@
 /** The module with all kernels: generated once a process, compiled once a thread. */
-import { ModuleBuilder } from "./assembler.ts";
+import { memoryCopy, ModuleBuilder } from "./assembler.ts";
 import { addBlake2b } from "./blake2b-kernel.ts";
-import { addBlake3Block, addBlake3Four } from "./blake3-kernel.ts";
+import { addBlake3Block, addBlake3Jobs } from "./blake3-kernel.ts";
 import { addBuzhash, addKeyed } from "./buzhash-kernel.ts";
 import type { CompiledModule, SharedMemory } from "./web-assembly.ts";
 
@@ -20,21 +20,9 @@ export interface Kernels {
   blake2bUpdate(state: number, data: number, blocks: number): void;
   blake2bFinish(state: number, data: number, length: number, tail: number): void;
   blake3Block(cv: number, block: number, counter: number, length: number, flags: number): void;
-  blake3Four(
-    in0: number,
-    in1: number,
-    in2: number,
-    in3: number,
-    blocks: number,
-    key: number,
-    out: number,
-    counter: number,
-    counterStep: 0 | 1,
-    flags: number,
-    startFlag: number,
-    endFlag: number,
-    message: number,
-  ): void;
+  /** The regions may overlap. */
+  copy(to: number, from: number, length: number): void;
+  blake3Jobs(jobs: number, end: number, key: number, room: number): void;
 }
 
 /** The binary module. */
@@ -44,8 +32,15 @@ export function kernelModuleBytes(): Uint8Array<ArrayBuffer> {
   addKeyed(module);
   addBlake2b(module);
   addBlake3Block(module);
-  addBlake3Four(module);
+  addBlake3Jobs(module);
+  addCopy(module);
   return module.encode();
+}
+
+function addCopy(module: ModuleBuilder): void {
+  const copy = module.addFunction(["i32", "i32", "i32"]);
+  copy.body(memoryCopy(copy.param(0).get, copy.param(1).get, copy.param(2).get));
+  module.export("copy", copy);
 }
 
 let compiled: CompiledModule | null | undefined;

@@ -2,6 +2,7 @@
 import { blake2b } from "@noble/hashes/blake2.js";
 import { blake3 } from "@noble/hashes/blake3.js";
 import { copyBytes, type OwnedBytes } from "../../bytes/index.ts";
+import { hashEach } from "../../crypto/index.ts";
 import type { InPlaceHasher, WasmHashAlgorithm } from "./types.ts";
 
 /** See `WasmEngine.createHasher`; `bytes` is the engine's memory. */
@@ -21,5 +22,6 @@ export function portableHasher(
     algorithm,
     hash,
     hashAt: (offset, length) => hash(bytes.subarray(offset, offset + length)),
+    hashMany: (data, lengths, hashes) => hashEach(hash, data, lengths, { hashes, hashBytes: 32 }),
   };
 }

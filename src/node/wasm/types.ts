@@ -18,6 +18,8 @@ export interface WasmHasher {
 export interface InPlaceHasher extends WasmHasher {
   /** The 32 bytes over `length` bytes at `offset`. */
   hashAt(offset: number, length: number): OwnedBytes;
+  /** The 32 bytes over each of the parts of `data`, which lie one behind the other, into `hashes`. */
+  hashMany(data: Uint8Array, lengths: Uint32Array, hashes: Uint8Array): void;
 }
 
 /** A splitter for a segment that lies in one piece in an engine's memory; it keeps no state between calls. */
@@ -37,6 +39,8 @@ export interface WasmEngine {
   readonly memory: SharedMemory;
   /** All of the memory at the time of creation. */
   readonly bytes: Uint8Array<SharedArrayBuffer>;
+  /** Copies within the memory, six times as fast as `set` where the alignments differ. The regions may overlap. */
+  copy(to: number, from: number, length: number): void;
   /** The search for a cut by buzhash in any array; without copying where it is a view of the memory. */
   readonly scanBuzhash: CutScan;
   /** @throws SEJF_UNSUPPORTED for a name Kopia does not have. */

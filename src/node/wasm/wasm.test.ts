@@ -101,6 +101,58 @@ for (const [algorithm, keyBytes] of CASES) {
   });
 }
 
+for (const [algorithm, keyBytes] of CASES) {
+  test(`${algorithm} with a key of ${keyBytes}: many at once are those of each, wherever they lie`, () => {
+    const key = random.bytes(keyBytes);
+    const hashers = [
+      engine.createHasher(algorithm, key),
+      portableHasher(algorithm, key, engine.bytes),
+    ];
+    const length = fc.oneof(
+      { weight: 20, arbitrary: fc.nat(3000) },
+      { weight: 2, arbitrary: fc.nat(70_000) },
+      { weight: 5, arbitrary: fc.constantFrom(0, 1, 63, 64, 65, 1023, 1024, 1025, 65_536, 65_537) },
+    );
+    fc.assert(
+      fc.property(fc.array(length, { maxLength: 300 }), fc.nat(20), (list, at) => {
+        const lengths = Uint32Array.from(list);
+        const data = random.bytes(lengths.reduce((sum, one) => sum + one, 0)).subarray(0);
+        engine.bytes.set(data, at);
+        const expected = new Uint8Array(32 * lengths.length);
+        let from = 0;
+        for (const [i, one] of lengths.entries()) {
+          expected.set(oracle(algorithm, key, data.subarray(from, from + one)), 32 * i);
+          from += one;
+        }
+        const copied = new Uint8Array(at + data.length).subarray(at);
+        copied.set(data);
+        for (const hasher of hashers) {
+          for (const bytes of [engine.bytes.subarray(at, at + data.length), copied]) {
+            const hashes = new Uint8Array(expected.length + 1);
+            hasher.hashMany(bytes, lengths, hashes.subarray(0, expected.length));
+            assert.deepEqual(hashes.subarray(0, expected.length), expected);
+          }
+        }
+        assert.deepEqual(engine.bytes.slice(at, at + data.length), data, "the input is untouched");
+      }),
+      { numRuns: numRuns(8) },
+    );
+  });
+}
+
+test("copy: within the memory, whatever overlaps", () => {
+  const data = random.bytes(5000);
+  for (const [to, from] of [
+    [10_003, 100],
+    [103, 100],
+    [97, 100],
+  ] as const) {
+    engine.bytes.set(data, from);
+    engine.copy(to, from, data.length);
+    assert.deepEqual(engine.bytes.slice(to, to + data.length), data);
+  }
+});
+
 test("createHasher: hashers of one engine do not disturb each other, and the result is the caller's own", () => {
   const keys = [random.bytes(32), random.bytes(32)] as const;
   const data = random.bytes(3000);

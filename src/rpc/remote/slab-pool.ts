@@ -2,7 +2,7 @@
  * Bytes on their way to a server in buffers that are used again: one slab holds the contents of a batch, and is free
  * when the last of its users has let go.
  */
-import type { OwnedBytes } from "../../bytes/index.ts";
+import { ALIGNMENT_BYTES, alignedPlace, type OwnedBytes } from "../../bytes/index.ts";
 import { BufferPool } from "../grpc/buffer-pool.ts";
 
 /** Of slabs that wait for their next use. */
@@ -13,7 +13,7 @@ export class SlabPool {
 
   /** An empty slab for so many bytes and so many users. */
   take(lengthBytes: number, users: number): Slab {
-    const buffer = this.#buffers.take(lengthBytes);
+    const buffer = this.#buffers.take(lengthBytes + users * ALIGNMENT_BYTES);
     return new Slab(buffer, users, () => this.#buffers.give(buffer));
   }
 }
@@ -32,7 +32,9 @@ export class Slab {
 
   /** A copy of the pieces one behind the other, for one user. */
   gather(pieces: readonly Uint8Array[]): OwnedBytes {
-    const start = this.#filledBytes;
+    const [first] = pieces;
+    const start = first ? alignedPlace(this.#buffer, this.#filledBytes, first) : this.#filledBytes;
+    this.#filledBytes = start;
     for (const piece of pieces) {
       this.#buffer.set(piece, this.#filledBytes);
       this.#filledBytes += piece.byteLength;
