@@ -116,7 +116,8 @@ export class IndexFiles {
     const made = await make(path);
     if (made === undefined) return undefined;
     await this.#cache.wrote("index-files", made.lengthBytes);
-    return this.#openChecked(made);
+    // Not read again as a whole: each of its blocks is checked when it is first needed.
+    return { descriptor: made, segment: Segment.fromFile(made, this.#keys.sha256) };
   }
 
   #openChecked(descriptor: FileSegment): OpenFile {

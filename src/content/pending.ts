@@ -19,7 +19,7 @@ import type { PackInProgress } from "./pack-in-progress.ts";
 export const MAX_LOOSE_ENTRIES = 100_000;
 
 /** Local indexes of stored packs that are searched one by one before they are merged. */
-const MERGED_SEGMENTS = 8;
+const MERGED_SEGMENTS = 16;
 
 /** A stored pack whose entries wait for an index. */
 export interface StoredPack {

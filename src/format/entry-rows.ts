@@ -110,11 +110,13 @@ export class EntryRows {
     for (let i = 0; i < this.keyLength; i++) target[targetOffset + i] = chunk[at + i]!;
   }
 
-  /** The prefix byte and the first two bytes of the hash: 24 bits. */
-  leadingBits(row: number): number {
+  /** The prefix byte and the first three bytes of the hash, as far as there are any. */
+  leadingWord(row: number): number {
     const chunk = this.#chunks[row >>> CHUNK_ROWS_LOG2]!;
     const at = (row & CHUNK_MASK) * this.#stride;
-    return (chunk[at]! << 16) | (chunk[at + 1]! << 8) | (this.keyLength > 2 ? chunk[at + 2]! : 0);
+    let word = 0;
+    for (let i = 0; i < 4; i++) word = (word << 8) | (i < this.keyLength ? chunk[at + i]! : 0);
+    return word >>> 0;
   }
 
   /** Order of the keys of two rows. */

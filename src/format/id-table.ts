@@ -18,7 +18,7 @@ const MAX_FIRST_CAPACITY: number = 2 ** 22;
 /** Grows when more than this share is taken. */
 const MAX_LOAD = 0.8;
 /** From this capacity on it grows by `SLOW_GROWTH` instead of twice. */
-const LARGE_CAPACITY: number = 2 ** 16;
+const LARGE_CAPACITY: number = 2 ** 18;
 const SLOW_GROWTH = 1.3;
 const UINT32_RANGE: number = 2 ** 32;
 /** Pairs of characters behind the first digits, more than an object ID has; before them; and how many digits are missing. */

@@ -12,6 +12,7 @@ export {
 export * from "./engine/index.ts";
 export * from "./files/index.ts";
 export { boundHeapGrowth } from "./heap.ts";
+export { loadNatives } from "./load-natives.ts";
 export { endAtOnce } from "./native.ts";
 export { nodeCompressionEngine } from "./compress/index.ts";
 export {

@@ -3,5 +3,6 @@ export { openInto, sealInto } from "./aead.ts";
 export { createNodeContentCipher, type NodeContentCipher } from "./content-cipher.ts";
 export { derivingOnce } from "./deriving-once.ts";
 export { nodeCryptoEngine } from "./node-engine.ts";
+export { nativeBlake } from "./native-blake.ts";
 export { nodeRandom } from "./node-random.ts";
 export { loadOpenSsl } from "./openssl.ts";

@@ -111,6 +111,12 @@ export class CopyDatabase {
     this.#attempt((tables) => tables.remove(id));
   }
 
+  /** Moves what was written to its place. */
+  checkpoint(): void {
+    if (!this.#hasWritten) return;
+    this.#attempt((tables) => tables.checkpoint());
+  }
+
   /** Notes what was used, and brings a file that was written to below its limit. Then every call is a miss. */
   async close(): Promise<void> {
     if (this.#touched.size > 0) this.write([]);

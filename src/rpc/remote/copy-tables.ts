@@ -126,6 +126,11 @@ export class CopyTables {
     });
   }
 
+  /** Moves what was written to its place, as far as nobody reads what was there before. */
+  checkpoint(): void {
+    this.#db.exec("PRAGMA wal_checkpoint(PASSIVE)");
+  }
+
   /** One step towards the limit; says whether it got nearer. */
   shrink(limits: RoomLimits): boolean {
     let isNearer = false;

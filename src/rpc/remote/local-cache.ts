@@ -78,10 +78,16 @@ export class LocalContentCache implements AsyncDisposable {
     (await this.#open())?.remove(id);
   }
 
-  /** Writes what is collected and brings the file below its bound. */
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Writes what is collected, so that little is left for the end. */
+  async settle(): Promise<void> {
     await this.#writing;
     while (this.#collected.size > 0) await this.#writeBatch();
+    (await this.#database)?.checkpoint();
+  }
+
+  /** Also brings the file below its bound. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.settle();
     await (await this.#database)?.close();
   }
 

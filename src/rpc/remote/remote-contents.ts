@@ -121,8 +121,10 @@ export class RemoteContents implements ContentStore, AsyncDisposable {
   }
 
   async flush(options: CallOptions = {}): Promise<void> {
+    const { unflushed, cache } = this.#options;
     await this.#bulk.drain();
-    await this.#options.unflushed.flush(options);
+    // While the server is at it.
+    await Promise.all([unflushed.flush(options), cache?.settle()]);
   }
 
   /** Forgets what the server is known to have: maintenance may have taken it away. */

@@ -7,7 +7,7 @@ import { isSejfError } from "../../errors/index.ts";
 import type { ContentId } from "../../format/index.ts";
 import { decodeChildren } from "../../snapshot/index.ts";
 import type { ArrivingListings } from "./types.ts";
-import type { TakePresent, View, WaitingListing } from "./view.ts";
+import type { SentLately, View, WaitingListing } from "./view.ts";
 
 /** Of a listing that is read at once, while others wait; longer ones are left to the walk. */
 const MAX_LISTING_BYTES: number = 256 << 10;
@@ -17,7 +17,7 @@ const MAX_WAITING_BYTES: number = 8 << 20;
 /** What an account holds now: another view when it was forgotten meanwhile. */
 export interface AccountView {
   readonly view: View;
-  readonly takePresent: TakePresent;
+  readonly sent: SentLately;
 }
 
 interface Waiting extends WaitingListing {
@@ -53,13 +53,13 @@ export class ListingsOfSession implements ArrivingListings {
 
   retry(): void {
     if (this.#waiting.length === 0) return;
-    const { view, takePresent } = this.#current();
+    const { view, sent } = this.#current();
     if (!view.isCurrent) return;
     this.#startAnewIn(view);
     // One may have waited for another that came after it.
     for (let before = Infinity; this.#waiting.length < before; ) {
       before = this.#waiting.length;
-      this.#waiting = this.#waiting.filter((listing) => !view.takeListing(listing, takePresent));
+      this.#waiting = this.#waiting.filter((listing) => !view.takeListing(listing, sent));
     }
     this.#waitingBytes = this.#waiting.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
   }

@@ -18,7 +18,7 @@ import type {
   HoldingMode,
   SentBatch,
 } from "./types.ts";
-import { type TakePresent, View, type ViewOptions } from "./view.ts";
+import { type SentLately, View, type ViewOptions } from "./view.ts";
 
 const DEFAULT_MEMORY_BYTES: number = 512 << 20;
 const DEFAULT_SENT_LIFE_MS = 24 * 3_600_000;
@@ -150,7 +150,7 @@ class AccountHoldings implements Holdings {
   arriving(account: Account): ArrivingListings {
     const listings = new ListingsOfSession(() => {
       const state = this.#stateOf(account);
-      return { view: this.#ownOf(account, state), takePresent: this.#presentIn(state) };
+      return { view: this.#ownOf(account, state), sent: this.#sentLately(state) };
     });
     this.#catchUp(account.name, this.#ownOf(account, this.#stateOf(account)), {}).then(
       () => listings.retry(),
@@ -182,7 +182,7 @@ class AccountHoldings implements Holdings {
       if (state.sent.has(id, nowMs)) state.sent.discount(lengthBytes);
     };
     const { signal } = options;
-    const rules = { mayTake, onTaken, takePresent: this.#presentIn(state) };
+    const rules = { mayTake, onTaken, sent: this.#sentLately(state) };
     await own.accept(rootEntry, this.#generation, rules, { signal });
     this.#trim(account.name);
   }
@@ -212,14 +212,13 @@ class AccountHoldings implements Holdings {
     return { accounts: this.#accounts.size, contents, memoryBytes };
   }
 
-  /** What was sent, and is there as long as nothing has been lost. */
-  #presentIn({ sent }: AccountState): TakePresent {
+  #sentLately({ sent }: AccountState): SentLately {
     const nowMs = this.#nowMs();
-    return (id) => {
-      if (id.startsWith(MANIFEST_PREFIX)) return undefined;
-      const lengthBytes = sent.presentLength(id, nowMs, this.#options.repository.contents.losses);
-      if (lengthBytes !== undefined) sent.discount(lengthBytes);
-      return lengthBytes;
+    const { contents } = this.#options.repository;
+    return {
+      presentLength: (id) =>
+        id.startsWith(MANIFEST_PREFIX) ? undefined : sent.presentLength(id, nowMs, contents.losses),
+      onHeld: (lengthBytes) => sent.discount(lengthBytes),
     };
   }
 

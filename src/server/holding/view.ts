@@ -23,11 +23,17 @@ export interface AcceptRules {
   readonly mayTake: (id: ContentId) => boolean | Promise<boolean>;
   /** Told of each content that is held from now on because `mayTake` allowed it, with its bytes. */
   readonly onTaken: (id: ContentId, lengthBytes: number) => void;
-  readonly takePresent: TakePresent;
+  /** Asked first. */
+  readonly sent: SentLately;
 }
 
-/** The bytes of a content that may be taken and is there at this moment, known without a look. It is held from now on. */
-export type TakePresent = (id: ContentId) => number | undefined;
+/** What the account sent lately. */
+export interface SentLately {
+  /** The bytes of a content that may be taken and is there at this moment, known without a look. */
+  readonly presentLength: (id: ContentId) => number | undefined;
+  /** One of them, of so many bytes, is held from now on. */
+  readonly onHeld: (lengthBytes: number) => void;
+}
 
 /** A directory some of whose children may not have come yet. */
 export interface WaitingListing {
@@ -102,14 +108,10 @@ export class View {
    * Takes what the listing names, one after the other, as long as that is held or may be taken without a look. True when
    * nothing is left, here and below: then the listing is complete. Only for a view that is current.
    */
-  takeListing(listing: WaitingListing, takePresent: TakePresent): boolean {
+  takeListing(listing: WaitingListing, sent: SentLately): boolean {
     const { id, children } = listing;
-    const isTaken = (ref: ContentRef): boolean => {
-      if (this.#held.has(ref)) return true;
-      const lengthBytes = takePresent(idOf(ref));
-      if (lengthBytes !== undefined) this.#hold(ref, lengthBytes);
-      return lengthBytes !== undefined;
-    };
+    const isTaken = (ref: ContentRef): boolean =>
+      this.#takePresent(ref, sent) !== undefined || this.#held.has(ref);
     for (; listing.taken < children.length; listing.taken++) {
       const { type, object } = children[listing.taken]!;
       const isInOne = type !== "d" && isOneContent(object);
@@ -138,11 +140,8 @@ export class View {
     await this.#turns.run(async () => {
       const take = async (refs: readonly ContentRef[]): Promise<ReadonlySet<ContentRef>> =>
         await this.#take(refs, rules, options);
-      const takeAtOnce = (ref: ContentRef): number | undefined => {
-        const lengthBytes = rules.takePresent(idOf(ref));
-        if (lengthBytes !== undefined) this.#hold(ref, lengthBytes);
-        return lengthBytes;
-      };
+      const takeAtOnce = (ref: ContentRef): number | undefined =>
+        this.#takePresent(ref, rules.sent);
       // SECURITY: a storage that was put back under a running server is noticed here, or the snapshot would name what is gone.
       await this.#contents.refresh(options);
       await this.#catchUp(generation, options);
@@ -256,6 +255,16 @@ export class View {
       }
     }
     return refused;
+  }
+
+  /** Its bytes, when it was sent lately and is there: it is held from now on. */
+  #takePresent(ref: ContentRef, sent: SentLately): number | undefined {
+    const lengthBytes = sent.presentLength(idOf(ref));
+    if (lengthBytes !== undefined && this.#held.add(ref)) {
+      this.#heldBytes += lengthBytes;
+      sent.onHeld(lengthBytes);
+    }
+    return lengthBytes;
   }
 
   /** One that was not held. */

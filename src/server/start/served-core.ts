@@ -5,6 +5,7 @@
 import type { ThrottledStorage } from "../../blob/index.ts";
 import type { CallOptions } from "../../bytes/index.ts";
 import { assert } from "../../errors/index.ts";
+import { loadNatives } from "../../node/index.ts";
 import type { DirectRepository } from "../../repository/index.ts";
 import type { GrpcMethod } from "../../rpc/index.ts";
 import { type AccountBook, type HtpasswdFile, openAccounts } from "../accounts/index.ts";
@@ -87,8 +88,11 @@ export class ServedCore implements ServedRepository {
   static async open(options: CoreOptions): Promise<ServedCore> {
     const rooms = roomsOf(options);
     const core = new ServedCore(options, rooms, await openCoreJobs(options, rooms));
-    // The first client need not wait for a thread.
-    if (core.sessionMethod !== undefined) options.repository.contents.warmUp();
+    // The first client need not wait for a thread, nor for what both threads load.
+    if (core.sessionMethod !== undefined) {
+      options.repository.contents.warmUp();
+      setImmediate(loadNatives).unref();
+    }
     return core;
   }
 
