@@ -22,7 +22,7 @@ export class HeldWrites {
   hold(unit: UnflushedUnit): void {
     this.#units.add(unit);
     this.#bytes += unit.lengthBytes;
-    this.#isPast ||= this.#bytes > this.#maxBytes;
+    this.#isPast ||= unit.isBorrowed || this.#bytes > this.#maxBytes;
     if (this.#isPast) for (const held of this.#units) this.#letGo(held);
   }
 

@@ -24,17 +24,22 @@ export interface WriteManner {
   readonly asksFirst?: boolean | undefined;
 }
 
+/** Where the bytes lie: in a buffer with others, in one of their own, or where whoever waits for the answer keeps them. */
+export type Place = Slab | "own" | "borrowed";
+
 abstract class Unit {
   readonly lengthBytes: number;
+  /** The bytes are somebody else's again as soon as it is answered. */
+  readonly isBorrowed: boolean;
   isAnswered = false;
   #data: OwnedBytes | undefined;
   #slab: Slab | undefined;
 
-  /** `slab`: where the bytes lie, when they share a buffer with others. */
-  constructor(data: OwnedBytes, slab: Slab | undefined) {
+  constructor(data: OwnedBytes, place: Place) {
     this.lengthBytes = data.byteLength;
     this.#data = data;
-    this.#slab = slab;
+    this.isBorrowed = place === "borrowed";
+    this.#slab = typeof place === "object" ? place : undefined;
   }
 
   /** Resolves when the server has answered that it has it. May be done again. */
@@ -63,8 +68,8 @@ export class UnflushedContent extends Unit {
   readonly id: ContentId;
   readonly manner: WriteManner;
 
-  constructor(id: ContentId, manner: WriteManner, data: OwnedBytes, slab?: Slab) {
-    super(data, slab);
+  constructor(id: ContentId, manner: WriteManner, data: OwnedBytes, place: Place) {
+    super(data, place);
     this.id = id;
     this.manner = manner;
   }

@@ -92,7 +92,7 @@ export class UnflushedWrites {
   ): Promise<void> {
     this.assertWhole();
     if (this.#contents.has(id)) return;
-    const content = new UnflushedContent(id, how, copyBytes(data));
+    const content = new UnflushedContent(id, how, copyBytes(data), "own");
     this.#contents.set(id, content);
     try {
       await this.#room(content.lengthBytes, options);
@@ -134,7 +134,7 @@ export class UnflushedWrites {
     this.assertWhole();
     await this.#room(data.byteLength, {});
     if (this.#contents.has(id)) return;
-    const unit = new UnflushedContent(id, how, data as OwnedBytes);
+    const unit = new UnflushedContent(id, how, data as OwnedBytes, "borrowed");
     this.#contents.set(id, unit);
     await this.#startGroup([unit]);
   }
