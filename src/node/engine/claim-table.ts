@@ -1,7 +1,10 @@
 /**
  * Which contents this process has taken on since the committed index was opened, shared by all threads: an open
  * addressing table in a SharedArrayBuffer. A content is claimed before it is written, so no two threads store it
- * twice. Entries are words: state, then the hash. A claim costs one compare-and-exchange.
+ * twice. A claim costs one compare-and-exchange.
+ *
+ * Behind a header lie the states of all entries, a word each, with so much of the key that others are rarely looked at;
+ * behind them the hashes. A new content waits for its state alone, of which two megabytes stay in the cache.
  */
 
 /** Plain data for a thread to open the same table. */
@@ -14,11 +17,13 @@ const CAPACITY = 1;
 const KEY_WORDS = 2;
 const HEADER_WORDS = 4;
 
-// The state word of an entry; full entries and tombstones carry the prefix byte above.
+// The lowest bits of a state. Of a full entry the prefix byte and some of the hash's bits stand above.
 const EMPTY = 0;
 const WRITING = 1;
 const FULL = 2;
 const RELEASED = 3;
+const PREFIX_SHIFT = 2;
+const TAG_SHIFT = 10;
 
 /** How long a claim may stay half written by another thread before that thread is taken for dead. */
 const WRITING_TIMEOUT_MS = 10_000;
@@ -26,12 +31,12 @@ const WRITING_TIMEOUT_MS = 10_000;
 export class ClaimTable {
   readonly #words: Int32Array<SharedArrayBuffer>;
   readonly #capacity: number;
-  readonly #stride: number;
+  readonly #keyWords: number;
 
   private constructor(words: Int32Array<SharedArrayBuffer>) {
     this.#words = words;
     this.#capacity = words[CAPACITY]!;
-    this.#stride = 1 + words[KEY_WORDS]!;
+    this.#keyWords = words[KEY_WORDS]!;
   }
 
   /** A new table for hashes of `hashBytes`. It has room for at least twice the limit. */
@@ -70,7 +75,7 @@ export class ClaimTable {
    * @throws RangeError when the table is full, which the engine's limit prevents.
    */
   claim(key: Uint8Array): boolean {
-    const full = FULL | (key[0]! << 8);
+    const full = fullState(key);
     let at = this.#firstSlot(key);
     for (let probes = 0; probes < this.#capacity; probes++) {
       let state = Atomics.load(this.#words, at);
@@ -99,7 +104,7 @@ export class ClaimTable {
   /** Takes a claim back: the content was not stored, or has been deleted since. */
   release(key: Uint8Array): void {
     const at = this.#find(key);
-    if (at >= 0) Atomics.store(this.#words, at, RELEASED | (key[0]! << 8));
+    if (at >= 0) Atomics.store(this.#words, at, RELEASED);
   }
 
   /** Forgets all claims. Only when nobody is claiming. */
@@ -109,7 +114,7 @@ export class ClaimTable {
   }
 
   #find(key: Uint8Array): number {
-    const full = FULL | (key[0]! << 8);
+    const full = fullState(key);
     let at = this.#firstSlot(key);
     for (let probes = 0; probes < this.#capacity; probes++) {
       let state = Atomics.load(this.#words, at);
@@ -121,24 +126,29 @@ export class ClaimTable {
     return -1;
   }
 
+  /** Where its state lies. */
   #firstSlot(key: Uint8Array): number {
     const hash = key[1]! | (key[2]! << 8) | (key[3]! << 16) | ((key[4] ?? 0) << 24);
-    return HEADER_WORDS + (hash & (this.#capacity - 1)) * this.#stride;
+    return HEADER_WORDS + (hash & (this.#capacity - 1));
   }
 
   #nextSlot(at: number): number {
-    const next = at + this.#stride;
-    return next < this.#words.length ? next : HEADER_WORDS;
+    return at + 1 < HEADER_WORDS + this.#capacity ? at + 1 : HEADER_WORDS;
+  }
+
+  #keyAt(at: number): number {
+    return HEADER_WORDS + this.#capacity + (at - HEADER_WORDS) * this.#keyWords;
   }
 
   #writeKey(at: number, key: Uint8Array): void {
-    for (let word = 1; word < this.#stride; word++) this.#words[at + word] = wordOf(key, word);
+    const from = this.#keyAt(at);
+    for (let word = 0; word < this.#keyWords; word++) this.#words[from + word] = wordOf(key, word);
   }
 
   #holds(at: number, key: Uint8Array): boolean {
-    for (let word = 1; word < this.#stride; word++) {
-      if (this.#words[at + word] !== wordOf(key, word)) return false;
-    }
+    const from = this.#keyAt(at);
+    for (let word = 0; word < this.#keyWords; word++)
+      if (this.#words[from + word] !== wordOf(key, word)) return false;
     return true;
   }
 
@@ -154,9 +164,15 @@ export class ClaimTable {
   }
 }
 
-/** Word number `word`, from 1, of the hash behind the prefix byte. */
+/** Behind the bits that name the first slot. */
+function fullState(key: Uint8Array): number {
+  const tag = (key[5] ?? 0) | ((key[6] ?? 0) << 8) | ((key[7] ?? 0) << 16);
+  return FULL | (key[0]! << PREFIX_SHIFT) | (tag << TAG_SHIFT);
+}
+
+/** Word number `word` of the hash behind the prefix byte. */
 function wordOf(key: Uint8Array, word: number): number {
-  const at = 4 * word - 3;
+  const at = 1 + 4 * word;
   return (
     (key[at] ?? 0) |
     ((key[at + 1] ?? 0) << 8) |

@@ -14,8 +14,7 @@ import { ABSENT, type IndexSet, LIVE } from "../index/index.ts";
 import type { ClaimTable } from "./claim-table.ts";
 import type { PackWriter } from "./pack-writer.ts";
 import type { ContentCodec } from "./plain-codec.ts";
-
-const IV_BYTES = 16;
+import type { SealInto } from "./thread-tools.ts";
 
 export interface ContentStorerOptions {
   readonly codec: ContentCodec;
@@ -28,7 +27,7 @@ export interface ContentStorerOptions {
   /** Where contents are compressed, so that no fresh memory is touched for them. */
   readonly spare: Uint8Array;
   /** Writes what `codec.sealContent` would give into exactly its place. */
-  readonly sealInto: (target: Uint8Array, payload: Uint8Array, iv: Uint8Array) => void;
+  readonly sealInto: SealInto;
 }
 
 /** What became of the last content; overwritten by the next. */
@@ -177,11 +176,7 @@ export class ContentStorer {
     const compressed = isLeft ? undefined : this.#compressedIfWorth(plain, compressor);
     const payload = compressed ?? plain;
     const storedLength = codec.sealedLength(payload.byteLength);
-    this.#options.sealInto(
-      packs.reserve(storedLength),
-      payload,
-      hash.subarray(hash.length - IV_BYTES),
-    );
+    this.#options.sealInto(packs.reserve(storedLength), payload, hash);
     return {
       storedLength,
       compressionId: compressed === undefined && !leavesCompression ? 0 : compressor,

@@ -14,9 +14,10 @@ import type { SealingPlace, SealingStorer } from "./sealing-storer.ts";
 import { namesOf } from "./name-groups.ts";
 import type { FileFailure, FilesJob, FilesReply } from "./protocol.ts";
 
-/** Segments of bytes in the thread's scratch area: lengths in order. */
+/** Segments of so many bytes from a place of the thread's scratch area on: lengths in order. */
 export type SplitScratch = (
-  bytes: Uint8Array,
+  at: number,
+  lengthBytes: number,
   splitter: string,
   sealed: boolean,
 ) => readonly number[];
@@ -92,8 +93,7 @@ class FilesStorer {
 
   /** Behind what is gathered. */
   #read(path: LocalName, compressor: number): void {
-    const from = this.#gatheredBytes;
-    const { sizeBytes, after } = readFile(path, this.#tools.scratch.subarray(from));
+    const { sizeBytes, after } = readFile(path, this.#tools.scratch, this.#gatheredBytes);
     this.#gathered.push({ sizeBytes, after, compressor, pieceCount: 0 });
     this.#gatheredBytes += sizeBytes;
   }
@@ -137,12 +137,12 @@ class FilesStorer {
 
   /** Lengths of the pieces of all files, in order. */
   #split(): Uint32Array {
-    const { scratch, split } = this.#tools;
+    const { split } = this.#tools;
     const { splitter, sealed } = this.#job;
     const lengths: number[] = [];
     let at = 0;
     for (const file of this.#gathered) {
-      const ofFile = split(scratch.subarray(at, at + file.sizeBytes), splitter, sealed);
+      const ofFile = split(at, file.sizeBytes, splitter, sealed);
       lengths.push(...ofFile);
       file.pieceCount = ofFile.length;
       at += file.sizeBytes;
@@ -207,11 +207,11 @@ interface Piece {
   readonly isLast: boolean;
 }
 
-/** The whole file at the beginning of `scratch`. */
-function readFile(path: LocalName, scratch: Uint8Array): ReadFile {
+/** The whole file from a place of `scratch` on. */
+function readFile(path: LocalName, scratch: Uint8Array, at: number): ReadFile {
   const fd = openSource(path);
   try {
-    const sizeBytes = readWhole(fd, scratch);
+    const sizeBytes = readWhole(fd, scratch, at);
     const after = fstatExact(fd);
     if ((after.mode & constants.S_IFMT) !== constants.S_IFREG)
       throw new SejfError("SEJF_SOURCE", "it is no longer a regular file");
@@ -222,11 +222,11 @@ function readFile(path: LocalName, scratch: Uint8Array): ReadFile {
 }
 
 /** The number of bytes in the file. A read that gives less than it could has met the end. */
-function readWhole(fd: number, scratch: Uint8Array): number {
+function readWhole(fd: number, scratch: Uint8Array, at: number): number {
   let length = 0;
   for (;;) {
     const wanted = SMALL_FILE_BYTES + 1 - length;
-    const count = readSync(fd, scratch, length, wanted, null);
+    const count = readSync(fd, scratch, at + length, wanted, null);
     length += count;
     if (length > SMALL_FILE_BYTES) throw new TooBig();
     if (count < wanted && (count === 0 || count >= 4096 || length < 4096)) return length;

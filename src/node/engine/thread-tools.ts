@@ -25,6 +25,7 @@ import type { SplitScratch } from "./store-files.ts";
 /** Above this the native BLAKE3 wins in spite of its 8 µs a call. */
 const WASM_BLAKE3_BYTES = 16 * 1024;
 const WASM_HASH_BYTES = 32;
+const IV_BYTES = 16;
 
 export interface ThreadTools {
   /** Node's engine with the content hash of this thread. */
@@ -36,8 +37,8 @@ export interface ThreadTools {
   readonly sealInto: (codec: BlobCodec, cipher: NodeContentCipher) => SealInto;
 }
 
-/** Writes a sealed content into exactly its place. */
-export type SealInto = (target: Uint8Array, payload: Uint8Array, iv: Uint8Array) => void;
+/** Writes a sealed content, which has this hash, into exactly its place. */
+export type SealInto = (target: Uint8Array, payload: Uint8Array, hash: Uint8Array) => void;
 
 /** Finds the ends of segments in the shared memory. */
 export type FindCut = (bytes: Uint8Array, lengthBytes: number, examined: number) => number;
@@ -50,23 +51,28 @@ export function createThreadTools(
   cuts: SealedCuts | undefined,
 ): ThreadTools {
   const wasm = openWasm(memory, number);
+  const scratch = memory.scratch(Math.min(number, memory.plan.threads - 1));
   const finders = new SegmentFinders(wasm, cuts);
   return {
     engine: {
       ...nodeCryptoEngine,
       contentHash: (algorithm, secret) => createThreadHash(algorithm, secret, wasm),
     },
-    split: (bytes, splitter, sealed) =>
-      finders.get(splitter, sealed).lengths(bytes, bytes.byteLength),
+    split: (at, lengthBytes, splitter, sealed) =>
+      finders.get(splitter, sealed).lengths(scratch.byteOffset + at, lengthBytes),
     copy: (target, source) => wasm.copy(target.byteOffset, source.byteOffset, source.byteLength),
     sealInto(codec, cipher) {
       if (hasEcc(parameters))
-        return (target, payload, iv) => target.set(codec.sealContent(payload, iv));
-      return (target, payload, iv) => {
-        cipher.encryptInto(payload, iv, target);
+        return (target, payload, hash) => target.set(codec.sealContent(payload, ivOf(hash)));
+      return (target, payload, hash) => {
+        cipher.encryptInto(payload, ivOf(hash), target);
       };
     },
   };
+}
+
+function ivOf(hash: Uint8Array): Uint8Array {
+  return hash.subarray(hash.byteLength - IV_BYTES);
 }
 
 /** The engine in a thread's control area. */
@@ -86,8 +92,8 @@ export interface SegmentFinder {
    * `examined` bytes hold no cut.
    */
   findCut(bytes: Uint8Array, length: number, examined: number): number;
-  /** The segments of a whole stream of `length` bytes; an empty one has one of no bytes. */
-  lengths(bytes: Uint8Array, length: number): readonly number[];
+  /** The segments of a whole stream of `length` bytes at this offset of the memory; an empty one has one of no bytes. */
+  lengths(offset: number, length: number): readonly number[];
 }
 
 /** Made when first asked for. */
@@ -127,9 +133,9 @@ function createSegmentFinder(splitter: InPlaceSplitter): SegmentFinder {
   return {
     minSegmentBytes,
     findCut: (bytes, length, examined) => splitter.findCut(bytes.byteOffset, length, examined),
-    lengths(bytes, length) {
+    lengths(offset, length) {
       if (length <= minSegmentBytes) return [length];
-      return cutAll(length, (at) => splitter.findCut(bytes.byteOffset + at, length - at, 0));
+      return cutAll(length, (at) => splitter.findCut(offset + at, length - at, 0));
     },
   };
 }
