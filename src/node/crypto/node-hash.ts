@@ -48,10 +48,7 @@ class NodeHash implements ContentHash {
   }
 
   hashMany(data: Uint8Array, lengths: Uint32Array): OwnedBytes {
-    const hashBytes = this.lengthBytes;
-    const hashes = new Uint8Array(lengths.length * hashBytes);
-    hashEach(this.#digest, data, lengths, { hashes, hashBytes });
-    return hashes;
+    return hashEach(this.#digest, data, lengths, this.lengthBytes);
   }
 }
 

@@ -220,8 +220,7 @@ class InPlaceHash implements ContentHash {
 
   #hashShort(data: Uint8Array, lengths: Uint32Array): OwnedBytes {
     const { lengthBytes } = this;
-    const digests = new Uint8Array(lengths.length * WASM_HASH_BYTES);
-    this.#hasher.hashMany(data, lengths, digests);
+    const digests = this.#hasher.hashMany(data, lengths);
     if (lengthBytes === WASM_HASH_BYTES) return digests;
     for (let i = 1; i < lengths.length; i++) {
       const digest = i * WASM_HASH_BYTES;

@@ -192,33 +192,34 @@ export interface Local {
   tee(value: Code): Code;
 }
 
+/** So many, for a count that is written out. */
+type Locals<Count extends number, Some extends Local[] = []> = Some["length"] extends Count
+  ? Some
+  : Locals<Count, [...Some, Local]>;
+
 /** A function under construction: parameters first, then locals, then its body. */
-export class FunctionBuilder {
-  readonly params: readonly ValueType[];
+export class FunctionBuilder<Types extends readonly ValueType[] = readonly ValueType[]> {
+  readonly params: { readonly [Place in keyof Types]: Local };
   readonly result: ValueType | undefined;
   readonly index: number;
+  readonly #types: Types;
   readonly #locals: ValueType[] = [];
   #body: Code = "";
 
-  constructor(index: number, params: readonly ValueType[], result: ValueType | undefined) {
+  constructor(index: number, types: Types, result: ValueType | undefined) {
     this.index = index;
-    this.params = params;
+    this.#types = types;
+    this.params = types.map((_, position) => localAt(position)) as unknown as typeof this.params;
     this.result = result;
-  }
-
-  param(position: number): Local {
-    if (position >= this.params.length)
-      throw new RangeError(`function has no parameter ${position}`);
-    return localAt(position);
   }
 
   local(type: ValueType): Local {
     this.#locals.push(type);
-    return localAt(this.params.length + this.#locals.length - 1);
+    return localAt(this.#types.length + this.#locals.length - 1);
   }
 
-  locals(type: ValueType, count: number): Local[] {
-    return Array.from({ length: count }, () => this.local(type));
+  locals<Count extends number>(type: ValueType, count: Count): Locals<Count> {
+    return Array.from({ length: count }, () => this.local(type)) as Locals<Count>;
   }
 
   body(...statements: readonly Code[]): void {
@@ -238,7 +239,7 @@ export class FunctionBuilder {
   encodeType(): Code {
     const types = (list: readonly ValueType[]): Code =>
       vector(list.map((type) => VALUE_TYPES[type]));
-    return byte(0x60) + types(this.params) + types(this.result === undefined ? [] : [this.result]);
+    return byte(0x60) + types(this.#types) + types(this.result === undefined ? [] : [this.result]);
   }
 }
 
@@ -257,8 +258,11 @@ export class ModuleBuilder {
   readonly #functions: FunctionBuilder[] = [];
   readonly #exports: Code[] = [];
 
-  addFunction(params: readonly ValueType[], result?: ValueType): FunctionBuilder {
-    const builder = new FunctionBuilder(this.#functions.length, params, result);
+  addFunction<const Types extends readonly ValueType[]>(
+    types: Types,
+    result?: ValueType,
+  ): FunctionBuilder<Types> {
+    const builder = new FunctionBuilder(this.#functions.length, types, result);
     this.#functions.push(builder);
     return builder;
   }

@@ -62,8 +62,7 @@ export function blake2bHasher(
     algorithm: "blake2b-256",
     hashAt,
     hash,
-    hashMany: (data, lengths, hashes) =>
-      hashEach(hash, data, lengths, { hashes, hashBytes: DIGEST_BYTES }),
+    hashMany: (data, lengths) => hashEach(hash, data, lengths, DIGEST_BYTES),
   };
 }
 

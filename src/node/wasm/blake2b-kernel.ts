@@ -73,9 +73,7 @@ export function addBlake2b(module: ModuleBuilder): void {
   const update = module.addFunction(["i32", "i32", "i32"]);
   update.body(
     compress.call(
-      update.param(0).get,
-      update.param(1).get,
-      update.param(2).get,
+      ...update.params.map(({ get }) => get),
       i32.const(BLAKE2B_BLOCK_BYTES),
       i64.const(0n),
     ),
@@ -83,12 +81,7 @@ export function addBlake2b(module: ModuleBuilder): void {
   module.export("blake2bUpdate", update);
 
   const finish = module.addFunction(["i32", "i32", "i32", "i32"]);
-  const [state, data, length, tail] = [0, 1, 2, 3].map((i) => finish.param(i)) as [
-    Local,
-    Local,
-    Local,
-    Local,
-  ];
+  const [state, data, length, tail] = finish.params;
   const blocks = finish.local("i32");
   const blockBytes = i32.const(BLAKE2B_BLOCK_BYTES);
   finish.body(
@@ -107,13 +100,7 @@ export function addBlake2b(module: ModuleBuilder): void {
 /** `(state, data, blocks, bytesPerBlock, finalMask)`. */
 function addCompress(module: ModuleBuilder): FunctionBuilder {
   const compress = module.addFunction(["i32", "i32", "i32", "i32", "i64"]);
-  const [state, data, blocks, bytes, final] = [0, 1, 2, 3, 4].map((i) => compress.param(i)) as [
-    Local,
-    Local,
-    Local,
-    Local,
-    Local,
-  ];
+  const [state, data, blocks, bytes, final] = compress.params;
   const v = compress.locals("i64", 16);
   const counter = compress.local("i64");
   const init = v.map((word, i) => {

@@ -60,7 +60,8 @@ class Blake3Hasher implements InPlaceHasher {
     return this.#hash(length, (at) => offset + at);
   }
 
-  hashMany(data: Uint8Array, lengths: Uint32Array, hashes: Uint8Array): void {
+  hashMany(data: Uint8Array, lengths: Uint32Array): OwnedBytes {
+    const hashes = new Uint8Array(lengths.length * CV_BYTES);
     const locate = this.#locating(data);
     let at = 0;
     for (let from = 0; from < lengths.length; ) {
@@ -90,6 +91,7 @@ class Blake3Hasher implements InPlaceHasher {
       at += bytes;
       from = to;
     }
+    return hashes;
   }
 
   /** Gives the address of what begins so many bytes into `data`, a group of it, until it is asked again. */

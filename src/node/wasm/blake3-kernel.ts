@@ -86,13 +86,7 @@ function mixRounds(
  */
 export function addBlake3Block(module: ModuleBuilder): void {
   const compress = module.addFunction(["i32", "i32", "i32", "i32", "i32"]);
-  const [cv, block, counter, length, flags] = [0, 1, 2, 3, 4].map((i) => compress.param(i)) as [
-    Local,
-    Local,
-    Local,
-    Local,
-    Local,
-  ];
+  const [cv, block, counter, length, flags] = compress.params;
   const v = compress.locals("i32", 16);
   const rest = [
     ...BLAKE3_IV.slice(0, 4).map(i32.const),
@@ -174,12 +168,7 @@ interface JobsFunction {
  */
 export function addBlake3Jobs(module: ModuleBuilder): void {
   const run = module.addFunction(["i32", "i32", "i32", "i32"]);
-  const [next, end, key, room] = [0, 1, 2, 3].map((i) => run.param(i)) as [
-    Local,
-    Local,
-    Local,
-    Local,
-  ];
+  const [next, end, key, room] = run.params;
   const active = run.local("i32");
   const counters = run.local("v128");
   const h = run.locals("v128", 8);
@@ -214,16 +203,7 @@ export function addBlake3Jobs(module: ModuleBuilder): void {
 }
 
 function newLane(run: FunctionBuilder, number: number): Lane {
-  const [at, left, flags, base, lastFlags, out, live, block] = run.locals("i32", 8) as [
-    Local,
-    Local,
-    Local,
-    Local,
-    Local,
-    Local,
-    Local,
-    Local,
-  ];
+  const [at, left, flags, base, lastFlags, out, live, block] = run.locals("i32", 8);
   return { number, at, left, flags, base, lastFlags, out, live, block };
 }
 

@@ -60,14 +60,8 @@ export function addBuzhash(module: ModuleBuilder): void {
   const byByte = addByteScan(module, KOPIA);
   const byTiles = addTileScan(module);
   const scan = module.addFunction(["i32", "i32", "i32", "i32", "i32"], "i32");
-  const [from, end, mask, table, tiles] = [0, 1, 2, 3, 4].map((i) => scan.param(i)) as [
-    Local,
-    Local,
-    Local,
-    Local,
-    Local,
-  ];
-  const [stretch, clean, hit] = scan.locals("i32", 3) as [Local, Local, Local];
+  const [from, end, mask, table, tiles] = scan.params;
+  const [stretch, clean, hit] = scan.locals("i32", 3);
   const second = i32.add(from.get, i32.add(stretch.get, clean.get));
   const search = (first: Code, last: Code): Code =>
     seq(
@@ -117,13 +111,8 @@ function enter(hash: Local, table: Local, address: Local, offset = 0): Code {
 /** `(from, end, mask, table)`: the plain way, for ends and for tiles with a hit. */
 function addByteScan(module: ModuleBuilder, hits: HitTest): FunctionBuilder {
   const scan = module.addFunction(["i32", "i32", "i32", "i32"], "i32");
-  const [from, end, mask, table] = [0, 1, 2, 3].map((i) => scan.param(i)) as [
-    Local,
-    Local,
-    Local,
-    Local,
-  ];
-  const [hash, at] = scan.locals("i32", 2) as [Local, Local];
+  const [from, end, mask, table] = scan.params;
+  const [hash, at] = scan.locals("i32", 2);
   const test = ifThen(hits.one(hash.get, mask.get), returns(at.get));
   scan.body(
     ifThen(i32.geU(from.get, end.get), returns(NONE)),
@@ -164,14 +153,8 @@ interface Stretch {
  */
 function addTileScan(module: ModuleBuilder): FunctionBuilder {
   const scan = module.addFunction(["i32", "i32", "i32", "i32", "i32"], "i32");
-  const [from, length, mask, table, tiles] = [0, 1, 2, 3, 4].map((i) => scan.param(i)) as [
-    Local,
-    Local,
-    Local,
-    Local,
-    Local,
-  ];
-  const [done] = scan.locals("i32", 1) as [Local];
+  const [from, length, mask, table, tiles] = scan.params;
+  const done = scan.local("i32");
   scan.body(
     walkTiles(scan, { from, length, mask, table, tiles, done }, KOPIA, returns(done.get)),
     length.get,
@@ -182,15 +165,8 @@ function addTileScan(module: ModuleBuilder): FunctionBuilder {
 /** See `addKeyed`. */
 function addTileList(module: ModuleBuilder): FunctionBuilder {
   const list = module.addFunction(["i32", "i32", "i32", "i32", "i32", "i32"], "i32");
-  const [from, length, mask, table, tiles, hits] = [0, 1, 2, 3, 4, 5].map((i) => list.param(i)) as [
-    Local,
-    Local,
-    Local,
-    Local,
-    Local,
-    Local,
-  ];
-  const [done] = list.locals("i32", 1) as [Local];
+  const [from, length, mask, table, tiles, hits] = list.params;
+  const done = list.local("i32");
   const note = seq(i32.store(hits.get, done.get), advance(hits, 4));
   list.body(walkTiles(list, { from, length, mask, table, tiles, done }, KEYED, note), hits.get);
   return list;
@@ -216,15 +192,8 @@ interface TileTest {
 /** All tiles of two stretches; `onHit` where one of the two at hand holds a hit. */
 function walkTiles(scan: FunctionBuilder, walk: TileWalk, hits: HitTest, onHit: Code): Code {
   const { from, length, mask, table, tiles, done } = walk;
-  const [hashA, inputA, hashB, inputB, to, stop] = scan.locals("i32", 6) as [
-    Local,
-    Local,
-    Local,
-    Local,
-    Local,
-    Local,
-  ];
-  const [masks, found, hash] = scan.locals("v128", 3) as [Local, Local, Local];
+  const [hashA, inputA, hashB, inputB, to, stop] = scan.locals("i32", 6);
+  const [masks, found, hash] = scan.locals("v128", 3);
   const pair: readonly Stretch[] = [
     { hash: hashA, input: inputA, tileAt: 0 },
     { hash: hashB, input: inputB, tileAt: TILE_BYTES },

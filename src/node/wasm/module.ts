@@ -39,7 +39,8 @@ export function kernelModuleBytes(): Uint8Array<ArrayBuffer> {
 
 function addCopy(module: ModuleBuilder): void {
   const copy = module.addFunction(["i32", "i32", "i32"]);
-  copy.body(memoryCopy(copy.param(0).get, copy.param(1).get, copy.param(2).get));
+  const [to, from, length] = copy.params;
+  copy.body(memoryCopy(to.get, from.get, length.get));
   module.export("copy", copy);
 }
 

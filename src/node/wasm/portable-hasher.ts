@@ -22,6 +22,6 @@ export function portableHasher(
     algorithm,
     hash,
     hashAt: (offset, length) => hash(bytes.subarray(offset, offset + length)),
-    hashMany: (data, lengths, hashes) => hashEach(hash, data, lengths, { hashes, hashBytes: 32 }),
+    hashMany: (data, lengths) => hashEach(hash, data, lengths, 32),
   };
 }

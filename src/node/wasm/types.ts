@@ -18,8 +18,8 @@ export interface WasmHasher {
 export interface InPlaceHasher extends WasmHasher {
   /** The 32 bytes over `length` bytes at `offset`. */
   hashAt(offset: number, length: number): OwnedBytes;
-  /** The 32 bytes over each of the parts of `data`, which lie one behind the other, into `hashes`. */
-  hashMany(data: Uint8Array, lengths: Uint32Array, hashes: Uint8Array): void;
+  /** The 32 bytes over each of the parts of `data`, which lie one behind the other; likewise. */
+  hashMany(data: Uint8Array, lengths: Uint32Array): OwnedBytes;
 }
 
 /** A splitter for a segment that lies in one piece in an engine's memory; it keeps no state between calls. */

@@ -128,9 +128,7 @@ for (const [algorithm, keyBytes] of CASES) {
         copied.set(data);
         for (const hasher of hashers) {
           for (const bytes of [engine.bytes.subarray(at, at + data.length), copied]) {
-            const hashes = new Uint8Array(expected.length + 1);
-            hasher.hashMany(bytes, lengths, hashes.subarray(0, expected.length));
-            assert.deepEqual(hashes.subarray(0, expected.length), expected);
+            assert.deepEqual(hasher.hashMany(bytes, lengths), expected);
           }
         }
         assert.deepEqual(engine.bytes.slice(at, at + data.length), data, "the input is untouched");

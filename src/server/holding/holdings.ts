@@ -152,10 +152,9 @@ class AccountHoldings implements Holdings {
       const state = this.#stateOf(account);
       return { view: this.#ownOf(account, state), sent: this.#sentLately(state) };
     });
-    this.#catchUp(account.name, this.#ownOf(account, this.#stateOf(account)), {}).then(
-      () => listings.retry(),
-      () => {}, // the snapshot meets what fails here
-    );
+    this.#catchUp(account.name, this.#ownOf(account, this.#stateOf(account)), {})
+      .then(() => listings.retry())
+      .catch(() => {}); // the snapshot meets what fails here
     return listings;
   }
 

@@ -82,14 +82,10 @@ class ReceivedContents {
     return this.#parts.options.repository.contents.losses;
   }
 
-  /** Also, a snapshot is likely to follow. @throws SEJF_ACCESS_DENIED. */
+  /** @throws SEJF_ACCESS_DENIED. */
   assertMayWrite(): void {
     this.#session.assertWritable();
     this.#session.assertContents("APPEND");
-    const { principal } = this.#session;
-    // What a sealed account's directories hold is nothing for this server to read.
-    if (principal.encryption === "server")
-      this.#listings ??= this.#parts.options.holdings.arriving(principal);
   }
 
   /** @throws SEJF_NO_SPACE beyond the account's quota. */
@@ -107,7 +103,15 @@ class ReceivedContents {
   noteSent(id: ContentId, data: Uint8Array, lossesBefore: number): void {
     const { holdings } = this.#parts.options;
     holdings.noteSent(this.#session.principal, id, data.byteLength, lossesBefore);
-    if (id.startsWith(DIRECTORY_PREFIX)) this.#listings?.add(id, data);
+    const listings = this.#arriving;
+    if (id.startsWith(DIRECTORY_PREFIX)) listings?.add(id, data);
+  }
+
+  /** From the first content on, for a snapshot is likely to follow. A sealed account's directories are not for us to read. */
+  get #arriving(): ArrivingListings | undefined {
+    const { principal } = this.#session;
+    if (principal.encryption !== "server") return undefined;
+    return (this.#listings ??= this.#parts.options.holdings.arriving(principal));
   }
 
   async storeOne(
@@ -151,7 +155,7 @@ class ReceivedContents {
     const { holdings } = this.#parts.options;
     const batch = { hashes: names, hashBytes: this.hashBytes, lengths };
     holdings.noteBatch(this.#session.principal, batch, losses);
-    this.#listings?.retry();
+    this.#arriving?.retry();
     if (!equalBytes(names, hashes))
       throw new SejfError(
         "SEJF_INVALID_ARGUMENT",
