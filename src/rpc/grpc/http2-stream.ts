@@ -8,6 +8,7 @@ import {
 import type { ClientStream } from "./client-call.ts";
 import type { MessageStream } from "./message-stream.ts";
 import { isGrpcContentType } from "./metadata.ts";
+import { HTTP2_OUTBOX } from "./outbox.ts";
 import { PushedIntake } from "./pushed-intake.ts";
 import { peerName, type ServerStream } from "./server-call.ts";
 import { GrpcError } from "./status.ts";
@@ -84,6 +85,7 @@ function resetWithoutEnd(stream: ClientHttp2Stream): void {
 function messageStream(stream: Http2Stream): MessageStream {
   return {
     duplex: stream,
+    outbox: HTTP2_OUTBOX,
     isBroken: () => stream.destroyed || stream.aborted,
     endsWithFrame: false,
     receive: (receiver) =>

@@ -79,7 +79,7 @@ export class MessageChannel {
 
   constructor(stream: MessageStream, limits: ChannelLimits = {}) {
     this.#stream = stream;
-    this.#outbox = new Outbox(stream.duplex);
+    this.#outbox = new Outbox(stream.duplex, stream.outbox);
     this.#limits = limits;
     this.#maxMessageBytes = limits.maxMessageBytes ?? MAX_MESSAGE_BYTES;
     this.#maxQueuedBytes = limits.maxQueuedBytes ?? DEFAULT_QUEUED_BYTES;

@@ -1,9 +1,11 @@
 /** What messages travel over: a stream of HTTP/2, or a whole connection that was upgraded for one call. */
 import type { Duplex } from "node:stream";
+import type { OutboxLimits } from "./outbox.ts";
 
 export interface MessageStream {
   /** Takes what is sent, and tells when all is over. What is received goes to the receiver alone. */
   readonly duplex: Duplex;
+  readonly outbox: OutboxLimits;
   /** Nothing comes any more. */
   isBroken(): boolean;
   /** The last message is followed by a frame that says so; else by the end of the stream. */

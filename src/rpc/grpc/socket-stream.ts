@@ -6,6 +6,7 @@
  */
 import type { TLSSocket } from "node:tls";
 import type { Intake, MessageStream, Receiver } from "./message-stream.ts";
+import { SOCKET_OUTBOX } from "./outbox.ts";
 import { PushedIntake } from "./pushed-intake.ts";
 
 /** For prefixes and short messages; a TLS record is never longer. */
@@ -15,6 +16,7 @@ const BUFFER_BYTES = 16 << 10;
 export function socketMessageStream(socket: TLSSocket, head: Uint8Array): MessageStream {
   return {
     duplex: socket,
+    outbox: SOCKET_OUTBOX,
     isBroken: () => socket.destroyed,
     endsWithFrame: true,
     receive: (receiver) => {
