@@ -6,7 +6,14 @@
 import { closeSync, constants, readSync } from "node:fs";
 import { assert, errorFromUnknown, isSejfError, SejfError } from "../../errors/index.ts";
 import type { LocalName, LocalStat } from "../../format/index.ts";
-import { fstatExact, isSystemError, joinLocal, nameText, openSource } from "../files/index.ts";
+import {
+  fstatExact,
+  isSystemError,
+  joinLocal,
+  nameText,
+  OpenDirectory,
+  openSource,
+} from "../files/index.ts";
 import type { ContentStorer, PieceOutcome } from "./content-storer.ts";
 import type { FileRecordWriter } from "./file-records.ts";
 import { GATHERED_BYTES, SMALL_FILE_BYTES } from "./memory.ts";
@@ -72,30 +79,46 @@ class FilesStorer {
     const { job, groups, compressors } = this.#job;
     const { records } = this.#tools;
     records.clear();
-    let index = -1;
-    for (const path of pathsOf(groups)) {
-      index++;
-      const compressor = typeof compressors === "number" ? compressors : compressors[index]!;
-      try {
-        this.#read(path, compressor);
-      } catch (error) {
-        await this.#storeGathered();
-        records.begin();
-        records.fail();
-        this.#failures.push(failureOf(index, path, error));
-        continue;
+    let index = 0;
+    for (const group of groups) {
+      const names = namesOf(group);
+      using directory = OpenDirectory.open(group.directory, names.length);
+      for (const name of names) {
+        const compressor = typeof compressors === "number" ? compressors : compressors[index]!;
+        const path = (): LocalName => joinLocal(group.directory, name);
+        try {
+          this.#read(directory, name, path, compressor);
+        } catch (error) {
+          await this.#storeGathered();
+          records.begin();
+          records.fail();
+          this.#failures.push(failureOf(index, path(), error));
+        }
+        index++;
+        if (this.#isFull) await this.#storeGathered();
       }
-      if (this.#isFull) await this.#storeGathered();
     }
     await this.#storeGathered();
     return { op: "files", job, records: records.take(), failures: this.#failures };
   }
 
   /** Behind what is gathered. */
-  #read(path: LocalName, compressor: number): void {
-    const { sizeBytes, after } = readFile(path, this.#tools.scratch, this.#gatheredBytes);
-    this.#gathered.push({ sizeBytes, after, compressor, pieceCount: 0 });
-    this.#gatheredBytes += sizeBytes;
+  #read(
+    directory: OpenDirectory | undefined,
+    name: LocalName,
+    path: () => LocalName,
+    compressor: number,
+  ): void {
+    const inside = directory?.openSource(name);
+    const fd = inside ?? openSource(path());
+    try {
+      const { sizeBytes, after } = readFile(fd, this.#tools.scratch, this.#gatheredBytes);
+      this.#gathered.push({ sizeBytes, after, compressor, pieceCount: 0 });
+      this.#gatheredBytes += sizeBytes;
+    } finally {
+      if (inside === undefined) closeSync(fd);
+      else directory?.closeSource(inside);
+    }
   }
 
   /** Whether the last one that was read must be the last. SECURITY: what is sealed is named as ciphertext, alone. */
@@ -181,12 +204,6 @@ export function storerFor(
   return sealer;
 }
 
-function* pathsOf(groups: FilesJob["groups"]): Generator<LocalName, void, void> {
-  for (const group of groups) {
-    for (const name of namesOf(group)) yield joinLocal(group.directory, name);
-  }
-}
-
 interface ReadFile {
   readonly sizeBytes: number;
   readonly after: LocalStat;
@@ -208,17 +225,12 @@ interface Piece {
 }
 
 /** The whole file from a place of `scratch` on. */
-function readFile(path: LocalName, scratch: Uint8Array, at: number): ReadFile {
-  const fd = openSource(path);
-  try {
-    const sizeBytes = readWhole(fd, scratch, at);
-    const after = fstatExact(fd);
-    if ((after.mode & constants.S_IFMT) !== constants.S_IFREG)
-      throw new SejfError("SEJF_SOURCE", "it is no longer a regular file");
-    return { sizeBytes, after };
-  } finally {
-    closeSync(fd);
-  }
+function readFile(fd: number, scratch: Uint8Array, at: number): ReadFile {
+  const sizeBytes = readWhole(fd, scratch, at);
+  const after = fstatExact(fd);
+  if ((after.mode & constants.S_IFMT) !== constants.S_IFREG)
+    throw new SejfError("SEJF_SOURCE", "it is no longer a regular file");
+  return { sizeBytes, after };
 }
 
 /** The number of bytes in the file. A read that gives less than it could has met the end. */

@@ -22,6 +22,7 @@ export { nextDataOffset } from "./holes.ts";
 export { ListingMemory, type ListingOrder } from "./listing-memory.ts";
 export { createChild, createDirectory, createSymlink } from "./make.ts";
 export { isPlainName, joinLocal, localName, nameBytes, nameText, pathLike } from "./names.ts";
+export { OpenDirectory } from "./open-directory.ts";
 export { releasePages } from "./pages.ts";
 export {
   assertRealDirectory,
