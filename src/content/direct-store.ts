@@ -180,11 +180,11 @@ export class DirectStore implements DirectContents {
   async flush(options: CallOptions = {}): Promise<void> {
     if (this.#context.readOnly) return;
     // Before the lock: a thread whose table of claims is full publishes an index by itself.
-    await this.#bulk.drain();
+    await this.#pending.prepareWhile(this.#bulk.drain());
     await this.#flushing.run(async () => {
       this.#writer.closePacks();
       const session = this.#sessions.end();
-      await this.#packs.drain();
+      await this.#pending.prepareWhile(this.#packs.drain());
       await this.#publish(session, options);
       await this.#sessions.removeMarkers(options);
     });
@@ -192,7 +192,7 @@ export class DirectStore implements DirectContents {
 
   async storeHeld(): Promise<void> {
     if (this.#context.readOnly) return;
-    await this.#bulk.drain();
+    await this.#pending.prepareWhile(this.#bulk.drain());
     await this.#flushing.run(async () => await this.#packs.drain());
   }
 

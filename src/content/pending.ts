@@ -3,6 +3,7 @@
  * packs, and loose entries (deletions). Bounded by the size of packs and by automatic flushes; stored packs are kept as
  * packed indexes, never as objects.
  */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { BlobId } from "../blob/index.ts";
 import {
   compareEntries,
@@ -40,6 +41,9 @@ export class Pending {
   readonly #inMemory = new Set<PackInProgress>();
   #stored: StoredPack[] = [];
   #storedSet: IndexSet = setOf([]);
+  /** The next batch, with so many of the stored packs. */
+  #builder = new IndexBuilder();
+  #inBuilder = 0;
   readonly #loose = new Map<ContentId, IndexEntry>();
 
   /** A pack in memory; its contents are found from now on. */
@@ -116,10 +120,21 @@ export class Pending {
     return builder.count === 0 ? [...stored] : [...stored, openIndexBytes(builder.build(version))];
   }
 
+  /** Waits for packs on their way, and does meanwhile what `takeBatch` has to do with those that are stored. */
+  async prepareWhile(storing: Promise<void>): Promise<void> {
+    const isOver = storing.then(
+      () => true,
+      () => true,
+    );
+    // Between two packs the storing goes on.
+    while (!(await Promise.race([isOver, nextTurn(false)]))) if (!this.#prepareNext()) break;
+    await storing;
+  }
+
   /** An index over all stored packs and loose entries. Nothing is forgotten until `published`. */
   takeBatch(version: number): PendingBatch {
-    const builder = new IndexBuilder();
-    for (const { index } of this.#stored) builder.addAll(openIndex(index));
+    while (this.#prepareNext());
+    const builder = this.#newBuilder();
     const loose = new Map<ContentId, IndexEntry>();
     for (const [id, entry] of this.#loose) {
       // An index never names a pack that is not in the store.
@@ -134,6 +149,7 @@ export class Pending {
   /** Forgets a batch that is now in the committed index; what came meanwhile stays. */
   published(batch: PendingBatch): void {
     const packs = new Set(batch.packs);
+    this.#newBuilder();
     this.#stored = this.#stored.filter((pack) => !packs.has(pack.packId));
     for (const [id, entry] of batch.loose)
       if (this.#loose.get(id) === entry) this.#loose.delete(id);
@@ -143,6 +159,23 @@ export class Pending {
   /** Packs in the store whose entries are not published. */
   get storedPacks(): ReadonlySet<BlobId> {
     return new Set(this.#stored.map((pack) => pack.packId));
+  }
+
+  /** False when all are in. */
+  #prepareNext(): boolean {
+    const next = this.#stored[this.#inBuilder];
+    if (next === undefined) return false;
+    this.#builder.addAll(openIndex(next.index));
+    this.#inBuilder++;
+    return true;
+  }
+
+  /** Gives the one before. */
+  #newBuilder(): IndexBuilder {
+    const before = this.#builder;
+    this.#builder = new IndexBuilder();
+    this.#inBuilder = 0;
+    return before;
   }
 
   #isInMemory(packId: BlobId): boolean {
