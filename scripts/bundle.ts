@@ -18,6 +18,8 @@ import { rolldown } from "rolldown";
 const ROOT = join(import.meta.dirname, "..");
 const OUT = join(ROOT, "dist", "bundle");
 const KEEP_OLD_MS = 24 * 3600_000;
+/** What so many commands share is one chunk: to load a chunk costs more than code in it that is not used. */
+const COMMON_SHARE = 50;
 
 const temporary = join(OUT, `.new-${process.pid}`);
 try {
@@ -46,6 +48,7 @@ async function build(directory: string): Promise<void> {
     format: "esm",
     entryFileNames: "[name].js",
     chunkFileNames: "[name]-[hash].js",
+    codeSplitting: { groups: [{ name: "common", test: /\/src\//, minShareCount: COMMON_SHARE }] },
     sourcemap: false,
     minify: { compress: true, mangle: false, codegen: true },
   });
