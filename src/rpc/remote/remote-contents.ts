@@ -293,8 +293,9 @@ export class RemoteContents implements ContentStore, AsyncDisposable {
   ): Promise<void> {
     const { unflushed, indexVersion, cache } = this.#options;
     const how = { prefix, compressor: indexVersion > 1 ? compressor : undefined, asksFirst };
-    await unflushed.write(id, data, how, { signal });
-    if (prefix !== "") cache?.put(id, copyBytes(data));
+    const own = copyBytes(data);
+    await unflushed.write(id, own, how, { signal });
+    if (prefix !== "") cache?.put(id, own);
   }
 
   #isKnown(id: ContentId): boolean {

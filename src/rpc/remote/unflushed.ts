@@ -88,16 +88,16 @@ export class UnflushedWrites {
     return data === undefined ? this.#inBatches(id, (one) => one.dataOf(id)) : copyBytes(data);
   }
 
-  /** Resolves when the content is copied and there was room for it. @throws what an earlier write failed with. */
+  /** Resolves when there was room for it. The bytes are kept and must not change. @throws what an earlier write failed with. */
   async write(
     id: ContentId,
-    data: Uint8Array,
+    data: OwnedBytes,
     how: WriteManner,
     options: CallOptions = {},
   ): Promise<void> {
     this.assertWhole();
     if (this.#contents.has(id)) return;
-    const content = new UnflushedContent(id, how, copyBytes(data), "own");
+    const content = new UnflushedContent(id, how, data, "own");
     this.#contents.set(id, content);
     try {
       await this.#room(content.lengthBytes, options);
