@@ -357,6 +357,16 @@ test("snapshot create --json-progress: every line is an event", async () => {
   assert.deepEqual([saved, errors, incomplete], [true, 0, undefined]);
 });
 
+test("snapshot create: the files of a directory are opened and closed without a warning of the runtime", async () => {
+  await using sejf = await openSources();
+  await withRepository(sejf);
+  const tree = join(sejf.home, "tree");
+  await mkdir(tree);
+  for (const name of ["a", "b", "c", "d", "e"]) await writeFile(join(tree, name), name);
+  const { stderr } = await sejf.ok(["snapshot", "create", tree]);
+  assert.doesNotMatch(stderr, /Warning/);
+});
+
 test("snapshot create: without a terminal progress is shown only when asked for", async () => {
   await using sejf = await openSources();
   await withRepository(sejf);
