@@ -3,7 +3,6 @@
  * packs, and loose entries (deletions). Bounded by the size of packs and by automatic flushes; stored packs are kept as
  * packed indexes, never as objects.
  */
-import { setImmediate as nextTurn } from "node:timers/promises";
 import type { BlobId } from "../blob/index.ts";
 import {
   compareEntries,
@@ -14,6 +13,7 @@ import {
   openIndex,
 } from "../format/index.ts";
 import { IndexSet, mergeToMemory, openIndexBytes, Segment } from "../node/index/index.ts";
+import { settlesSoon } from "../node/turn/index.ts";
 import type { PackInProgress } from "./pack-in-progress.ts";
 
 /** Loose entries beyond this are published by themselves. */
@@ -122,12 +122,8 @@ export class Pending {
 
   /** Waits for packs on their way, and does meanwhile what `takeBatch` has to do with those that are stored. */
   async prepareWhile(storing: Promise<void>): Promise<void> {
-    const isOver = storing.then(
-      () => true,
-      () => true,
-    );
     // Between two packs the storing goes on.
-    while (!(await Promise.race([isOver, nextTurn(false)]))) if (!this.#prepareNext()) break;
+    while (!(await settlesSoon(storing)) && this.#prepareNext());
     await storing;
   }
 

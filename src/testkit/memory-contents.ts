@@ -3,7 +3,7 @@
  * the whole interface, local files included. It counts what is asked of it.
  */
 import { createHash } from "node:crypto";
-import { closeSync, fstatSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import type { CallOptions, OwnedBytes } from "../bytes/index.ts";
 import { copyBytes } from "../bytes/index.ts";
 import { compressorById, type CompressionEngine } from "../compress/index.ts";
@@ -20,7 +20,6 @@ import type {
   FileBatch,
   FileJob,
   FileResult,
-  LocalStat,
   RestoreBatch,
   RestoreJob,
   RestoreResult,
@@ -31,7 +30,9 @@ import type {
 import type { ContentLister } from "../manifest/index.ts";
 import {
   finishRestoreFile,
+  fstatExact,
   joinLocal,
+  localStat,
   openRestoreFile,
   pathLike,
   setFileAttributes,
@@ -186,7 +187,7 @@ export class MemoryContents implements ContentStore, ContentLister {
         const pieces = segments(file.splitter ?? this.#splitter, data).map((part) =>
           this.#piece(part, file.compressor),
         );
-        const after = localStat(fd);
+        const after = localStat(fstatExact(fd));
         return { job: file.job, ok: true, pieces, sizeBytes: data.length, newBytes: 0, after };
       } finally {
         closeSync(fd);
@@ -245,17 +246,6 @@ function segments(splitter: string, data: Uint8Array): Uint8Array[] {
 
 function shortHash(data: Uint8Array): string {
   return createHash("sha256").update(data).digest("hex").slice(0, 32);
-}
-
-function localStat(fd: number): LocalStat {
-  const stat = fstatSync(fd, { bigint: true });
-  return {
-    sizeBytes: Number(stat.size),
-    mode: Number(stat.mode),
-    mtimeNs: stat.mtimeNs,
-    uid: Number(stat.uid),
-    gid: Number(stat.gid),
-  };
 }
 
 function failure(error: unknown): { readonly code: SejfError["code"]; readonly message: string } {

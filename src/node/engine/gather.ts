@@ -3,6 +3,7 @@
  * message costs as much as some files. What has been gathered is not held back while the source is silent.
  */
 import type { LocalName } from "../../format/index.ts";
+import { settlesSoon } from "../turn/index.ts";
 import type { Placed } from "./name-groups.ts";
 
 /** A job ends at whichever comes first, so that threads finish at the same time and results flow. */
@@ -66,13 +67,4 @@ export async function* gather<F>(
   } finally {
     if (!ended) await iterator.return?.();
   }
-}
-
-/** Whether a promise settles before the event loop turns. A rejection is left to whoever awaits it. */
-async function settlesSoon(promise: Promise<unknown>): Promise<boolean> {
-  const settled = promise.then(
-    () => true,
-    () => true,
-  );
-  return Promise.race([settled, new Promise<boolean>((resolve) => setImmediate(resolve, false))]);
 }

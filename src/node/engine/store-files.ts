@@ -3,17 +3,10 @@
  * stored. The smallest are read one behind the other and named together. One file's failure is recorded; the others go
  * on.
  */
-import { closeSync, constants, readSync } from "node:fs";
+import { constants, readSync } from "node:fs";
 import { assert, errorFromUnknown, isSejfError, SejfError } from "../../errors/index.ts";
 import type { LocalName, LocalStat } from "../../format/index.ts";
-import {
-  fstatExact,
-  isSystemError,
-  joinLocal,
-  nameText,
-  OpenDirectory,
-  openSource,
-} from "../files/index.ts";
+import { fstatExact, isSystemError, joinLocal, nameText, SourceDirectory } from "../files/index.ts";
 import type { ContentStorer, PieceOutcome } from "./content-storer.ts";
 import type { FileRecordWriter } from "./file-records.ts";
 import { GATHERED_BYTES, SMALL_FILE_BYTES } from "./memory.ts";
@@ -82,17 +75,16 @@ class FilesStorer {
     let index = 0;
     for (const group of groups) {
       const names = namesOf(group);
-      using directory = OpenDirectory.open(group.directory, names.length);
+      using directory = new SourceDirectory(group.directory, names.length);
       for (const name of names) {
         const compressor = typeof compressors === "number" ? compressors : compressors[index]!;
-        const path = (): LocalName => joinLocal(group.directory, name);
         try {
-          this.#read(directory, name, path, compressor);
+          this.#read(directory, name, compressor);
         } catch (error) {
           await this.#storeGathered();
           records.begin();
           records.fail();
-          this.#failures.push(failureOf(index, path(), error));
+          this.#failures.push(failureOf(index, joinLocal(group.directory, name), error));
         }
         index++;
         if (this.#isFull) await this.#storeGathered();
@@ -103,21 +95,14 @@ class FilesStorer {
   }
 
   /** Behind what is gathered. */
-  #read(
-    directory: OpenDirectory | undefined,
-    name: LocalName,
-    path: () => LocalName,
-    compressor: number,
-  ): void {
-    const inside = directory?.openSource(name);
-    const fd = inside ?? openSource(path());
+  #read(directory: SourceDirectory, name: LocalName, compressor: number): void {
+    const file = directory.openFile(name);
     try {
-      const { sizeBytes, after } = readFile(fd, this.#tools.scratch, this.#gatheredBytes);
+      const { sizeBytes, after } = readFile(file.fd, this.#tools.scratch, this.#gatheredBytes);
       this.#gathered.push({ sizeBytes, after, compressor, pieceCount: 0 });
       this.#gatheredBytes += sizeBytes;
     } finally {
-      if (inside === undefined) closeSync(fd);
-      else directory?.closeSource(inside);
+      file.close();
     }
   }
 

@@ -1,6 +1,6 @@
 /**
  * Directories with exact metadata, read synchronously: asynchronous calls of node:fs cost four times as much on small
- * files, and `open-directory.ts` is faster still. Names are decoded once; only a directory in which the replacement
+ * files, and `source-directory.ts` is faster still. Names are decoded once; only a directory in which the replacement
  * character appears is read again as bytes.
  */
 import {
@@ -15,7 +15,7 @@ import { errorFromUnknown, type SejfError } from "../../errors/index.ts";
 import type { LocalName, LocalStat } from "../../format/index.ts";
 import { type EntryStat, kindOf } from "./entry-stat.ts";
 import { joinLocal, localName, nameText, pathLike } from "./names.ts";
-import { OpenDirectory, statOpenFile } from "./open-directory.ts";
+import { SourceDirectory, statOpenFile } from "./source-directory.ts";
 
 /** One entry of a directory; `stat` is of the entry itself, never of what a symlink points to. */
 export type DirectoryEntry =
@@ -45,9 +45,9 @@ export function readDirectory(path: LocalName): DirectoryEntry[] {
 export function statEntries(path: LocalName, names: readonly LocalName[]): DirectoryEntry[] {
   const entries: DirectoryEntry[] = [];
   let directories: ReadonlySet<string> | undefined;
-  using fast = OpenDirectory.open(path, names.length);
+  using directory = new SourceDirectory(path, names.length);
   for (const name of names) {
-    const stat = fast?.stat(name);
+    const stat = directory.stat(name);
     if (stat !== undefined) {
       entries.push({ name, stat });
       continue;

@@ -22,7 +22,6 @@ export { nextDataOffset } from "./holes.ts";
 export { ListingMemory, type ListingOrder } from "./listing-memory.ts";
 export { createChild, createDirectory, createSymlink } from "./make.ts";
 export { isPlainName, joinLocal, localName, nameBytes, nameText, pathLike } from "./names.ts";
-export { OpenDirectory } from "./open-directory.ts";
 export { releasePages } from "./pages.ts";
 export {
   assertRealDirectory,
@@ -35,5 +34,6 @@ export {
   openSource,
   type RestoreTarget,
 } from "./open.ts";
+export { SourceDirectory } from "./source-directory.ts";
 export { writeFully, writeSparse } from "./sparse.ts";
 export { type FileTimes, hasExactTimes, setFileTimes } from "./times.ts";

@@ -23,9 +23,12 @@ const NOFOLLOW: number = constants.O_NOFOLLOW ?? 0;
 const NONBLOCK: number = constants.O_NONBLOCK ?? 0;
 const DIRECTORY: number = constants.O_DIRECTORY ?? 0;
 
+/** For reading: no symlink is followed, and a pipe does not block. */
+export const SOURCE_FLAGS: number = constants.O_RDONLY | NOFOLLOW | NONBLOCK;
+
 /** Opens a file for reading: no symlink is followed, and a pipe in its place does not block. System errors pass. */
 export function openSource(path: LocalName): number {
-  return openSync(pathLike(path), constants.O_RDONLY | NOFOLLOW | NONBLOCK);
+  return openSync(pathLike(path), SOURCE_FLAGS);
 }
 
 /** `path` is a directory and not a symlink to one. System errors pass as they are. @throws SEJF_ALREADY_EXISTS. */

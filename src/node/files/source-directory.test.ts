@@ -17,7 +17,12 @@ import { join } from "node:path";
 import test from "node:test";
 import { temporaryDirectory } from "../../testkit/temp.ts";
 import { hasExactTimes, setFileTimes } from "./times.ts";
-import { OpenDirectory, statOpenFile } from "./open-directory.ts";
+import { libC } from "./libc.ts";
+import { SourceDirectory, statOpenFile } from "./source-directory.ts";
+
+const SKIP: string | false =
+  (process.platform !== "linux" || libC() === undefined) &&
+  `no calls of Linux here; exact times: ${hasExactTimes()}`;
 
 function expected(path: string): object {
   const stat = lstatSync(path, { bigint: true });
@@ -31,7 +36,9 @@ function expected(path: string): object {
   };
 }
 
-test("statx: the same as lstat of files, folders, links and FIFOs, at any time and size", async (t) => {
+test("statx: the same as lstat of files, folders, links and FIFOs, at any time and size", {
+  skip: SKIP,
+}, async () => {
   await using folder = await temporaryDirectory();
   const { path } = folder;
   writeFileSync(join(path, "file ä"), "12345", { mode: 0o4751 });
@@ -43,8 +50,7 @@ test("statx: the same as lstat of files, folders, links and FIFOs, at any time a
   mkdirSync(join(path, "folder"));
   symlinkSync("nowhere", join(path, "link"));
   execFileSync("mkfifo", [join(path, "fifo")]);
-  using directory = OpenDirectory.open(path, 5);
-  if (directory === undefined) return t.skip(`no statx here; exact times: ${hasExactTimes()}`);
+  using directory = new SourceDirectory(path, 5);
   for (const [name, kind] of [
     ["file ä", "file"],
     ["old", "file"],
@@ -54,45 +60,53 @@ test("statx: the same as lstat of files, folders, links and FIFOs, at any time a
   ] as const)
     assert.deepEqual(directory.stat(name), { ...expected(join(path, name)), kind }, name);
   assert.equal(directory.stat("missing"), undefined);
-  using devices = OpenDirectory.open("/dev", 5);
-  assert.equal(devices?.stat("null")?.device, statSync("/dev/null").dev);
+  using devices = new SourceDirectory("/dev", 5);
+  assert.equal(devices.stat("null")?.device, statSync("/dev/null").dev);
   const fd = openSync(join(path, "old"), "r");
   assert.deepEqual(statOpenFile(fd), { ...expected(join(path, "old")), kind: "file" });
   closeSync(fd);
   assert.equal(statOpenFile(fd), undefined);
 });
 
-test("an open directory: what is none cannot be opened, and for a few names it is not worth it", async () => {
+test("a source directory: what is none has no entries, and for a few names it is not worth opening", async () => {
   await using folder = await temporaryDirectory();
-  writeFileSync(join(folder.path, "file"), "");
-  assert.equal(OpenDirectory.open(join(folder.path, "file"), 5), undefined);
-  assert.equal(OpenDirectory.open(join(folder.path, "missing"), 5), undefined);
-  assert.equal(OpenDirectory.open(folder.path, 1), undefined);
+  writeFileSync(join(folder.path, "file"), "text");
+  for (const name of ["file", "missing"]) {
+    using none = new SourceDirectory(join(folder.path, name), 5);
+    assert.equal(none.stat("file"), undefined);
+    assert.throws(() => none.openFile("file"), { code: name === "file" ? "ENOTDIR" : "ENOENT" });
+  }
+  using few = new SourceDirectory(folder.path, 1);
+  assert.equal(few.stat("file"), undefined);
+  const file = few.openFile("file");
+  assert.equal(readFileSync(file.fd, "utf8"), "text");
+  file.close();
+  assert.throws(() => readFileSync(file.fd), { code: "EBADF" });
 });
 
-test("an open directory: its files are opened for reading, whatever its name leads to by now", async (t) => {
+test("a source directory: its files are opened for reading, whatever its name leads to by now", {
+  skip: SKIP,
+}, async () => {
   await using folder = await temporaryDirectory();
   const path = join(folder.path, "here");
   mkdirSync(path);
   writeFileSync(join(path, "file ä"), "inside");
   symlinkSync("file ä", join(path, "link"));
   execFileSync("mkfifo", [join(path, "fifo")]);
-  using directory = OpenDirectory.open(path, 5);
-  if (directory === undefined) return t.skip("no openat here");
+  using directory = new SourceDirectory(path, 5);
   renameSync(path, join(folder.path, "moved"));
   mkdirSync(path);
   writeFileSync(join(path, "file ä"), "another");
-  const fd = directory.openSource("file ä");
-  assert.ok(fd !== undefined);
+  const file = directory.openFile("file ä");
+  const { fd } = file;
   assert.equal(readFileSync(fd, "utf8"), "inside");
   assert.throws(() => writeSync(fd, "x"), { code: "EBADF" });
   // Not for programs that are started meanwhile.
   assert.match(readFileSync(`/proc/self/fdinfo/${fd}`, "utf8"), /^flags:\s+0?[0-7]*2[0-7]{6}$/m);
-  directory.closeSource(fd);
+  file.close();
   assert.throws(() => readFileSync(fd), { code: "EBADF" });
-  assert.equal(directory.openSource("link"), undefined);
-  assert.equal(directory.openSource("missing"), undefined);
-  const fifo = directory.openSource("fifo");
-  assert.ok(fifo !== undefined);
-  directory.closeSource(fifo);
+  assert.throws(() => directory.openFile("missing"), { code: "ENOENT" });
+  symlinkSync("file ä", join(path, "link"));
+  assert.throws(() => directory.openFile("link"), { code: "ELOOP" });
+  directory.openFile("fifo").close();
 });

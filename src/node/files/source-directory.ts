@@ -1,13 +1,14 @@
 /**
  * Calls on the entries of an open directory by their bare names, and `statx` of an open file (64-bit Linux, see
  * `libc.ts`): the system walks no path, and nothing is allocated but the result, where `lstat` of node:fs makes eighteen
- * bigints. What fails here gives `undefined`: the plain calls then say what is wrong.
+ * bigints. Of what fails here the plain calls say what is wrong.
  */
 import { closeSync, constants, openSync } from "node:fs";
 import type { LocalName } from "../../format/index.ts";
 import { type EntryStat, kindOf } from "./entry-stat.ts";
 import { libC } from "./libc.ts";
-import { pathLike } from "./names.ts";
+import { joinLocal, pathLike } from "./names.ts";
+import { openSource, SOURCE_FLAGS } from "./open.ts";
 
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_EMPTY_PATH = 0x1000;
@@ -50,50 +51,67 @@ export function statOpenFile(fd: number): EntryStat | undefined {
   return loaded === null ? undefined : stat(loaded, fd, "", AT_EMPTY_PATH);
 }
 
-/** A directory that is open for calls on its entries. */
-export class OpenDirectory implements Disposable {
-  readonly #calls: Calls;
-  readonly #fd: number;
+/**
+ * A directory whose entries are read: by their bare names where it is open for that, files else by their paths. Closed
+ * when it is disposed of.
+ */
+export class SourceDirectory implements Disposable {
+  readonly #path: LocalName;
+  /** `undefined` where it is not worth it, not to be had, or not of this directory. */
+  readonly #open: { readonly calls: Calls; readonly fd: number } | undefined;
 
-  private constructor(calls: Calls, fd: number) {
-    this.#calls = calls;
-    this.#fd = fd;
-  }
-
-  /** For so many calls; `undefined` where it is not worth it, not to be had, or not of this directory. */
-  static open(path: LocalName, count: number): OpenDirectory | undefined {
-    loaded ??= load();
-    if (loaded === null || count < FEW_NAMES) return undefined;
-    try {
-      const fd = openSync(pathLike(path), constants.O_RDONLY | constants.O_DIRECTORY);
-      return new OpenDirectory(loaded, fd);
-    } catch {
-      return undefined;
-    }
+  /** For so many entries. */
+  constructor(path: LocalName, count: number) {
+    this.#path = path;
+    this.#open = count < FEW_NAMES ? undefined : openForCalls(path);
   }
 
   /** Of the entry itself. */
   stat(name: LocalName): EntryStat | undefined {
-    return typeof name === "string"
-      ? stat(this.#calls, this.#fd, name, AT_SYMLINK_NOFOLLOW)
-      : undefined;
+    if (this.#open === undefined || typeof name !== "string") return undefined;
+    return stat(this.#open.calls, this.#open.fd, name, AT_SYMLINK_NOFOLLOW);
   }
 
-  /** For reading: no symlink is followed, and a pipe does not block. To be closed with `closeSource`. */
-  openSource(name: LocalName): number | undefined {
-    if (typeof name !== "string") return undefined;
-    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | O_CLOEXEC;
-    const fd = this.#calls.openat(this.#fd, name, flags);
-    return fd < 0 ? undefined : fd;
-  }
-
-  /** A thread of Node warns of files that node:fs closes and has not opened. */
-  closeSource(fd: number): void {
-    this.#calls.close(fd);
+  /** As `openSource` of the entry's path. System errors pass. */
+  openFile(name: LocalName): SourceFile {
+    if (this.#open !== undefined && typeof name === "string") {
+      const { calls, fd } = this.#open;
+      const opened = calls.openat(fd, name, SOURCE_FLAGS | O_CLOEXEC);
+      if (opened >= 0) return new SourceFile(opened, calls);
+    }
+    return new SourceFile(openSource(joinLocal(this.#path, name)), undefined);
   }
 
   [Symbol.dispose](): void {
-    closeSync(this.#fd);
+    if (this.#open !== undefined) closeSync(this.#open.fd);
+  }
+}
+
+/** A file that is open for reading. */
+export class SourceFile {
+  readonly fd: number;
+  readonly #calls: Calls | undefined;
+
+  constructor(fd: number, calls: Calls | undefined) {
+    this.fd = fd;
+    this.#calls = calls;
+  }
+
+  /** By whoever has opened it: a thread of Node warns of files that node:fs closes and has not opened. */
+  close(): void {
+    if (this.#calls === undefined) closeSync(this.fd);
+    else this.#calls.close(this.fd);
+  }
+}
+
+function openForCalls(path: LocalName): { readonly calls: Calls; readonly fd: number } | undefined {
+  loaded ??= load();
+  if (loaded === null) return undefined;
+  try {
+    const fd = openSync(pathLike(path), constants.O_RDONLY | constants.O_DIRECTORY);
+    return { calls: loaded, fd };
+  } catch {
+    return undefined;
   }
 }
 

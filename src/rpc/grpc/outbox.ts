@@ -65,18 +65,17 @@ export class Outbox {
   }
 
   #write(limits: OutboxLimits): void {
-    if (this.#queue.length === 0 || !this.#hasRoom(limits)) return;
+    let next = this.#next(limits);
+    if (next === undefined) return;
     if (limits.together) this.#stream.cork();
-    while (this.#hasRoom(limits)) {
-      const [first] = this.#queue;
-      if (first === undefined) break;
-      this.#writeSlice(first, limits.sliceBytes);
-    }
+    for (; next !== undefined; next = this.#next(limits)) this.#writeSlice(next, limits.sliceBytes);
     if (limits.together) this.#stream.uncork();
   }
 
-  #hasRoom({ maxSlices, maxBytes }: OutboxLimits): boolean {
-    return this.#writtenSlices < maxSlices && this.#writtenBytes < maxBytes;
+  /** Of which a slice may be written now. */
+  #next({ maxSlices, maxBytes }: OutboxLimits): Outgoing | undefined {
+    const hasRoom = this.#writtenSlices < maxSlices && this.#writtenBytes < maxBytes;
+    return hasRoom ? this.#queue[0] : undefined;
   }
 
   /** Of the first in the queue. */
